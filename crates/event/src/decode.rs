@@ -1,0 +1,167 @@
+//! Reading an event in place.
+
+use crate::{EventInfo, EventFlag, EventType};
+
+/// Bytes of an event's header: time u64, thread u64, length u32, type u16, parameter count u32.
+pub const HEADER_LEN: usize = 26;
+
+/// Why bytes are no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end before the event does.
+    #[error("an event of {need} bytes is cut off after {have}")]
+    Truncated {
+        /// Bytes that the event says it has.
+        need: usize,
+        /// Bytes that are there.
+        have: usize,
+    },
+    /// The event's own length does not hold its header and parameter lengths.
+    #[error("event type {code}: {params} parameters do not fit into {len} bytes")]
+    Inconsistent {
+        /// The type's number.
+        code: u16,
+        /// The number of parameters it claims.
+        params: u32,
+        /// The length it claims.
+        len: usize,
+    },
+    /// The type's number is not in the table.
+    #[error("unknown event type {0}")]
+    UnknownType(u16),
+}
+
+/// An event, borrowed from the bytes that it was read from.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// When it happened: nanoseconds since 1970.
+    pub ts: u64,
+    /// The thread that caused it, in the host's pid namespace.
+    pub tid: i64,
+    /// The CPU it happened on.
+    pub cpu: u16,
+    /// What happened.
+    pub info: &'static EventInfo,
+    bytes: &'a [u8],
+    count: u32,
+    wide: bool,
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
+}
+
+impl<'a> Event<'a> {
+    /// Reads the event at the start of `bytes`, which may go on behind it.
+    ///
+    /// # Errors
+    /// When the bytes are too short, the event contradicts itself, or its type is unknown.
+    pub fn decode(bytes: &'a [u8], cpu: u16) -> Result<Event<'a>, DecodeError> {
+        let short = |need| DecodeError::Truncated { need, have: bytes.len() };
+        let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(short(HEADER_LEN))?;
+        let word = |at: usize| array::<8>(header, at).map_or(0, u64::from_ne_bytes);
+        let half = |at: usize| array::<4>(header, at).map_or(0, u32::from_ne_bytes);
+        let len = half(16) as usize;
+        let code = u16::from_ne_bytes([header[20], header[21]]);
+        let count = half(22);
+        let info = EventType(code).info().ok_or(DecodeError::UnknownType(code))?;
+        let bytes = bytes.get(..len).ok_or(short(len))?;
+        let wide = info.has(EventFlag::LargePayload);
+        let event = Event { ts: word(0), tid: word(8) as i64, cpu, info, bytes, count, wide };
+        let bad = DecodeError::Inconsistent { code, params: count, len };
+        let Some(data) = (count as usize).checked_mul(event.width()).and_then(|n| n.checked_add(HEADER_LEN)) else {
+            return Err(bad);
+        };
+        let total = if data <= len { (0..count as usize).map(|i| event.length(i)).sum::<usize>() } else { 0 };
+        if data > len || data + total > len {
+            return Err(bad);
+        }
+        Ok(event)
+    }
+
+    fn width(&self) -> usize {
+        if self.wide { 4 } else { 2 }
+    }
+
+    /// Length of a parameter that exists.
+    #[inline]
+    fn length(&self, index: usize) -> usize {
+        if self.wide {
+            array::<4>(self.bytes, HEADER_LEN + index * 4).map_or(0, u32::from_ne_bytes) as usize
+        } else {
+            array::<2>(self.bytes, HEADER_LEN + index * 2).map_or(0, u16::from_ne_bytes) as usize
+        }
+    }
+
+    /// The type's number.
+    pub fn ty(&self) -> EventType {
+        self.info.code
+    }
+
+    /// How many parameters the event carries (an old capture may carry fewer than the table says).
+    pub fn param_count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// The whole event as it was read.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// A parameter's bytes.
+    #[inline]
+    pub fn param(&self, index: usize) -> Option<&'a [u8]> {
+        if index >= self.count as usize {
+            return None;
+        }
+        let mut at = HEADER_LEN + self.count as usize * self.width();
+        for i in 0..index {
+            at += self.length(i);
+        }
+        self.bytes.get(at..at + self.length(index))
+    }
+
+    /// All parameters' bytes in order.
+    pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+        let mut at = HEADER_LEN + self.count as usize * self.width();
+        (0..self.count as usize).map_while(move |i| {
+            let start = at;
+            at += self.length(i);
+            self.bytes.get(start..at)
+        })
+    }
+
+    /// A parameter that is a 64-bit signed number (fd, result, process id).
+    pub fn i64(&self, index: usize) -> Option<i64> {
+        array(self.param(index)?, 0).map(i64::from_ne_bytes)
+    }
+
+    /// A parameter that is a 64-bit unsigned number.
+    pub fn u64(&self, index: usize) -> Option<u64> {
+        array(self.param(index)?, 0).map(u64::from_ne_bytes)
+    }
+
+    /// A parameter that is a 32-bit unsigned number (flags, ids, modes).
+    pub fn u32(&self, index: usize) -> Option<u32> {
+        array(self.param(index)?, 0).map(u32::from_ne_bytes)
+    }
+
+    /// A parameter that is a 16-bit unsigned number.
+    pub fn u16(&self, index: usize) -> Option<u16> {
+        array(self.param(index)?, 0).map(u16::from_ne_bytes)
+    }
+
+    /// A parameter that is one byte.
+    pub fn u8(&self, index: usize) -> Option<u8> {
+        self.param(index)?.first().copied()
+    }
+
+    /// A parameter that is text, up to its NUL; `None` also where the source could not read it (no bytes).
+    pub fn text(&self, index: usize) -> Option<&'a [u8]> {
+        let bytes = self.param(index)?;
+        if bytes.is_empty() {
+            return None;
+        }
+        Some(&bytes[..memchr::memchr(0, bytes).unwrap_or(bytes.len())])
+    }
+}
