@@ -118,8 +118,14 @@ pub struct Fd {
     pub lower_layer: bool,
     /// A close-on-exec fd.
     pub cloexec: bool,
-    /// Made by a pipe call, socketpair or received: no path asked for.
-    pub is_pipe_or_pair: bool,
+    /// One end of a socketpair.
+    pub socket_pair: bool,
+    /// Known from the snapshot: it was open before events began.
+    pub from_snapshot: bool,
+    /// Inherited from the process that forked this one.
+    pub inherited: bool,
+    /// Process that a pidfd stands for.
+    pub pid: i64,
 }
 
 /// Who called whom.

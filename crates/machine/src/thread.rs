@@ -1,6 +1,6 @@
 //! A thread and what is known of it.
 
-use crate::{ContainerId, Text};
+use crate::{ContainerId, Text, TextList};
 
 /// Capability sets of a thread, one bit per capability in the kernel's numbering.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -32,6 +32,11 @@ pub struct Executable {
     pub lower_layer: bool,
     /// It is a memfd.
     pub from_memfd: bool,
+    /// From the inode's change to the start of the process that executed it, ns; wraps where the change
+    /// is later; 0 when unknown.
+    pub ctime_to_clone: u64,
+    /// From the start of the pid namespace to the inode's change, ns; 0 when unknown or the other way round.
+    pub pidns_start_to_ctime: u64,
 }
 
 /// A thread. For a process' properties that all its threads share, ask its main thread.
@@ -43,6 +48,8 @@ pub struct Thread {
     pub pid: i64,
     /// Thread id of the parent's main thread; 0 or -1 when unknown.
     pub ptid: i64,
+    /// Thread that takes over the children when the thread's parent ends; -1 when unknown.
+    pub reaper: i64,
     /// Thread id inside the thread's own pid namespace.
     pub vtid: i64,
     /// Process id inside the thread's own pid namespace.
@@ -58,17 +65,22 @@ pub struct Thread {
     /// First argument (`argv[0]`).
     pub exe: Text,
     /// The remaining arguments, in order.
-    pub args: Vec<Text>,
-    /// Environment, `NAME=value` each.
-    pub env: Vec<Text>,
+    pub args: TextList,
+    /// Environment, `NAME=value` each. A process' threads share their main thread's: ask [`Machine::env`].
+    ///
+    /// [`Machine::env`]: crate::Machine::env
+    pub env: TextList,
     /// The executable file.
     pub executable: Executable,
-    /// Working directory, with a closing slash.
+    /// Working directory, with a closing slash. A process' threads share their main thread's: ask
+    /// [`Machine::cwd`].
+    ///
+    /// [`Machine::cwd`]: crate::Machine::cwd
     pub cwd: Text,
     /// Root directory as seen from the host; `/` without chroot.
     pub root: Text,
     /// `subsystem=path` of each cgroup.
-    pub cgroups: Vec<Text>,
+    pub cgroups: TextList,
     /// The container that the cgroups say, empty for the host.
     pub container: ContainerId,
     /// Effective user id.
@@ -87,6 +99,8 @@ pub struct Thread {
     pub fdlimit: i64,
     /// When it was cloned, ns since 1970; 0 when unknown.
     pub clone_ts: u64,
+    /// When an event of it was last seen, ns since 1970.
+    pub last_seen_ts: u64,
     /// When its executable was last replaced, ns since 1970; 0 when it was not seen.
     pub last_exec_ts: u64,
     /// When init of its pid namespace started, ns since 1970.
