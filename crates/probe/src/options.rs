@@ -1,0 +1,217 @@
+//! What a caller asks of the probe and what the probe says about itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use lanner_event::{EVENTS, EventType};
+
+const WORDS: usize = EVENTS.len().div_ceil(64);
+
+/// A set of event types.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EventSet {
+    bits: [u64; WORDS],
+}
+
+impl EventSet {
+    /// The empty set.
+    pub const fn new() -> EventSet {
+        EventSet { bits: [0; WORDS] }
+    }
+
+    /// Every type of the event table.
+    pub fn all() -> EventSet {
+        EVENTS.iter().map(|e| e.code).collect()
+    }
+
+    /// Adds a type; one that the event table lacks is left out.
+    pub fn insert(&mut self, ty: EventType) {
+        if usize::from(ty.0) < EVENTS.len() {
+            self.bits[usize::from(ty.0) / 64] |= 1 << (ty.0 % 64);
+        }
+    }
+
+    /// Removes a type.
+    pub fn remove(&mut self, ty: EventType) {
+        if usize::from(ty.0) < EVENTS.len() {
+            self.bits[usize::from(ty.0) / 64] &= !(1 << (ty.0 % 64));
+        }
+    }
+
+    /// Whether a type is in it.
+    pub fn contains(&self, ty: EventType) -> bool {
+        self.bits.get(usize::from(ty.0) / 64).is_some_and(|word| word & (1 << (ty.0 % 64)) != 0)
+    }
+
+    /// The types in it, by their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = EventType> + '_ {
+        EVENTS.iter().map(|e| e.code).filter(|&code| self.contains(code))
+    }
+}
+
+impl Default for EventSet {
+    fn default() -> EventSet {
+        EventSet::new()
+    }
+}
+
+impl FromIterator<EventType> for EventSet {
+    fn from_iter<I: IntoIterator<Item = EventType>>(types: I) -> EventSet {
+        let mut set = EventSet::new();
+        set.extend(types);
+        set
+    }
+}
+
+impl Extend<EventType> for EventSet {
+    fn extend<I: IntoIterator<Item = EventType>>(&mut self, types: I) {
+        for ty in types {
+            self.insert(ty);
+        }
+    }
+}
+
+/// How the probe is to be opened.
+#[derive(Clone, Debug)]
+pub struct ProbeOptions {
+    /// The event types to deliver. Types that no live source writes are ignored.
+    pub events: EventSet,
+    /// Bytes of each ring buffer; rounded up to a power of two of at least one page.
+    pub ring_bytes: usize,
+    /// How many CPUs write to one ring buffer.
+    pub cpus_per_ring: usize,
+    /// Processes whose events are not delivered, by process id; at most eight. This process is always among
+    /// them unless `include_self` is set.
+    pub skip_pids: Vec<u32>,
+    /// Deliver this process's own events too. For tests.
+    pub include_self: bool,
+}
+
+impl Default for ProbeOptions {
+    fn default() -> ProbeOptions {
+        ProbeOptions {
+            events: EventSet::all(),
+            ring_bytes: 8 << 20,
+            cpus_per_ring: 1,
+            skip_pids: Vec::new(),
+            include_self: false,
+        }
+    }
+}
+
+/// Why an event, or a part of it, was lost.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum LostReason {
+    /// The ring buffer had no room: the agent reads too slowly.
+    RingFull,
+    /// The event did not fit into the kernel-side work buffer.
+    TooLarge,
+    /// The kernel-side work buffer was not there.
+    NoBuffer,
+    /// A program that writes this event could not be called.
+    NoProgram,
+}
+
+impl LostReason {
+    /// All reasons, in the order in which the kernel side counts them.
+    pub const ALL: [LostReason; 4] =
+        [LostReason::RingFull, LostReason::TooLarge, LostReason::NoBuffer, LostReason::NoProgram];
+}
+
+impl fmt::Display for LostReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LostReason::RingFull => "ring buffer full",
+            LostReason::TooLarge => "event too large",
+            LostReason::NoBuffer => "no work buffer",
+            LostReason::NoProgram => "no program",
+        })
+    }
+}
+
+/// Events lost since the probe was opened.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Lost {
+    /// How many of each type, by reason; what lost nothing is not listed.
+    pub by_type: BTreeMap<(EventType, LostReason), u64>,
+    /// Events that were delivered with a parameter missing because user memory could not be read.
+    pub unreadable: u64,
+}
+
+impl Lost {
+    /// All lost events.
+    pub fn total(&self) -> u64 {
+        self.by_type.values().sum()
+    }
+
+    /// Events lost for one reason.
+    pub fn by_reason(&self, reason: LostReason) -> u64 {
+        self.by_type.iter().filter(|((_, r), _)| *r == reason).map(|(_, n)| n).sum()
+    }
+}
+
+/// Where a snapshot came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SnapshotSource {
+    /// The kernel's BPF iterators.
+    #[default]
+    Iterators,
+    /// `/proc`, because the kernel refused the iterators.
+    Proc,
+}
+
+/// What a snapshot found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SnapshotStats {
+    /// Threads.
+    pub threads: usize,
+    /// Files of processes.
+    pub files: usize,
+    /// Records that could not be delivered.
+    pub skipped: usize,
+    /// Where it came from.
+    pub source: SnapshotSource,
+}
+
+/// How the probe is attached.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Attachment {
+    /// The kernel's release.
+    pub kernel: String,
+    /// What the programs are attached to, such as `tp_btf/sys_exit`.
+    pub points: Vec<String>,
+    /// System calls that are watched, by name.
+    pub syscalls: Vec<String>,
+    /// How many ring buffers there are.
+    pub rings: usize,
+    /// Bytes of each.
+    pub ring_bytes: usize,
+    /// Whether the snapshot comes from BPF iterators.
+    pub iterators: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanner_event::types;
+
+    #[test]
+    fn a_set_holds_what_was_put_in() {
+        let mut set: EventSet = [types::SYSCALL_CLOSE_X, types::SYSCALL_KEYCTL_X].into_iter().collect();
+        assert!(set.contains(types::SYSCALL_CLOSE_X) && !set.contains(types::SYSCALL_CLOSE_E));
+        assert_eq!(set.iter().collect::<Vec<_>>(), [types::SYSCALL_CLOSE_X, types::SYSCALL_KEYCTL_X]);
+        set.remove(types::SYSCALL_CLOSE_X);
+        set.insert(EventType(9999));
+        assert_eq!(set.iter().count(), 1);
+        assert!(!set.contains(EventType(9999)));
+        assert_eq!(EventSet::all().iter().count(), EVENTS.len());
+    }
+
+    #[test]
+    fn lost_events_add_up() {
+        let mut lost = Lost::default();
+        lost.by_type.insert((types::SYSCALL_CLOSE_X, LostReason::RingFull), 3);
+        lost.by_type.insert((types::SYSCALL_OPEN_X, LostReason::TooLarge), 1);
+        assert_eq!((lost.total(), lost.by_reason(LostReason::RingFull)), (4, 3));
+    }
+}
