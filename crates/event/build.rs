@@ -12,7 +12,7 @@ struct Param {
     ty: String,
     fmt: String,
     flags: Option<String>,
-    variants: u8,
+    variants: Vec<String>,
 }
 
 struct Event {
@@ -57,7 +57,9 @@ fn read_events() -> Result<Vec<Event>, Error> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let bad = || format!("data/events.tbl:{n}: not understood: {line}");
         if words[0] == "event" {
-            let [_, code, symbol, name, dir, categories, flags @ ..] = &words[..] else { return Err(bad().into()) };
+            let [_, code, symbol, name, dir, categories, flags @ ..] = &words[..] else {
+                return Err(bad().into());
+            };
             let code: u16 = code.parse()?;
             if usize::from(code) != events.len() {
                 return Err(format!("data/events.tbl:{n}: code {code} is out of order").into());
@@ -80,7 +82,11 @@ fn read_events() -> Result<Vec<Event>, Error> {
             ty: (*ty).into(),
             fmt: (*fmt).into(),
             flags: rest.iter().find_map(|w| w.strip_prefix('=')).map(Into::into),
-            variants: rest.iter().find_map(|w| w.strip_prefix("variants=")).map_or(Ok(0), str::parse)?,
+            variants: rest
+                .iter()
+                .find_map(|w| w.strip_prefix("variants="))
+                .map(|types| types.split(',').map(Into::into).collect())
+                .unwrap_or_default(),
         });
     }
     Ok(events)
@@ -102,7 +108,11 @@ fn write_flag_sets(out: &mut String) -> Result<(), Error> {
     }
     writeln!(out, "/// Sets of flag names.\npub mod flag_sets {{\nuse super::FlagName;")?;
     for (name, values) in &sets {
-        writeln!(out, "/// Names of the set `{name}`.\npub static {}: &[FlagName] = &[", name.to_uppercase())?;
+        writeln!(
+            out,
+            "/// Names of the set `{name}`.\npub static {}: &[FlagName] = &[",
+            name.to_uppercase()
+        )?;
         for (flag, value) in values {
             writeln!(out, "FlagName {{ name: {flag:?}, value: {value} }},")?;
         }
@@ -123,11 +133,19 @@ fn camel(word: &str) -> String {
 }
 
 fn write_events(out: &mut String, events: &[Event]) -> Result<(), Error> {
-    writeln!(out, "/// Every event type, by its code.\npub static EVENTS: [EventInfo; {}] = [", events.len())?;
+    writeln!(
+        out,
+        "/// Every event type, by its code.\npub static EVENTS: [EventInfo; {}] = [",
+        events.len()
+    )?;
     for e in events {
-        let categories: Vec<String> = e.categories.iter().map(|c| format!("Category::{}.bit()", camel(c))).collect();
-        let mut flags: Vec<String> = e.flags.iter().map(|f| format!("EventFlag::{}.bit()", camel(f))).collect();
-        flags.push("0".into());
+        let categories: Vec<String> =
+            e.categories.iter().map(|c| format!("Category::{}.bit()", camel(c))).collect();
+        let mut flags: Vec<String> =
+            e.flags.iter().map(|f| format!("EventFlag::{}.bit()", camel(f))).collect();
+        if flags.is_empty() {
+            flags.push("0".into());
+        }
         let dir = if e.dir == "enter" { "Enter" } else { "Exit" };
         writeln!(
             out,
@@ -140,13 +158,15 @@ fn write_events(out: &mut String, events: &[Event]) -> Result<(), Error> {
         )?;
         for p in &e.params {
             let flags = p.flags.as_ref().map_or("&[]".into(), |f| format!("flag_sets::{}", f.to_uppercase()));
+            let variants: Vec<String> =
+                p.variants.iter().map(|v| format!("ParamType::{}", camel(v))).collect();
             writeln!(
                 out,
-                "ParamInfo {{ name: {:?}, ty: ParamType::{}, format: ParamFormat::{}, flags: {flags}, variants: {} }},",
+                "ParamInfo {{ name: {:?}, ty: ParamType::{}, format: ParamFormat::{}, flags: {flags}, variants: &[{}] }},",
                 p.name,
                 camel(&p.ty),
                 camel(&p.fmt),
-                p.variants
+                variants.join(", ")
             )?;
         }
         writeln!(out, "] }},")?;
@@ -156,7 +176,10 @@ fn write_events(out: &mut String, events: &[Event]) -> Result<(), Error> {
 }
 
 fn write_codes(out: &mut String, events: &[Event]) -> Result<(), Error> {
-    writeln!(out, "/// The event types by symbol.\n#[allow(missing_docs, reason = \"generated: the symbol says it\")]\npub mod types {{\nuse super::EventType;")?;
+    writeln!(
+        out,
+        "/// The event types by symbol.\n#[allow(missing_docs, reason = \"generated: the symbol says it\")]\npub mod types {{\nuse super::EventType;"
+    )?;
     for e in events {
         writeln!(out, "pub const {}: EventType = EventType({});", e.symbol, e.code)?;
     }
@@ -165,7 +188,10 @@ fn write_codes(out: &mut String, events: &[Event]) -> Result<(), Error> {
 }
 
 fn write_params(out: &mut String, events: &[Event]) -> Result<(), Error> {
-    writeln!(out, "/// Where each parameter stands: `params::syscall_open_x::NAME`.\n#[allow(missing_docs, reason = \"generated: the names say it\")]\npub mod params {{")?;
+    writeln!(
+        out,
+        "/// Where each parameter stands: `params::syscall_open_x::NAME`.\n#[allow(missing_docs, reason = \"generated: the names say it\")]\npub mod params {{"
+    )?;
     for e in events.iter().filter(|e| !e.params.is_empty()) {
         writeln!(out, "pub mod {} {{", e.symbol.to_lowercase())?;
         for (i, p) in e.params.iter().enumerate() {
@@ -178,7 +204,10 @@ fn write_params(out: &mut String, events: &[Event]) -> Result<(), Error> {
 }
 
 fn write_syscalls(out: &mut String) -> Result<(), Error> {
-    writeln!(out, "/// Names of system calls by the number that captures give them.\npub static SYSCALL_NAMES: &[&str] = &[")?;
+    writeln!(
+        out,
+        "/// Names of system calls by the number that captures give them.\npub static SYSCALL_NAMES: &[&str] = &["
+    )?;
     for (i, (n, line)) in lines("syscalls")?.into_iter().enumerate() {
         match line.split_whitespace().collect::<Vec<_>>()[..] {
             [number, name] if number.parse() == Ok(i) => writeln!(out, "{name:?},")?,

@@ -1,6 +1,6 @@
 //! Reading an event in place.
 
-use crate::{EventInfo, EventFlag, EventType};
+use crate::{EventFlag, EventInfo, EventType};
 
 /// Bytes of an event's header: time u64, thread u64, length u32, type u16, parameter count u32.
 pub const HEADER_LEN: usize = 26;
@@ -69,7 +69,8 @@ impl<'a> Event<'a> {
         let wide = info.has(EventFlag::LargePayload);
         let event = Event { ts: word(0), tid: word(8) as i64, cpu, info, bytes, count, wide };
         let bad = DecodeError::Inconsistent { code, params: count, len };
-        let Some(data) = (count as usize).checked_mul(event.width()).and_then(|n| n.checked_add(HEADER_LEN)) else {
+        let Some(data) = (count as usize).checked_mul(event.width()).and_then(|n| n.checked_add(HEADER_LEN))
+        else {
             return Err(bad);
         };
         let total = if data <= len { (0..count as usize).map(|i| event.length(i)).sum::<usize>() } else { 0 };

@@ -30,7 +30,13 @@ impl EventBuf {
     ///
     /// # Errors
     /// When the type is unknown or a parameter is too long.
-    pub fn new(ts: u64, tid: i64, cpu: u16, ty: EventType, params: &[&[u8]]) -> Result<EventBuf, EncodeError> {
+    pub fn new(
+        ts: u64,
+        tid: i64,
+        cpu: u16,
+        ty: EventType,
+        params: &[&[u8]],
+    ) -> Result<EventBuf, EncodeError> {
         let info = ty.info().ok_or(EncodeError::UnknownType(ty.0))?;
         let wide = info.has(EventFlag::LargePayload);
         let lengths = if wide { 4 } else { 2 } * params.len();

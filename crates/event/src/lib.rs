@@ -5,8 +5,16 @@
 
 mod decode;
 mod encode;
+mod print;
+mod print_bytes;
+mod print_names;
+mod print_net;
 mod table;
 
 pub use decode::{DecodeError, Event, HEADER_LEN};
 pub use encode::{EncodeError, EventBuf};
+pub use print::{BufferFormat, FdLabel, Names, NoNames, print_args, print_param, print_raw, print_resolved};
+pub use print_bytes::print_bytes;
+pub use print_names::{errno_name, signal_name};
+pub use print_net::print_ipv6;
 pub use table::*;

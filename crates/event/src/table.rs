@@ -238,8 +238,8 @@ pub struct ParamInfo {
     pub format: ParamFormat,
     /// Names of its values, in printing order.
     pub flags: &'static [FlagName],
-    /// For `Dyn`: how many variants there are.
-    pub variants: u8,
+    /// For `Dyn`: the type of each variant.
+    pub variants: &'static [ParamType],
 }
 
 /// One event type.
