@@ -1,1 +1,19 @@
-//! placeholder
+//! Who a container is: names, image, pod, labels and mounts for the ids that cgroups give. The runtimes are
+//! asked on a thread of their own, so that the event path never waits for one: what is on disk first (the
+//! OCI bundle, which exists before the first process), then CRI.
+//!
+//! This crate must not know rules, events or outputs. It fills [`lanner_machine::Container`] and nothing else.
+
+mod bundle;
+mod config;
+mod cri;
+mod desk;
+mod image;
+mod labels;
+mod resolver;
+mod runtimes;
+mod time;
+
+pub use config::Config;
+pub use resolver::{Request, Resolver, ResolverError};
+pub use runtimes::{RuntimeFound, RuntimeState};

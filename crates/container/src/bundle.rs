@@ -1,0 +1,227 @@
+//! What is on disk of a container before its first process runs: the OCI bundle's `config.json`, whose
+//! annotations carry image and pod, and the runtimes' own records beside it.
+
+mod docker;
+mod spec;
+mod storage;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lanner_machine::{Container, Runtime};
+
+use crate::config::Config;
+use crate::resolver::Request;
+
+/// Files above this size are not a container's description.
+const MAX_FILE: u64 = 16 << 20;
+
+/// What was found on disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    /// Nothing, yet.
+    Nothing,
+    /// A container of a pod, or one that may be: its CRI runtime knows more.
+    Pod,
+    /// A container outside Kubernetes, of which no CRI runtime knows.
+    Alone,
+}
+
+/// Looks for the container in every known place and fills in what is found.
+pub(crate) fn read(
+    config: &Config,
+    learned_bundles: &[PathBuf],
+    request: &Request,
+    container: &mut Container,
+) -> Found {
+    if !is_id(&request.full_id) {
+        return Found::Nothing;
+    }
+    let found = [
+        in_containerd(config, learned_bundles, request, container),
+        in_storage(config, request, container),
+        in_docker(config, request, container),
+    ];
+    match found.into_iter().any(|found| found) {
+        false => Found::Nothing,
+        true if container.pod.is_some() => Found::Pod,
+        true => Found::Alone,
+    }
+}
+
+fn in_containerd(
+    config: &Config,
+    learned_bundles: &[PathBuf],
+    request: &Request,
+    container: &mut Container,
+) -> bool {
+    let mut roots = config.containerd_bundles.iter().chain(learned_bundles).map(|root| config.seen(root));
+    let Some((namespace, file)) = roots.find_map(|root| in_namespaces(&root, &request.full_id)) else {
+        return false;
+    };
+    settle_runtime(container, if namespace == "moby" { Runtime::Docker } else { Runtime::Containerd });
+    spec::read(&file, config, container)
+}
+
+fn in_storage(config: &Config, request: &Request, container: &mut Container) -> bool {
+    let mut found = false;
+    for root in config.storage_bundles.iter().map(|root| config.seen(root)) {
+        let file = root.join(&request.full_id).join("userdata/config.json");
+        if spec::read(&file, config, container) {
+            settle_runtime(container, if container.pod.is_some() { Runtime::Crio } else { Runtime::Podman });
+            found = true;
+        }
+        found |= storage::read(&root, &request.full_id, container);
+    }
+    found
+}
+
+fn in_docker(config: &Config, request: &Request, container: &mut Container) -> bool {
+    config.docker_containers.iter().map(|root| config.seen(root)).any(|root| {
+        let file = root.join(&request.full_id).join("config.v2.json");
+        let found = docker::read(&file, config, container);
+        if found {
+            settle_runtime(container, Runtime::Docker);
+        }
+        found
+    })
+}
+
+/// Ids become parts of paths: only hex digits and names without a slash may.
+fn is_id(id: &str) -> bool {
+    !id.is_empty()
+        && id.len() <= 128
+        && !id.starts_with('.')
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
+}
+
+/// The cgroup's word on the runtime stands; only where it had none does the place of the bundle decide.
+fn settle_runtime(container: &mut Container, runtime: Runtime) {
+    if matches!(container.runtime, Runtime::Unknown | Runtime::Cri) {
+        container.runtime = runtime;
+    }
+}
+
+fn in_namespaces(root: &Path, id: &str) -> Option<(String, PathBuf)> {
+    fs::read_dir(root).ok()?.flatten().find_map(|namespace| {
+        let file = namespace.path().join(id).join("config.json");
+        file.exists().then(|| (namespace.file_name().to_string_lossy().into_owned(), file))
+    })
+}
+
+/// Reads a JSON file as far as `T` knows it; anything unreadable is as good as absent, since it may just be
+/// half written or vanish.
+fn read_json<T: serde::de::DeserializeOwned>(file: &Path) -> Option<T> {
+    if fs::metadata(file).ok()?.len() > MAX_FILE {
+        return None;
+    }
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) const ID: &str = "3ad7b26ded6d8e7b23da7d48fe889434573036c27ae5a74837233de441c3601e";
+
+    fn request() -> Request {
+        Request { id: ID[..12].into(), full_id: ID.into(), runtime: Runtime::Unknown }
+    }
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let file = root.join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+
+    fn read_under(root: &Path) -> Option<Container> {
+        let config = Config { host_root: root.to_path_buf(), ..Config::default() };
+        let mut container = Container { full_id: ID.into(), ..Container::default() };
+        (read(&config, &[], &request(), &mut container) != Found::Nothing).then_some(container)
+    }
+
+    #[test]
+    fn containerd_annotations_name_image_and_pod() {
+        let root = tempfile::tempdir().unwrap();
+        write(
+            root.path(),
+            &format!("run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/{ID}/config.json"),
+            r#"{"annotations":{"io.kubernetes.cri.container-name":"mysql",
+                "io.kubernetes.cri.container-type":"container",
+                "io.kubernetes.cri.image-name":"docker.io/library/mysql:8.0",
+                "io.kubernetes.cri.sandbox-id":"5ab7", "io.kubernetes.cri.sandbox-name":"mysql-db",
+                "io.kubernetes.cri.sandbox-namespace":"default", "io.kubernetes.cri.sandbox-uid":"u-1"},
+               "mounts":[{"destination":"/proc","type":"proc","source":"proc"},
+                {"destination":"/etc/hosts","type":"bind","source":"/h","options":["rbind","rprivate","ro"]}]}"#,
+        );
+        let container = read_under(root.path()).unwrap();
+        insta::assert_debug_snapshot!(container);
+    }
+
+    #[test]
+    fn crio_annotations_name_image_and_pod() {
+        let root = tempfile::tempdir().unwrap();
+        write(
+            root.path(),
+            &format!("run/containers/storage/overlay-containers/{ID}/userdata/config.json"),
+            r#"{"annotations":{"io.kubernetes.container.name":"web",
+                "io.kubernetes.cri-o.ContainerType":"container",
+                "io.kubernetes.cri-o.ImageName":"quay.io/org/web:v2",
+                "io.kubernetes.cri-o.SandboxID":"77aa",
+                "io.kubernetes.cri-o.Labels":"{\"app\":\"web\",\"io.kubernetes.pod.name\":\"web-0\"}",
+                "io.kubernetes.cri-o.Created":"2024-01-02T03:04:05.000000006Z",
+                "io.kubernetes.pod.name":"web-0","io.kubernetes.pod.namespace":"shop",
+                "io.kubernetes.pod.uid":"u-2"}}"#,
+        );
+        let container = read_under(root.path()).unwrap();
+        insta::assert_debug_snapshot!(container);
+    }
+
+    #[test]
+    fn podman_keeps_name_and_image_in_its_store() {
+        let root = tempfile::tempdir().unwrap();
+        let store = "var/lib/containers/storage/overlay-containers";
+        write(root.path(), &format!("{store}/{ID}/userdata/config.json"), "{}");
+        write(
+            root.path(),
+            &format!("{store}/containers.json"),
+            &format!(
+                r#"[{{"id":"{ID}","names":["sleepy"],"image":"05455a08881ea9cf0e752bc48e61bbd71a34c029bb13df01e40e3e70e0d007bd",
+                   "metadata":"{{\"image-name\":\"docker.io/library/alpine:3.19\",\"name\":\"sleepy\"}}",
+                   "created":"2024-01-02T03:04:05Z"}}]"#
+            ),
+        );
+        let container = read_under(root.path()).unwrap();
+        insta::assert_debug_snapshot!(container);
+    }
+
+    #[test]
+    fn docker_keeps_everything_in_its_own_file() {
+        let root = tempfile::tempdir().unwrap();
+        write(
+            root.path(),
+            &format!("var/lib/docker/containers/{ID}/config.v2.json"),
+            r#"{"Created":"2024-01-02T03:04:05Z","Name":"/web","Image":"sha256:6f7e2741b66b0011",
+               "Config":{"Image":"nginx:1.25","Labels":{"a":"b"}},
+               "HostConfig":{"Privileged":true},
+               "MountPoints":{"/d":{"Source":"/s","Destination":"/d","RW":true,"Propagation":"rprivate","Relabel":"z"}},
+               "NetworkSettings":{"Networks":{"bridge":{"IPAddress":"172.17.0.2"}}}}"#,
+        );
+        let container = read_under(root.path()).unwrap();
+        insta::assert_debug_snapshot!(container);
+    }
+
+    #[test]
+    fn broken_absent_and_hostile_places_yield_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(read_under(root.path()), None);
+        write(
+            root.path(),
+            &format!("run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID}/config.json"),
+            "{\"annotations\":",
+        );
+        assert_eq!(read_under(root.path()), None);
+        assert!(!is_id("../../etc"));
+        assert!(!is_id(""));
+    }
+}

@@ -1,0 +1,85 @@
+//! What the resolver looks at and how long it waits.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Settings of a [`Resolver`](crate::Resolver). [`Config::default`] finds the runtimes by themselves.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the host's root file system is seen: `/`, or where it is mounted when lanner itself runs in a
+    /// container. Every path below is looked up beneath it.
+    pub host_root: PathBuf,
+    /// CRI sockets to speak to. They need not exist yet.
+    pub cri_sockets: Vec<PathBuf>,
+    /// Folders in which containerd keeps bundles as `NAMESPACE/ID/config.json`. What a containerd says of
+    /// its own state folder over CRI is added to these.
+    pub containerd_bundles: Vec<PathBuf>,
+    /// Folders of containers/storage (CRI-O, Podman) in which bundles are `ID/userdata/config.json`.
+    pub storage_bundles: Vec<PathBuf>,
+    /// Folders in which Docker keeps `ID/config.v2.json`.
+    pub docker_containers: Vec<PathBuf>,
+    /// How long one call to a runtime may take.
+    pub call_timeout: Duration,
+    /// After this long a container that no runtime has told of is delivered as complete, with what is known.
+    pub patience: Duration,
+    /// How long a runtime is asked again, at growing intervals, after that: for one that comes back late.
+    pub give_up: Duration,
+    /// Containers asked about at one time; beyond it a request is refused.
+    pub max_pending: usize,
+    /// Labels whose value is longer, in bytes, are left out, as Falco's `label_max_len` does.
+    pub label_max_len: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect::<Vec<_>>();
+        Config {
+            host_root: PathBuf::from("/"),
+            cri_sockets: paths(CRI_SOCKETS),
+            containerd_bundles: paths(CONTAINERD_BUNDLES),
+            storage_bundles: paths(STORAGE_BUNDLES),
+            docker_containers: paths(DOCKER_CONTAINERS),
+            call_timeout: Duration::from_millis(500),
+            patience: Duration::from_secs(3),
+            give_up: Duration::from_secs(300),
+            max_pending: 4096,
+            label_max_len: 100,
+        }
+    }
+}
+
+impl Config {
+    /// A path as this process sees it.
+    pub(crate) fn seen(&self, path: &Path) -> PathBuf {
+        match path.strip_prefix("/") {
+            Ok(relative) => self.host_root.join(relative),
+            Err(_) => path.to_path_buf(),
+        }
+    }
+}
+
+const CRI_SOCKETS: &[&str] = &[
+    "/run/containerd/containerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/run/k0s/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/host-containerd/containerd.sock",
+    "/var/snap/microk8s/common/run/containerd.sock",
+];
+
+const CONTAINERD_BUNDLES: &[&str] = &[
+    "/run/containerd/io.containerd.runtime.v2.task",
+    "/run/k3s/containerd/io.containerd.runtime.v2.task",
+    "/run/k0s/containerd/io.containerd.runtime.v2.task",
+    "/run/host-containerd/io.containerd.runtime.v2.task",
+    "/run/docker/containerd/daemon/io.containerd.runtime.v2.task",
+    "/var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task",
+];
+
+const STORAGE_BUNDLES: &[&str] = &[
+    "/run/containers/storage/overlay-containers",
+    "/var/lib/containers/storage/overlay-containers",
+    "/var/lib/containers/storage/vfs-containers",
+];
+
+const DOCKER_CONTAINERS: &[&str] = &["/var/lib/docker/containers"];
