@@ -1,1 +1,25 @@
-//! placeholder
+//! Rule files: YAML with positions, lists, macros, rules, exceptions, overrides, tags, required versions,
+//! and one report of everything that is wrong with them.
+//!
+//! This crate knows how rules are written and what their parts are called; it must not know what an event
+//! is, which fields there are (a [`FieldCatalog`] tells it) or how a condition is evaluated.
+
+mod catalog;
+mod load;
+mod place;
+mod priority;
+mod report;
+mod rule;
+mod select;
+mod source;
+mod version;
+
+pub use catalog::{CheckWarning, FieldCatalog, Problem};
+pub use load::{ExtraField, ExtraOutput, LoadOptions, Loaded, Scope};
+pub use place::{ItemKind, Location, Place, Position};
+pub use priority::{Priority, UnknownPriority};
+pub use report::{Code, Diagnostic, ErrorCode, FileReport, Report, WarningCode};
+pub use rule::{List, Macro, PluginRequirement, Rule, RuleSet};
+pub use select::{Selection, Target};
+pub use source::SourceText;
+pub use version::Version;
