@@ -1,1 +1,9 @@
-//! placeholder
+//! Wiring: settings, the live loop, replay, lost events, alerts that wait for their container's names, and
+//! what a user reads of all that.
+//!
+//! This crate may use all others but the command line.
+
+pub mod accounts;
+pub mod config;
+pub mod drops;
+pub mod tally;

@@ -1,0 +1,238 @@
+//! Settings: our own defaults, and `falco.yaml` with its included files and `-o` assignments.
+
+mod falco;
+mod files;
+mod node;
+mod path;
+mod variables;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lanner_output::{Form, JsonParts, Priority};
+
+pub use files::{ConfigError, Settings};
+pub use node::{Node, Place, YamlError};
+pub use path::PathError;
+
+/// Where events come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// The running kernel.
+    Live,
+    /// A capture file.
+    Replay(PathBuf),
+    /// Nowhere: plugins only.
+    None,
+}
+
+/// How many of the rules that match an event are told.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Matching {
+    /// The first in the order of loading.
+    #[default]
+    First,
+    /// All of them.
+    All,
+}
+
+/// Which sinks there are.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct SinkConfig {
+    /// Lines go to standard output.
+    pub stdout: bool,
+    /// Lines go to a file.
+    pub file: Option<FileConfig>,
+    /// Lines go to a program's standard input.
+    pub program: Option<ProgramConfig>,
+    /// Settings of sinks that this version doesn't have yet, by name.
+    pub unsupported: Vec<&'static str>,
+}
+
+/// The file sink.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileConfig {
+    /// The file.
+    pub path: PathBuf,
+    /// Keep it open between lines.
+    pub keep_alive: bool,
+}
+
+/// The program sink.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProgramConfig {
+    /// The shell command.
+    pub command: String,
+    /// Keep it running between lines.
+    pub keep_alive: bool,
+}
+
+/// Text and fields that are added to alerts of some rules.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Append {
+    /// Only rules of this source; empty for all.
+    pub source: String,
+    /// Only rules with all these tags.
+    pub tags: Vec<String>,
+    /// Only this rule; empty for all.
+    pub rule: String,
+    /// Text appended to the message, a format.
+    pub output: String,
+    /// Append the fields that enrichment suggests.
+    pub suggested: bool,
+    /// Fields added to JSON alerts as text: name and format.
+    pub formatted: Vec<(String, String)>,
+    /// Fields added to JSON alerts with their own type.
+    pub raw: Vec<String>,
+}
+
+/// Rules switched on or off after loading, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Selection {
+    /// On or off.
+    pub enable: bool,
+    /// Rules by name, `*` stands for any text.
+    pub rule: Option<String>,
+    /// Rules with this tag.
+    pub tag: Option<String>,
+}
+
+/// What is done when events were lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DropAction {
+    /// Raise the alert.
+    Alert,
+    /// Write to the log.
+    Log,
+    /// End with an error.
+    Exit,
+}
+
+/// When lost events are told.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DropConfig {
+    /// What is done.
+    pub actions: Vec<DropAction>,
+    /// Only when more than this share of a second's events was lost.
+    pub threshold: f64,
+    /// Actions per second, in the long run.
+    pub rate: f64,
+    /// Actions in a row.
+    pub max_burst: f64,
+    /// Pretend that one event is lost every second. For tests.
+    pub simulate: bool,
+}
+
+/// The engine's own log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogConfig {
+    /// Write to standard error.
+    pub stderr: bool,
+    /// Write to syslog.
+    pub syslog: bool,
+    /// Most verbose level that is written.
+    pub level: Priority,
+}
+
+/// Which system calls are watched beyond those that rules name.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct BaseSyscalls {
+    /// Names to add, or with `!` before them to leave out.
+    pub custom: Vec<String>,
+    /// Add just what the machine's state needs.
+    pub repair: bool,
+    /// Watch all that rules name, also those that flood.
+    pub all: bool,
+}
+
+/// All settings.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// Where events come from.
+    pub source: Source,
+    /// Rule files and directories.
+    pub rules: Vec<PathBuf>,
+    /// Rules switched on or off after loading.
+    pub selections: Vec<Selection>,
+    /// First match or all.
+    pub matching: Matching,
+    /// Least urgent priority that a loaded rule may have.
+    pub priority: Priority,
+    /// Form of alerts.
+    pub form: Form,
+    /// Optional parts of JSON alerts.
+    pub json: JsonParts,
+    /// Whole dates in UTC rather than local times of day.
+    pub iso8601: bool,
+    /// Additions to alerts.
+    pub append: Vec<Append>,
+    /// Fixed fields that rules may name as `static.NAME`.
+    pub static_fields: Vec<(String, String)>,
+    /// The sinks.
+    pub sinks: SinkConfig,
+    /// Lines are not sent one by one.
+    pub buffered: bool,
+    /// Lines that may wait for each sink.
+    pub queue_capacity: usize,
+    /// How long the sinks may take at the end.
+    pub output_timeout: Duration,
+    /// Lost events.
+    pub drops: DropConfig,
+    /// Log.
+    pub log: LogConfig,
+    /// System calls.
+    pub base_syscalls: BaseSyscalls,
+    /// Bytes of a ring buffer.
+    pub ring_bytes: usize,
+    /// CPUs that share a ring buffer.
+    pub cpus_per_ring: usize,
+    /// How long an alert may wait for its container's names.
+    pub enrichment_timeout: Duration,
+    /// Names of the plugins to load.
+    pub plugins: Vec<String>,
+    /// Values that could not be used, with where and why.
+    pub warnings: Vec<String>,
+}
+
+impl Default for Config {
+    /// lanner's own defaults: live, text on standard output, every lost event told.
+    fn default() -> Config {
+        Config {
+            source: Source::Live,
+            rules: Vec::new(),
+            selections: Vec::new(),
+            matching: Matching::First,
+            priority: Priority::Debug,
+            form: Form::Text,
+            json: JsonParts::default(),
+            iso8601: false,
+            append: Vec::new(),
+            static_fields: Vec::new(),
+            sinks: SinkConfig { stdout: true, ..SinkConfig::default() },
+            buffered: false,
+            queue_capacity: 8192,
+            output_timeout: Duration::from_secs(2),
+            drops: DropConfig {
+                actions: vec![DropAction::Alert],
+                threshold: 0.0,
+                rate: 1.0,
+                max_burst: 1.0,
+                simulate: false,
+            },
+            log: LogConfig { stderr: true, syslog: false, level: Priority::Notice },
+            base_syscalls: BaseSyscalls::default(),
+            ring_bytes: 8 << 20,
+            cpus_per_ring: 1,
+            enrichment_timeout: Duration::from_secs(1),
+            plugins: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The built-in container plugin is asked for, so that its suggested fields are appended to alerts.
+    pub fn has_container_plugin(&self) -> bool {
+        self.plugins.iter().any(|name| name == "container")
+    }
+}

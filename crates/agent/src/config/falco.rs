@@ -1,0 +1,436 @@
+//! What `falco.yaml` says, in terms of our settings. A value of the wrong type counts as absent, as it does
+//! in Falco, and is told.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use lanner_output::{Form, JsonParts, Priority};
+
+use super::files::{ConfigError, Settings};
+use super::node::{Content, Node};
+use super::{
+    Append, BaseSyscalls, Config, DropAction, DropConfig, FileConfig, LogConfig, Matching, ProgramConfig,
+    Selection, SinkConfig, Source,
+};
+
+/// Queue length that stands for `outputs_queue.capacity: 0`, "unbounded": there is always a bound.
+const LARGE_QUEUE: usize = 65_536;
+
+/// Ring buffer sizes by `buf_size_preset`: 1 is 1 MB, each further one twice that.
+fn ring_bytes(preset: i64) -> usize {
+    1 << (19 + preset.clamp(1, 10))
+}
+
+struct Reader<'a> {
+    root: &'a Node,
+    file: String,
+    warnings: Vec<String>,
+}
+
+impl Config {
+    /// Settings as `falco.yaml` and the command line give them.
+    ///
+    /// # Errors
+    /// With Falco's message, where a value is not one of those that its key allows.
+    pub fn from_falco(settings: &Settings) -> Result<Config, ConfigError> {
+        let file = settings.main.display().to_string();
+        let mut reader = Reader { root: &settings.root, file, warnings: Vec::new() };
+        let mut config = reader.config()?;
+        config.warnings = reader.warnings;
+        Ok(config)
+    }
+}
+
+/// A value read from a scalar's text.
+fn parse<T: FromStr>(text: &str) -> Option<T> {
+    text.trim().parse().ok()
+}
+
+/// Truth values as YAML 1.1 spells them.
+fn truth(text: &str) -> Option<bool> {
+    let spelled = |word: &str| text == word || text == word.to_uppercase() || text == capital(word);
+    if ["y", "yes", "true", "on"].iter().any(|w| spelled(w)) {
+        return Some(true);
+    }
+    ["n", "no", "false", "off"].iter().any(|w| spelled(w)).then_some(false)
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+impl Reader<'_> {
+    fn scalar<T>(&mut self, path: &str, default: T, what: &str, read: impl Fn(&str) -> Option<T>) -> T {
+        let Some(node) = self.root.at(path) else { return default };
+        if let Some(value) = node.as_str().and_then(read) {
+            return value;
+        }
+        let place = match node.place.line {
+            0 => "command line".to_owned(),
+            line => format!("{}, line {line}, column {}", self.file, node.place.column),
+        };
+        self.warnings.push(format!("{place}: {path} must be {what}; the default is used"));
+        default
+    }
+
+    fn flag(&mut self, path: &str, default: bool) -> bool {
+        self.scalar(path, default, "true or false", truth)
+    }
+
+    fn number<T: FromStr>(&mut self, path: &str, default: T) -> T {
+        self.scalar(path, default, "a number", parse)
+    }
+
+    fn text(&mut self, path: &str, default: &str) -> String {
+        self.scalar(path, default.to_owned(), "a text", |text| Some(text.to_owned()))
+    }
+
+    fn texts(&self, path: &str) -> Vec<String> {
+        let items = self.root.at(path).map(Node::items).unwrap_or_default();
+        items.iter().filter_map(Node::as_str).map(str::to_owned).collect()
+    }
+
+    /// An error in Falco's words: which file, and what is wrong.
+    fn error(&self, message: &str) -> ConfigError {
+        ConfigError::Value(format!("Error reading config file ({}): {message}", self.file))
+    }
+
+    fn config(&mut self) -> Result<Config, ConfigError> {
+        let log = self.log()?;
+        let (source, ring_bytes, cpus_per_ring) = self.engine()?;
+        Ok(Config {
+            source,
+            ring_bytes,
+            cpus_per_ring,
+            log,
+            rules: self.rules()?,
+            form: if self.flag("json_output", false) { Form::Json } else { Form::Text },
+            json: JsonParts {
+                output: self.flag("json_include_output_property", true),
+                tags: self.flag("json_include_tags_property", true),
+                message: self.flag("json_include_message_property", false),
+                fields: self.flag("json_include_output_fields_property", true),
+            },
+            sinks: self.sinks()?,
+            output_timeout: Duration::from_millis(self.number("output_timeout", 2000)),
+            matching: self.matching()?,
+            priority: self.priority()?,
+            buffered: self.flag("buffered_outputs", false),
+            queue_capacity: match self.number("outputs_queue.capacity", 0usize) {
+                0 => LARGE_QUEUE,
+                n => n.min(1 << 20),
+            },
+            iso8601: self.flag("time_format_iso_8601", false),
+            drops: self.drops()?,
+            base_syscalls: BaseSyscalls {
+                custom: self.texts("base_syscalls.custom_set"),
+                repair: self.flag("base_syscalls.repair", false),
+                all: self.flag("base_syscalls.all", false),
+            },
+            selections: self.selections()?,
+            append: self.appends()?,
+            static_fields: self.static_fields(),
+            plugins: self.plugins()?,
+            enrichment_timeout: Duration::from_millis(self.number("lanner.enrichment_timeout", 1000)),
+            warnings: Vec::new(),
+        })
+    }
+
+    fn log(&mut self) -> Result<LogConfig, ConfigError> {
+        let level = self.text("log_level", "info");
+        let known = Priority::from_str(&level).ok().filter(|p| level == "info" || level == lower(*p));
+        let level = known.ok_or_else(|| ConfigError::Value(format!("Unknown log level {level}")))?;
+        Ok(LogConfig { level, stderr: self.flag("log_stderr", false), syslog: self.flag("log_syslog", true) })
+    }
+
+    fn engine(&mut self) -> Result<(Source, usize, usize), ConfigError> {
+        let kind = self.text("engine.kind", "kmod");
+        let mut preset = 4;
+        let mut cpus = 2;
+        let source = match kind.as_str() {
+            "kmod" => {
+                preset = self.number("engine.kmod.buf_size_preset", preset);
+                cpus = 1;
+                Source::Live
+            }
+            "modern_ebpf" => {
+                preset = self.number("engine.modern_ebpf.buf_size_preset", preset);
+                cpus = self.number("engine.modern_ebpf.cpus_for_each_buffer", cpus);
+                Source::Live
+            }
+            "replay" => {
+                let file = self.text("engine.replay.capture_file", "");
+                if file.is_empty() {
+                    return Err(
+                        self.error("engine.kind is 'replay' but no engine.replay.capture_file specified.")
+                    );
+                }
+                Source::Replay(file.into())
+            }
+            "nodriver" => Source::None,
+            _ => return Err(self.error(&format!("engine.kind '{kind}' is not a valid kind."))),
+        };
+        Ok((source, ring_bytes(preset), cpus.max(1)))
+    }
+
+    /// The configured rule files that exist.
+    fn rules(&mut self) -> Result<Vec<PathBuf>, ConfigError> {
+        let both = self.root.get("rules_files").is_some() && self.root.get("rules_file").is_some();
+        if both {
+            return Err(self.error("both 'rules_files' and 'rules_file' keys set"));
+        }
+        let mut files = self.texts("rules_files");
+        files.extend(self.texts("rules_file"));
+        Ok(files.into_iter().map(PathBuf::from).filter(|p| p.exists()).collect())
+    }
+
+    fn sinks(&mut self) -> Result<SinkConfig, ConfigError> {
+        let mut sinks =
+            SinkConfig { stdout: self.flag("stdout_output.enabled", false), ..Default::default() };
+        if self.flag("file_output.enabled", false) {
+            let path = self.text("file_output.filename", "");
+            if path.is_empty() {
+                return Err(self.error("file output enabled but no filename in configuration block"));
+            }
+            let keep_alive = self.flag("file_output.keep_alive", false);
+            sinks.file = Some(FileConfig { path: path.into(), keep_alive });
+        }
+        if self.flag("program_output.enabled", false) {
+            let command = self.text("program_output.program", "");
+            if command.is_empty() {
+                return Err(self.error("program output enabled but no program in configuration block"));
+            }
+            let keep_alive = self.flag("program_output.keep_alive", false);
+            sinks.program = Some(ProgramConfig { command, keep_alive });
+        }
+        if self.flag("syslog_output.enabled", false) {
+            sinks.unsupported.push("syslog");
+        }
+        if self.flag("http_output.enabled", false) {
+            if self.text("http_output.url", "").is_empty() {
+                return Err(self.error("http output enabled but no url in configuration block"));
+            }
+            sinks.unsupported.push("http");
+        }
+        Ok(sinks)
+    }
+
+    fn matching(&mut self) -> Result<Matching, ConfigError> {
+        let text = self.text("rule_matching", "first");
+        match text.to_ascii_lowercase().as_str() {
+            "first" => Ok(Matching::First),
+            "all" => Ok(Matching::All),
+            _ => Err(ConfigError::Value(format!(
+                "Unknown rule matching strategy \"{text}\"--must be one of first, all"
+            ))),
+        }
+    }
+
+    fn priority(&mut self) -> Result<Priority, ConfigError> {
+        let text = self.text("priority", "debug");
+        text.parse().map_err(|_| {
+            let names: Vec<String> = Priority::ALL.into_iter().map(lower).collect();
+            ConfigError::Value(format!("Unknown priority \"{text}\"--must be one of {}", names.join(", ")))
+        })
+    }
+
+    fn drops(&mut self) -> Result<DropConfig, ConfigError> {
+        let mut actions = Vec::new();
+        let mut ignore = false;
+        for name in self.texts("syscall_event_drops.actions") {
+            let action = match name.as_str() {
+                "ignore" => {
+                    ignore = true;
+                    continue;
+                }
+                "log" => DropAction::Log,
+                "alert" => DropAction::Alert,
+                "exit" => DropAction::Exit,
+                _ => {
+                    return Err(self.error(
+                        "available actions for syscall event drops are \"ignore\", \"log\", \"alert\", and \"exit\"",
+                    ));
+                }
+            };
+            if ignore && action != DropAction::Exit {
+                return Err(self.error(&format!(
+                    "syscall event drop action \"{name}\" does not make sense with the \"ignore\" action"
+                )));
+            }
+            if !actions.contains(&action) {
+                actions.push(action);
+            }
+        }
+        let threshold = self.number("syscall_event_drops.threshold", 0.1);
+        if !(0.0..=1.0).contains(&threshold) {
+            return Err(self.error("syscall event drops threshold must be a double in the range [0, 1]"));
+        }
+        Ok(DropConfig {
+            actions,
+            threshold,
+            rate: self.number("syscall_event_drops.rate", 0.03333),
+            max_burst: self.number("syscall_event_drops.max_burst", 1.0),
+            simulate: self.flag("syscall_event_drops.simulate_drops", false),
+        })
+    }
+
+    fn selections(&mut self) -> Result<Vec<Selection>, ConfigError> {
+        let mut selections = Vec::new();
+        for item in self.root.at("rules").map(Node::items).unwrap_or_default() {
+            let enable = item.get("enable");
+            let of = |key: &str| enable.or(item.get("disable"))?.get(key)?.as_str().map(str::to_owned);
+            let selection = Selection { enable: enable.is_some(), rule: of("rule"), tag: of("tag") };
+            if selection.rule.is_none() && selection.tag.is_none() {
+                return Err(self.bad(item, "rules: an item must enable or disable a rule or a tag"));
+            }
+            selections.push(selection);
+        }
+        Ok(selections)
+    }
+
+    fn bad(&self, node: &Node, message: &str) -> ConfigError {
+        let place = node.place;
+        self.error(&format!("line {}, column {}: {message}", place.line, place.column))
+    }
+
+    fn appends(&mut self) -> Result<Vec<Append>, ConfigError> {
+        let items = self.root.at("append_output").map(Node::items).unwrap_or_default();
+        items.iter().map(|item| self.append(item)).collect()
+    }
+
+    fn append(&self, item: &Node) -> Result<Append, ConfigError> {
+        if !matches!(item.content, Content::Map(_)) {
+            return Err(self.bad(item, "append_output: an item must be a map"));
+        }
+        let text = |node: Option<&Node>| node.and_then(Node::as_str).unwrap_or_default().to_owned();
+        let mut append = Append { output: text(item.get("extra_output")), ..Append::default() };
+        if let Some(of) = item.get("match") {
+            append.source = text(of.get("source"));
+            append.rule = text(of.get("rule"));
+            let tags = of.get("tags").map(Node::items).unwrap_or_default();
+            append.tags = tags.iter().filter_map(Node::as_str).map(str::to_owned).collect();
+        }
+        append.suggested =
+            item.get("suggested_output").and_then(Node::as_str).and_then(truth).unwrap_or(false);
+        for field in item.get("extra_fields").map(Node::items).unwrap_or_default() {
+            match (field.as_str(), field.pairs()) {
+                (Some(name), _) => append.raw.push(name.to_owned()),
+                (None, [(name, format)]) => append.formatted.push((name.clone(), text(Some(format)))),
+                _ => {
+                    return Err(
+                        self.bad(field, "append_output: extra_fields takes names, or maps of one field")
+                    );
+                }
+            }
+        }
+        Ok(append)
+    }
+
+    fn static_fields(&mut self) -> Vec<(String, String)> {
+        let pairs = self.root.at("static_fields").map(Node::pairs).unwrap_or_default();
+        pairs.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+    }
+
+    /// The plugins to load: those that `load_plugins` names; all that are configured where it is absent.
+    fn plugins(&mut self) -> Result<Vec<String>, ConfigError> {
+        let items = self.root.at("plugins").map(Node::items).unwrap_or_default();
+        let name = |n: &Node| n.get("name").and_then(Node::as_str).map(str::to_owned);
+        let configured: Vec<String> = items.iter().filter_map(name).collect();
+        if self.root.get("load_plugins").is_none() {
+            return Ok(configured);
+        }
+        let wanted = self.texts("load_plugins");
+        match wanted.iter().find(|name| !configured.contains(name)) {
+            Some(name) => Err(ConfigError::Value(format!(
+                "Cannot load plugin '{name}': plugin config not found for given name"
+            ))),
+            None => Ok(wanted),
+        }
+    }
+}
+
+fn lower(priority: Priority) -> String {
+    priority.as_str().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(yaml: &str, assignments: &[&str]) -> Result<Config, String> {
+        let mut settings = Settings { root: Node::parse(yaml).unwrap(), ..Settings::default() };
+        settings.main = "f.yaml".into();
+        for assignment in assignments {
+            let (key, value) = assignment.split_once('=').unwrap();
+            settings.root.set(key, Node::scalar(value)).unwrap();
+        }
+        Config::from_falco(&settings).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_gives_falcos_defaults() {
+        let config = read("", &[]).unwrap();
+        assert_eq!(
+            (config.source, config.form, config.matching),
+            (Source::Live, Form::Text, Matching::First)
+        );
+        assert_eq!((config.drops.actions.len(), config.drops.threshold), (0, 0.1));
+        assert_eq!((config.ring_bytes, config.queue_capacity), (8 << 20, LARGE_QUEUE));
+        assert!(!config.sinks.stdout && config.warnings.is_empty());
+    }
+
+    #[test]
+    fn values_are_read_from_file_and_command_line() {
+        let yaml =
+            "engine: {kind: modern_ebpf}\njson_output: Yes\nappend_output: [{suggested_output: true}]\n";
+        let options = [
+            "engine.kind=replay",
+            "engine.replay.capture_file=x.scap",
+            "append_output[0].extra_output=on %evt.num",
+            "append_output[0].extra_fields[0]=proc.sid",
+            "append_output[0].match.tags[0]=container",
+            "priority=INFO",
+        ];
+        let config = read(yaml, &options).unwrap();
+        assert_eq!((config.source, config.form), (Source::Replay("x.scap".into()), Form::Json));
+        assert_eq!(config.priority, Priority::Informational);
+        let append = &config.append[0];
+        assert!(append.suggested && append.output == "on %evt.num");
+        assert_eq!(
+            (&append.raw[..], &append.tags[..]),
+            (&["proc.sid".to_owned()][..], &["container".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn a_list_of_additions_that_was_given_a_name_is_no_list() {
+        let yaml = "append_output: [{suggested_output: true}]";
+        assert!(read(yaml, &["append_output.suggested_output=false"]).unwrap().append.is_empty());
+    }
+
+    #[test]
+    fn what_a_key_does_not_allow_is_refused_and_wrong_types_are_told() {
+        let message = |yaml: &str| read(yaml, &[]).unwrap_err();
+        assert_eq!(
+            message("engine: {kind: ebpf}"),
+            "Error reading config file (f.yaml): engine.kind 'ebpf' is not a valid kind."
+        );
+        assert!(
+            message("priority: loud")
+                .starts_with("Unknown priority \"loud\"--must be one of emergency, alert,")
+        );
+        assert!(message("rule_matching: some").contains("must be one of first, all"));
+        assert!(message("syscall_event_drops: {threshold: 2}").contains("in the range [0, 1]"));
+        assert!(message("syscall_event_drops: {actions: [ignore, alert]}").contains("does not make sense"));
+        assert!(message("file_output: {enabled: true}").contains("no filename"));
+        assert!(message("load_plugins: [x]").contains("plugin config not found"));
+        let config = read("json_output: [1]\noutput_timeout: soon\n", &[]).unwrap();
+        assert_eq!(
+            config.warnings[0],
+            "f.yaml, line 1, column 14: json_output must be true or false; the default is used"
+        );
+        assert_eq!(config.warnings.len(), 2);
+    }
+}

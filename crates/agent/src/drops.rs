@@ -1,0 +1,253 @@
+//! Lost events, told once a second at most.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use lanner_event::EventType;
+use lanner_output::{Alert, Origin, Priority};
+use lanner_probe::{Lost, LostReason};
+
+use crate::config::DropConfig;
+
+/// The rule name of the alert, which users route by.
+pub const RULE: &str = "Falco internal: syscall event drop";
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Watches the counters of lost events.
+#[derive(Debug)]
+pub struct DropWatch {
+    config: DropConfig,
+    next: Instant,
+    tokens: f64,
+    refilled: Instant,
+    seen: Lost,
+    seen_events: u64,
+}
+
+/// Events lost in the last interval.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Drops {
+    /// All events of the interval, the lost ones included.
+    pub events: u64,
+    /// The lost ones.
+    pub lost: u64,
+    by: BTreeMap<(EventType, LostReason), u64>,
+}
+
+impl DropWatch {
+    /// A watch that starts now.
+    pub fn new(config: DropConfig, now: Instant) -> DropWatch {
+        let tokens = config.max_burst;
+        DropWatch {
+            config,
+            next: now + INTERVAL,
+            tokens,
+            refilled: now,
+            seen: Lost::default(),
+            seen_events: 0,
+        }
+    }
+
+    /// Whether a second is over and the counters should be looked at.
+    pub fn due(&self, now: Instant) -> bool {
+        now >= self.next
+    }
+
+    /// Looks at the counters; answers what is to be told. `delivered` counts events since the start.
+    pub fn check(&mut self, now: Instant, lost: Lost, delivered: u64) -> Option<Drops> {
+        self.next = now + INTERVAL;
+        let mut by = BTreeMap::new();
+        for (key, count) in &lost.by_type {
+            let new = count - self.seen.by_type.get(key).copied().unwrap_or(0).min(*count);
+            if new > 0 {
+                by.insert(*key, new);
+            }
+        }
+        let mut count: u64 = by.values().sum();
+        let events = delivered.saturating_sub(self.seen_events) + count;
+        self.seen = lost;
+        self.seen_events = delivered;
+        let mut threshold = self.config.threshold;
+        if self.config.simulate {
+            count += 1;
+            threshold = 0.0;
+        }
+        let share = count as f64 / events.max(1) as f64;
+        if count == 0 || share <= threshold || !self.claim(now) {
+            return None;
+        }
+        Some(Drops { events: events.max(count), lost: count, by })
+    }
+
+    /// Takes a token, so that a flood of losses isn't a flood of alerts.
+    fn claim(&mut self, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
+        self.refilled = now;
+        self.tokens = (self.tokens + passed * self.config.rate).min(self.config.max_burst);
+        if self.tokens < 1.0 {
+            return false;
+        }
+        self.tokens -= 1.0;
+        true
+    }
+}
+
+/// The counters of the alert that tell losses by kind of call, each with the calls' names.
+const KINDS: [(&str, &[&str]); 7] = [
+    ("n_drops_buffer_clone_fork_exit", &["clone", "clone3", "fork", "vfork"]),
+    ("n_drops_buffer_execve_exit", &["execve", "execveat"]),
+    ("n_drops_buffer_connect_exit", &["connect"]),
+    ("n_drops_buffer_open_exit", &["open", "openat", "openat2", "open_by_handle_at"]),
+    ("n_drops_buffer_dir_file_exit", DIR_FILE),
+    ("n_drops_buffer_close_exit", &["close"]),
+    ("n_drops_buffer_proc_exit", &["procexit"]),
+];
+
+const DIR_FILE: &[&str] = &[
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "unlink",
+    "unlinkat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "fchmodat2",
+    "chown",
+    "lchown",
+    "fchown",
+    "fchownat",
+];
+
+/// Calls whose losses have a counter of their own though they fall in no kind above.
+const OTHER: &[&str] = &[
+    "accept",
+    "accept4",
+    "bind",
+    "bpf",
+    "capset",
+    "chroot",
+    "dup",
+    "dup2",
+    "dup3",
+    "finit_module",
+    "init_module",
+    "kill",
+    "listen",
+    "memfd_create",
+    "mount",
+    "pidfd_open",
+    "prctl",
+    "ptrace",
+    "sendmsg",
+    "sendto",
+    "setns",
+    "setuid",
+    "socket",
+    "umount",
+    "umount2",
+    "unshare",
+];
+
+impl Drops {
+    fn named(&self, reason: LostReason, names: &[&str]) -> u64 {
+        let is = |ty: EventType| ty.info().is_some_and(|info| names.contains(&info.name));
+        self.by.iter().filter(|((ty, r), _)| *r == reason && is(*ty)).map(|(_, n)| n).sum()
+    }
+
+    fn of(&self, reason: LostReason) -> u64 {
+        self.by.iter().filter(|((_, r), _)| *r == reason).map(|(_, n)| n).sum()
+    }
+
+    /// What is said of them.
+    pub fn message(&self) -> String {
+        format!("{RULE}. {} system calls dropped in last second.", self.lost)
+    }
+
+    /// The alert, at `ts` ns since 1970. Its fields carry Falco's names.
+    pub fn alert(&self, ts: u64) -> Alert {
+        let ring = LostReason::RingFull;
+        let mut counts: Vec<(&str, u64)> = vec![
+            ("n_evts", self.events),
+            ("n_drops", self.lost),
+            ("n_drops_buffer_total", self.of(ring)),
+            ("n_drops_buffer_other_interest_exit", self.named(ring, OTHER)),
+            ("n_drops_scratch_map", self.of(LostReason::TooLarge) + self.of(LostReason::NoBuffer)),
+            ("n_drops_page_faults", 0),
+            ("n_drops_bug", self.of(LostReason::NoProgram)),
+            ("ebpf_enabled", 1),
+        ];
+        counts.extend(KINDS.iter().map(|(field, names)| (*field, self.named(ring, names))));
+        Alert {
+            ts,
+            priority: Priority::Debug,
+            rule: RULE.into(),
+            origin: Origin::Internal,
+            message: self.message(),
+            fields: counts.into_iter().map(|(name, n)| (name.to_owned(), n.to_string().into())).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanner_event::types;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn lost(count: u64) -> Lost {
+        let mut lost = Lost::default();
+        lost.by_type.insert((types::SYSCALL_OPENAT_2_X, LostReason::RingFull), count);
+        lost
+    }
+
+    #[test]
+    fn each_second_tells_only_what_it_lost() {
+        let start = Instant::now();
+        let mut watch = DropWatch::new(Config::default().drops, start);
+        assert!(!watch.due(start) && watch.due(start + INTERVAL));
+        assert_eq!(watch.check(start + INTERVAL, Lost::default(), 100), None);
+        let drops = watch.check(start + 2 * INTERVAL, lost(7), 150).unwrap();
+        assert_eq!((drops.events, drops.lost), (57, 7));
+        assert_eq!(watch.check(start + 3 * INTERVAL, lost(7), 200), None);
+        assert_eq!(watch.check(start + 4 * INTERVAL, lost(9), 200).unwrap().lost, 2);
+    }
+
+    #[test]
+    fn threshold_and_rate_hold_alerts_back() {
+        let start = Instant::now();
+        let config = DropConfig { threshold: 0.1, rate: 0.0, max_burst: 1.0, ..Config::default().drops };
+        let mut watch = DropWatch::new(config, start);
+        assert_eq!(watch.check(start, lost(1), 100), None, "1 % is below the threshold");
+        assert!(watch.check(start, lost(101), 200).is_some());
+        assert_eq!(watch.check(start, lost(901), 300), None, "no token is left");
+    }
+
+    #[test]
+    fn the_alert_says_what_was_lost_in_falcos_terms() {
+        let alert = DropWatch::new(Config::default().drops, Instant::now())
+            .check(Instant::now(), lost(3), 10)
+            .unwrap()
+            .alert(5);
+        assert_eq!(
+            alert.message,
+            "Falco internal: syscall event drop. 3 system calls dropped in last second."
+        );
+        assert_eq!(
+            (alert.fields["n_drops"].as_str(), alert.fields["n_evts"].as_str()),
+            (Some("3"), Some("13"))
+        );
+        assert_eq!(alert.fields["n_drops_buffer_open_exit"], "3");
+        assert_eq!(alert.fields["n_drops_buffer_close_exit"], "0");
+        assert_eq!(alert.fields.len(), 15);
+    }
+}

@@ -1,0 +1,95 @@
+//! How often which rule fired.
+
+use std::fmt::Write;
+
+use lanner_output::Priority;
+
+/// Counts alerts by rule, in the order of loading.
+#[derive(Debug, Default)]
+pub struct Tally {
+    rules: Vec<(String, Priority, u64)>,
+}
+
+impl Tally {
+    /// Counters for these rules, all zero.
+    pub fn new(rules: impl IntoIterator<Item = (String, Priority)>) -> Tally {
+        Tally { rules: rules.into_iter().map(|(name, priority)| (name, priority, 0)).collect() }
+    }
+
+    /// A rule fired; `index` is its place in the order of loading.
+    pub fn count(&mut self, index: usize) {
+        if let Some(rule) = self.rules.get_mut(index) {
+            rule.2 += 1;
+        }
+    }
+
+    /// All alerts of rules.
+    pub fn total(&self) -> u64 {
+        self.rules.iter().map(|r| r.2).sum()
+    }
+
+    /// Rules that fired, with how often, most often first.
+    pub fn fired(&self) -> Vec<(&str, Priority, u64)> {
+        let mut fired: Vec<_> =
+            self.rules.iter().filter(|r| r.2 > 0).map(|(name, p, n)| (&**name, *p, *n)).collect();
+        fired.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(b.0)));
+        fired
+    }
+
+    /// The closing summary in Falco's form.
+    pub fn falco_summary(&self) -> String {
+        let mut out = format!("Events detected: {}\nRule counts by severity:\n", self.total());
+        for priority in Priority::ALL {
+            let count: u64 = self.rules.iter().filter(|r| r.1 == priority).map(|r| r.2).sum();
+            if count > 0 {
+                // Writing to a String cannot fail.
+                let _ = writeln!(out, "   {}: {count}", priority.short().to_uppercase());
+            }
+        }
+        out.push_str("Triggered rules by rule name:\n");
+        for (name, _, count) in self.rules.iter().filter(|r| r.2 > 0) {
+            let _ = writeln!(out, "   {name}: {count}");
+        }
+        out
+    }
+
+    /// The closing summary of `lanner run` and `lanner replay`.
+    pub fn summary(&self, events: u64, lost: u64) -> String {
+        let mut out = String::new();
+        for (name, priority, count) in self.fired() {
+            let _ = writeln!(out, "{count:>8}  {:<13} {name}", priority.as_str());
+        }
+        let _ = writeln!(out, "events {events}, alerts {}, lost {lost}", self.total());
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally() -> Tally {
+        let rules = [("quiet", Priority::Alert), ("b", Priority::Informational), ("a", Priority::Warning)];
+        let mut tally = Tally::new(rules.map(|(name, p)| (name.to_owned(), p)));
+        [1, 2, 2, 2, 99].into_iter().for_each(|n| tally.count(n));
+        tally
+    }
+
+    #[test]
+    fn falcos_form_lists_rules_as_they_were_loaded() {
+        assert_eq!(
+            tally().falco_summary(),
+            "Events detected: 4\nRule counts by severity:\n   WARNING: 3\n   INFO: 1\nTriggered rules by rule name:\n   b: 1\n   a: 3\n"
+        );
+        let none = Tally::default().falco_summary();
+        assert_eq!(none, "Events detected: 0\nRule counts by severity:\nTriggered rules by rule name:\n");
+    }
+
+    #[test]
+    fn our_own_form_closes_with_the_three_counts() {
+        assert_eq!(
+            tally().summary(1000, 2),
+            "       3  Warning       a\n       1  Informational b\nevents 1000, alerts 4, lost 2\n"
+        );
+    }
+}
