@@ -1,0 +1,70 @@
+//! Real containers for tests: a containerd of our own, private in root, state, socket and configuration,
+//! with images made on the spot, and pods and containers created through CRI. Nothing is downloaded, nothing
+//! of the machine's own containers is touched, and everything is gone at the end, also after a crash.
+//!
+//! ```no_run
+//! let bed = lanner_testbed::Bed::start()?;
+//! let pod = bed.pod("mysql-db-d5dc6b85d-77hrm").label("app", "mysql").start()?;
+//! let mysql = pod.container("mysql").start()?;
+//! let mut shell = mysql.exec_tty(&["bash", "-il"])?;
+//! shell.line("id")?;
+//! shell.line("exit")?;
+//! shell.wait()?;
+//! # Ok::<(), anyhow::Error>(())
+//! ```
+//!
+//! This crate must not know lanner: it makes the world that lanner looks at.
+
+mod bed;
+mod containerd;
+mod cri;
+mod guard;
+mod image;
+mod pod;
+mod tty;
+
+pub use bed::{Bed, Place};
+pub use image::{API_CLIENT_IMAGE, MYSQL_IMAGE};
+pub use pod::{Container, ContainerPlan, Pod, PodPlan};
+pub use tty::Tty;
+
+use std::io::Write;
+
+/// Why there can be no bed on this machine: no root, no containerd, a kernel that refuses. A test that gets
+/// this is skipped; see [`skipped`].
+#[derive(Debug)]
+pub struct Unavailable(pub String);
+
+impl std::fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no container test bed here: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// Says, past the test harness's capture, that a test is skipped and why. `make test` counts these lines.
+pub fn skipped(test: &str, why: &dyn std::fmt::Display) {
+    // Rust's harness knows no outcome but passed and failed, and swallows `eprintln!` of what passes.
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
+}
+
+/// Starts a bed, or ends the test as skipped where that's impossible.
+///
+/// ```no_run
+/// fn a_test() {
+///     let bed = lanner_testbed::bed_or_skip!("a_test");
+/// }
+/// ```
+#[macro_export]
+macro_rules! bed_or_skip {
+    ($test:expr) => {
+        match $crate::Bed::start() {
+            Ok(bed) => bed,
+            Err(error) => match error.downcast::<$crate::Unavailable>() {
+                Ok(why) => return $crate::skipped($test, &why),
+                Err(error) => panic!("the test bed failed: {error:#}"),
+            },
+        }
+    };
+}
