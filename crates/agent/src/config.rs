@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lanner_output::{Form, JsonParts, Priority};
+use lanner_rules::Selection;
 
 pub use files::{ConfigError, Settings};
 pub use node::{Node, Place, YamlError};
@@ -84,17 +85,6 @@ pub struct Append {
     pub formatted: Vec<(String, String)>,
     /// Fields added to JSON alerts with their own type.
     pub raw: Vec<String>,
-}
-
-/// Rules switched on or off after loading, in order.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Selection {
-    /// On or off.
-    pub enable: bool,
-    /// Rules by name, `*` stands for any text.
-    pub rule: Option<String>,
-    /// Rules with this tag.
-    pub tag: Option<String>,
 }
 
 /// What is done when events were lost.

@@ -6,12 +6,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use lanner_output::{Form, JsonParts, Priority};
+use lanner_rules::{Selection, Target};
 
 use super::files::{ConfigError, Settings};
 use super::node::{Content, Node};
 use super::{
     Append, BaseSyscalls, Config, DropAction, DropConfig, FileConfig, LogConfig, Matching, ProgramConfig,
-    Selection, SinkConfig, Source,
+    SinkConfig, Source,
 };
 
 /// Queue length that stands for `outputs_queue.capacity: 0`, "unbounded": there is always a bound.
@@ -281,11 +282,13 @@ impl Reader<'_> {
         for item in self.root.at("rules").map(Node::items).unwrap_or_default() {
             let enable = item.get("enable");
             let of = |key: &str| enable.or(item.get("disable"))?.get(key)?.as_str().map(str::to_owned);
-            let selection = Selection { enable: enable.is_some(), rule: of("rule"), tag: of("tag") };
-            if selection.rule.is_none() && selection.tag.is_none() {
+            let targets = [of("rule").map(Target::Name), of("tag").map(Target::Tag)];
+            let steps = targets.into_iter().flatten();
+            let before = selections.len();
+            selections.extend(steps.map(|target| Selection { enable: enable.is_some(), target }));
+            if selections.len() == before {
                 return Err(self.bad(item, "rules: an item must enable or disable a rule or a tag"));
             }
-            selections.push(selection);
         }
         Ok(selections)
     }

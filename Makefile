@@ -1,0 +1,37 @@
+# lanner: everything a developer or a first user runs. `make help` lists it.
+
+SHELL := /bin/bash
+# Rust that setup has just installed is found here.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help run build test check compat bench fuzz
+
+help: ## Show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+
+run: build ## Install what is missing, build, and watch this host
+	@exec $(TARGET)/release/lanner run
+
+build: ## Install what is missing and build the release executable
+	@scripts/setup.sh
+	cargo build --release -p lanner
+
+test: ## Run all tests; closes with `N passed, N failed, N skipped`
+	@scripts/setup.sh --test
+	@scripts/test.sh
+
+check: ## Formatting, lints, licences, shell scripts, warnings of the eBPF programs
+	@scripts/setup.sh --check
+	@scripts/check.sh
+
+compat: ## Compare with what Falco answered, where ../shared/compat exists
+	@scripts/setup.sh
+	@scripts/compat.sh
+
+bench: ## Run the benchmarks
+	@scripts/setup.sh
+	cargo bench --workspace
+
+fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)
+	@scripts/fuzz.sh

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# setup [--test | --check]: installs what building lanner needs, with --test what its tests need too, with
+# --check what `make check` needs. Says what it installs and why; does nothing where all is there.
+set -euo pipefail
+
+packages=()
+
+# need PACKAGE REASON TEST...: the package is wanted where the test fails.
+need() {
+    local package=$1 reason=$2
+    shift 2
+    "$@" >/dev/null 2>&1 && return
+    packages+=("$package")
+    echo "setup: $package is missing: $reason"
+}
+
+has() { command -v "$1"; }
+header() { [ -e "/usr/include/$1" ] || compgen -G "/usr/include/*/$1"; }
+
+need gcc "compiles libbpf and links the executable" has cc
+need make "builds libbpf" has make
+need clang "compiles the eBPF programs" has clang
+need llvm "strips the eBPF programs" has llvm-strip
+need libelf-dev "libbpf reads ELF" header libelf.h
+need zlib1g-dev "libelf is linked with zlib" header zlib.h
+need pkg-config "finds libelf and zlib" has pkg-config
+
+for option in "$@"; do
+    case $option in
+    --test)
+        need containerd "the test bed runs real pods" has containerd
+        need runc "the test bed runs real containers" has runc
+        need busybox-static "the root file system of the test images" test -e /bin/busybox
+        need iproute2 "network namespaces for the tests" has ip
+        need bsdutils "gives a program a terminal (script)" has script
+        need python3 "runs the compatibility comparison" has python3
+        ;;
+    --check)
+        need shellcheck "checks the shell scripts" has shellcheck
+        ;;
+    *)
+        echo "setup: unknown option $option (use --test or --check)" >&2
+        exit 2
+        ;;
+    esac
+done
+
+if [ ${#packages[@]} -gt 0 ]; then
+    if [ "$(id -u)" != 0 ]; then
+        echo "setup: run this as root, or install them: apt-get install ${packages[*]}" >&2
+        exit 1
+    fi
+    echo "setup: installing ${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # A policy of 101 keeps services (containerd) from being started by their package.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod +x $policy
+        trap 'rm -f $policy' EXIT
+    fi
+    apt-get install -y -qq --no-install-recommends "${packages[@]}"
+fi
+
+# Debian 12's own cargo is older than the crates in use need.
+wanted=1.85
+cargo_version() { has cargo >/dev/null && cargo --version | cut -d' ' -f2; }
+new_enough() { [ "$(printf '%s\n%s\n' $wanted "$(cargo_version)" | sort -V | head -n1)" = $wanted ]; }
+if ! has cargo >/dev/null && [ -e "$HOME/.cargo/env" ]; then
+    # shellcheck disable=SC1091
+    . "$HOME/.cargo/env"
+fi
+if ! new_enough; then
+    echo "setup: installing Rust by rustup: lanner needs $wanted or later, there is $(cargo_version || echo none)"
+    if ! has rustup >/dev/null && apt-cache show rustup >/dev/null 2>&1; then
+        apt-get install -y -qq --no-install-recommends rustup
+    fi
+    if has rustup >/dev/null; then
+        rustup default stable
+    else
+        has curl >/dev/null || apt-get install -y -qq --no-install-recommends curl ca-certificates
+        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal -c clippy -c rustfmt
+    fi
+fi
+
+if [[ " $* " == *" --check "* ]] && ! cargo deny --version >/dev/null 2>&1; then
+    echo "setup: installing cargo-deny: it checks licences and advisories of dependencies"
+    cargo install --quiet --locked cargo-deny
+fi
