@@ -1,7 +1,6 @@
 //! Lost events, told once a second at most.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use lanner_event::EventType;
 use lanner_output::{Alert, Origin, Priority};
@@ -12,17 +11,22 @@ use crate::config::DropConfig;
 /// The rule name of the alert, which users route by.
 pub const RULE: &str = "Falco internal: syscall event drop";
 
-const INTERVAL: Duration = Duration::from_secs(1);
+/// Between two looks at the counters, ns.
+const INTERVAL: u64 = 1_000_000_000;
 
-/// Watches the counters of lost events.
+/// Watches the counters of lost events. Time is that of events, ns since 1970, so that a replay tells the same.
 #[derive(Debug)]
 pub struct DropWatch {
     config: DropConfig,
-    next: Instant,
+    next: u64,
     tokens: f64,
-    refilled: Instant,
+    refilled: u64,
     seen: Lost,
     seen_events: u64,
+    /// How often losses were above the threshold.
+    pub detected: u64,
+    /// How often something was done about them.
+    pub acted: u64,
 }
 
 /// Events lost in the last interval.
@@ -36,26 +40,23 @@ pub struct Drops {
 }
 
 impl DropWatch {
-    /// A watch that starts now.
-    pub fn new(config: DropConfig, now: Instant) -> DropWatch {
+    /// A watch that starts with the first event.
+    pub fn new(config: DropConfig) -> DropWatch {
         let tokens = config.max_burst;
-        DropWatch {
-            config,
-            next: now + INTERVAL,
-            tokens,
-            refilled: now,
-            seen: Lost::default(),
-            seen_events: 0,
-        }
+        let (next, refilled, seen, seen_events) = (0, 0, Lost::default(), 0);
+        DropWatch { config, next, tokens, refilled, seen, seen_events, detected: 0, acted: 0 }
     }
 
     /// Whether a second is over and the counters should be looked at.
-    pub fn due(&self, now: Instant) -> bool {
-        now >= self.next
+    pub fn due(&mut self, now: u64) -> bool {
+        if self.next == 0 {
+            self.next = now + INTERVAL;
+        }
+        now > self.next
     }
 
     /// Looks at the counters; answers what is to be told. `delivered` counts events since the start.
-    pub fn check(&mut self, now: Instant, lost: Lost, delivered: u64) -> Option<Drops> {
+    pub fn check(&mut self, now: u64, lost: Lost, delivered: u64) -> Option<Drops> {
         self.next = now + INTERVAL;
         let mut by = BTreeMap::new();
         for (key, count) in &lost.by_type {
@@ -74,15 +75,20 @@ impl DropWatch {
             threshold = 0.0;
         }
         let share = count as f64 / events.max(1) as f64;
-        if count == 0 || share <= threshold || !self.claim(now) {
+        if count == 0 || share <= threshold {
             return None;
         }
+        self.detected += 1;
+        if !self.claim(now) {
+            return None;
+        }
+        self.acted += 1;
         Some(Drops { events: events.max(count), lost: count, by })
     }
 
     /// Takes a token, so that a flood of losses isn't a flood of alerts.
-    fn claim(&mut self, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
+    fn claim(&mut self, now: u64) -> bool {
+        let passed = now.saturating_sub(self.refilled) as f64 / INTERVAL as f64;
         self.refilled = now;
         self.tokens = (self.tokens + passed * self.config.rate).min(self.config.max_burst);
         if self.tokens < 1.0 {
@@ -212,32 +218,30 @@ mod tests {
 
     #[test]
     fn each_second_tells_only_what_it_lost() {
-        let start = Instant::now();
-        let mut watch = DropWatch::new(Config::default().drops, start);
-        assert!(!watch.due(start) && watch.due(start + INTERVAL));
-        assert_eq!(watch.check(start + INTERVAL, Lost::default(), 100), None);
-        let drops = watch.check(start + 2 * INTERVAL, lost(7), 150).unwrap();
+        let mut watch = DropWatch::new(Config::default().drops);
+        assert!(!watch.due(5) && !watch.due(5 + INTERVAL) && watch.due(6 + INTERVAL));
+        assert_eq!(watch.check(INTERVAL, Lost::default(), 100), None);
+        let drops = watch.check(2 * INTERVAL, lost(7), 150).unwrap();
         assert_eq!((drops.events, drops.lost), (57, 7));
-        assert_eq!(watch.check(start + 3 * INTERVAL, lost(7), 200), None);
-        assert_eq!(watch.check(start + 4 * INTERVAL, lost(9), 200).unwrap().lost, 2);
+        assert_eq!(watch.check(3 * INTERVAL, lost(7), 200), None);
+        assert_eq!(watch.check(4 * INTERVAL, lost(9), 200).unwrap().lost, 2);
+        assert_eq!((watch.detected, watch.acted), (2, 2));
     }
 
     #[test]
     fn threshold_and_rate_hold_alerts_back() {
-        let start = Instant::now();
         let config = DropConfig { threshold: 0.1, rate: 0.0, max_burst: 1.0, ..Config::default().drops };
-        let mut watch = DropWatch::new(config, start);
-        assert_eq!(watch.check(start, lost(1), 100), None, "1 % is below the threshold");
-        assert!(watch.check(start, lost(101), 200).is_some());
-        assert_eq!(watch.check(start, lost(901), 300), None, "no token is left");
+        let mut watch = DropWatch::new(config);
+        assert_eq!(watch.check(1, lost(1), 100), None, "1 % is below the threshold");
+        assert!(watch.check(2, lost(101), 200).is_some());
+        assert_eq!(watch.check(3, lost(901), 300), None, "no token is left");
+        assert_eq!((watch.detected, watch.acted), (2, 1));
     }
 
     #[test]
     fn the_alert_says_what_was_lost_in_falcos_terms() {
-        let alert = DropWatch::new(Config::default().drops, Instant::now())
-            .check(Instant::now(), lost(3), 10)
-            .unwrap()
-            .alert(5);
+        let drops = DropWatch::new(Config::default().drops).check(1, lost(3), 10).unwrap();
+        let alert = drops.alert(5);
         assert_eq!(
             alert.message,
             "Falco internal: syscall event drop. 3 system calls dropped in last second."

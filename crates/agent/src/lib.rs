@@ -6,4 +6,5 @@
 pub mod accounts;
 pub mod config;
 pub mod drops;
+pub mod log;
 pub mod tally;

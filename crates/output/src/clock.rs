@@ -21,6 +21,11 @@ impl Clock {
         Clock { zone: TimeZone::UTC }
     }
 
+    /// Local time minus UTC, in seconds, at a time in seconds since 1970.
+    pub fn offset(&self, seconds: i64) -> i64 {
+        Timestamp::from_second(seconds).map_or(0, |t| i64::from(self.zone.to_offset(t).seconds()))
+    }
+
     /// Appends `HH:MM:SS.nnnnnnnnn` in the clock's zone. `ts` is in ns since 1970.
     pub fn time_of_day(&self, ts: u64, out: &mut String) {
         let seconds = (ts / 1_000_000_000) as i64;
@@ -30,6 +35,12 @@ impl Clock {
         let (h, m, s) = (day / 3600, day / 60 % 60, day % 60);
         // Writing to a String cannot fail.
         let _ = write!(out, "{h:02}:{m:02}:{s:02}.{:09}", ts % 1_000_000_000);
+    }
+
+    /// Appends `Day Mon DD HH:MM:SS YYYY` in the clock's zone, as the log of Falco's begins.
+    pub fn date(&self, ts: u64, out: &mut String) {
+        let date = Timestamp::from_second((ts / 1_000_000_000) as i64).unwrap_or(Timestamp::UNIX_EPOCH);
+        let _ = write!(out, "{}", date.to_zoned(self.zone.clone()).strftime("%a %b %d %H:%M:%S %Y"));
     }
 
     /// Appends `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn` in UTC; what marks it as UTC is the caller's to add.
@@ -64,5 +75,8 @@ mod tests {
         let mut out = String::new();
         Clock::iso8601(TS, &mut out);
         assert_eq!(out, "2026-11-24T19:38:41.898299224");
+        out.clear();
+        Clock::utc().date(TS, &mut out);
+        assert_eq!(out, "Tue Nov 24 19:38:41 2026");
     }
 }

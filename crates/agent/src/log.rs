@@ -1,0 +1,64 @@
+//! The engine's own log, in Falco's form. It is for whoever runs the engine; alerts go elsewhere.
+
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lanner_output::{Clock, Priority};
+
+use crate::config::LogConfig;
+
+/// Writes log lines.
+#[derive(Clone, Debug)]
+pub struct Log {
+    config: LogConfig,
+    iso8601: bool,
+    clock: Clock,
+}
+
+/// Now, ns since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
+}
+
+impl Log {
+    /// A log with its settings.
+    pub fn new(config: LogConfig, iso8601: bool) -> Log {
+        Log { config, iso8601, clock: Clock::local() }
+    }
+
+    /// Writes a line if its level is wanted.
+    pub fn write(&self, level: Priority, message: &str) {
+        if level > self.config.level || !self.config.stderr {
+            return;
+        }
+        let mut line = String::with_capacity(message.len() + 40);
+        if self.iso8601 {
+            Clock::iso8601(now(), &mut line);
+            // Log lines have no fraction of a second.
+            line.truncate("YYYY-MM-DDTHH:MM:SS".len());
+            line.push_str("+0000");
+        } else {
+            self.clock.date(now(), &mut line);
+        }
+        line.push_str(": ");
+        line.push_str(message.trim_end_matches('\n'));
+        line.push('\n');
+        // A log that can't be written has nowhere to say so.
+        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    }
+
+    /// Something worth to know.
+    pub fn info(&self, message: &str) {
+        self.write(Priority::Informational, message);
+    }
+
+    /// Something doubtful.
+    pub fn warning(&self, message: &str) {
+        self.write(Priority::Warning, message);
+    }
+
+    /// Whether errors appear on standard error already.
+    pub fn is_on_stderr(&self) -> bool {
+        self.config.stderr
+    }
+}
