@@ -1,1 +1,30 @@
-//! placeholder
+//! Every field that a rule or an output can name: the table of them, their values for an event on a
+//! machine, transformers over values, and output formats.
+//!
+//! This crate must not know rules, nor who asks for a value and what for.
+
+mod context;
+mod error;
+mod extract;
+mod field;
+mod format;
+mod listing;
+mod scratch;
+mod suggest;
+mod table;
+mod term;
+mod text;
+mod transform;
+mod value;
+
+pub use context::{Context, EventMeta, Progress};
+pub use error::{FieldError, FormatError, FormatErrorReason, TermError};
+pub use field::Field;
+pub use format::{Format, Late, Part};
+pub use listing::{EventRow, FieldRow, event_rows, field_rows};
+pub use scratch::{Buffer, Scratch};
+pub use suggest::closest;
+pub use table::{Argument, ClassInfo, FieldInfo, NumberFormat, StableUntil, classes, find, table};
+pub use term::{Term, Transformer};
+pub use text::render_value;
+pub use value::{FieldType, Value};

@@ -1,0 +1,126 @@
+//! Output formats: text with fields in it.
+
+mod late;
+mod parse;
+
+use std::fmt;
+
+use crate::text::{json_value, render_value};
+use crate::{Context, Field, FormatError, Term, Value};
+
+pub use late::{Late, Part};
+
+/// A part of a format.
+#[derive(Clone, Debug)]
+enum Piece {
+    /// Text as it stands.
+    Text(Box<str>),
+    /// A value, cut or filled up to a width unless that is 0.
+    Term { term: Box<Term>, width: usize },
+}
+
+/// A format string, ready to be filled in.
+#[derive(Clone, Debug)]
+pub struct Format {
+    written: Box<str>,
+    pieces: Box<[Piece]>,
+    require_all: bool,
+    /// The fields whose values JSON shows, by the names it shows them under, in order of these.
+    fields: Box<[(Box<str>, Term)]>,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+impl Format {
+    /// Reads a format for events of `source`.
+    ///
+    /// # Errors
+    /// When something behind a `%` is no field or transformer; the error says where.
+    pub fn parse(source: &str, text: &str) -> Result<Format, FormatError> {
+        let parsed = parse::parse(source, text)?;
+        let mut fields: Vec<(Box<str>, Term)> = Vec::new();
+        for piece in &parsed.pieces {
+            if let Piece::Term { term, .. } = piece {
+                fields.extend(
+                    term.fields().into_iter().map(|f| (f.to_string().into(), Term::Field(f.clone()))),
+                );
+            }
+        }
+        fields.sort_by(|a, b| a.0.cmp(&b.0));
+        fields.dedup_by(|a, b| a.0 == b.0);
+        Ok(Format {
+            written: text.into(),
+            pieces: parsed.pieces.into(),
+            require_all: parsed.require_all,
+            fields: fields.into(),
+        })
+    }
+
+    /// Whether the text doesn't begin with `*`, which says that a text with absent values is wanted too.
+    pub fn requires_all(&self) -> bool {
+        self.require_all
+    }
+
+    /// The fields in it, each once, in alphabetical order.
+    pub fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter_map(|(_, term)| term.as_field())
+    }
+
+    /// Appends the text with the values filled in, `<NA>` for absent ones. False if there was one of these.
+    pub fn render(&self, cx: &Context<'_>, out: &mut String) -> bool {
+        let mut bytes = Vec::new();
+        let mut complete = true;
+        for piece in &self.pieces {
+            complete &= piece.render(cx, &mut bytes);
+        }
+        out.push_str(&String::from_utf8_lossy(&bytes));
+        complete
+    }
+
+    /// The fields' values for JSON, in alphabetical order of the names.
+    pub fn values(&self, cx: &Context<'_>) -> Vec<(String, serde_json::Value)> {
+        self.fields.iter().map(|(name, term)| (name.to_string(), term_json(term, cx))).collect()
+    }
+}
+
+impl Piece {
+    /// Appends its text; false if the value is absent.
+    fn render(&self, cx: &Context<'_>, out: &mut Vec<u8>) -> bool {
+        match self {
+            Piece::Text(text) => {
+                out.extend_from_slice(text.as_bytes());
+                true
+            }
+            Piece::Term { term, width } => {
+                let value = term.value(cx);
+                render_term(term, &value, cx, *width, out);
+                !value.is_absent()
+            }
+        }
+    }
+}
+
+fn render_term(term: &Term, value: &Value<'_>, cx: &Context<'_>, width: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    let format = term.as_field().map_or(crate::NumberFormat::Plain, |f| f.number_format(cx));
+    render_value(value, term.ty(), format, out);
+    if width > 0 {
+        out.resize(start + width, b' ');
+    }
+}
+
+fn term_json(term: &Term, cx: &Context<'_>) -> serde_json::Value {
+    match term.as_field() {
+        Some(field) => field
+            .special_json(cx)
+            .unwrap_or_else(|| json_value(&field.extract(cx), field.ty(), field.number_format(cx))),
+        None => json_value(&term.value(cx), term.ty(), crate::NumberFormat::Plain),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Memory for what is built while one event is looked at.
+
+use bumpalo::Bump;
+
+use crate::Value;
+
+/// A vector in scratch memory.
+pub type Buffer<'a, T> = bumpalo::collections::Vec<'a, T>;
+
+/// Grows to what the largest event needs and is then used again and again without asking the allocator.
+#[derive(Default, Debug)]
+pub struct Scratch(Bump);
+
+impl Scratch {
+    /// Empty memory.
+    pub fn new() -> Scratch {
+        Scratch::default()
+    }
+
+    /// Forgets all that was built. To be called between events.
+    pub fn reset(&mut self) {
+        self.0.reset();
+    }
+
+    /// A buffer to build bytes in.
+    pub fn buffer(&self) -> Buffer<'_, u8> {
+        Buffer::new_in(&self.0)
+    }
+
+    /// A buffer to gather values in.
+    pub fn value_buffer<'a>(&'a self) -> Buffer<'a, Value<'a>> {
+        Buffer::new_in(&self.0)
+    }
+
+    /// Bytes put together of pieces.
+    pub fn concat(&self, pieces: &[&[u8]]) -> &[u8] {
+        let mut out = Buffer::with_capacity_in(pieces.iter().map(|p| p.len()).sum(), &self.0);
+        for piece in pieces {
+            out.extend_from_slice(piece);
+        }
+        out.into_bump_slice()
+    }
+
+    /// Each byte changed.
+    pub(crate) fn map(&self, bytes: &[u8], change: impl Fn(&u8) -> u8) -> &[u8] {
+        let mut out = Buffer::with_capacity_in(bytes.len(), &self.0);
+        out.extend(bytes.iter().map(change));
+        out.into_bump_slice()
+    }
+
+    /// Formatted text.
+    pub(crate) fn format(&self, text: std::fmt::Arguments<'_>) -> &[u8] {
+        let mut out = self.buffer();
+        // Writing into memory cannot fail.
+        let _ = std::io::Write::write_fmt(&mut Sink(&mut out), text);
+        out.into_bump_slice()
+    }
+}
+
+/// Lets formatted text be written into a buffer.
+pub(crate) struct Sink<'a, 'b>(pub &'b mut Buffer<'a, u8>);
+
+impl std::io::Write for Sink<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
