@@ -39,8 +39,9 @@ impl Clock {
 
     /// Appends `Day Mon DD HH:MM:SS YYYY` in the clock's zone, as the log of Falco's begins.
     pub fn date(&self, ts: u64, out: &mut String) {
-        let date = Timestamp::from_second((ts / 1_000_000_000) as i64).unwrap_or(Timestamp::UNIX_EPOCH);
-        let _ = write!(out, "{}", date.to_zoned(self.zone.clone()).strftime("%a %b %d %H:%M:%S %Y"));
+        let seconds = (ts / 1_000_000_000) as i64;
+        let shifted = Timestamp::from_second(seconds + self.offset(seconds)).unwrap_or(Timestamp::UNIX_EPOCH);
+        let _ = write!(out, "{}", shifted.strftime("%a %b %d %H:%M:%S %Y"));
     }
 
     /// Appends `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn` in UTC; what marks it as UTC is the caller's to add.
