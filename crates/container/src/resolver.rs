@@ -53,11 +53,11 @@ impl Resolver {
         let (outgoing, answers) = mpsc::channel(config.max_pending.max(1));
         let runtimes = Runtimes::find(&config);
         let event_loop = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let desk = Desk::new(config, runtimes.clone(), outgoing);
+        let known = runtimes.clone();
         // The kernel keeps 15 bytes of a thread's name.
-        thread::Builder::new()
-            .name("lanner-runtimes".into())
-            .spawn(move || event_loop.block_on(desk.run(incoming)))?;
+        thread::Builder::new().name("lanner-runtimes".into()).spawn(move || {
+            event_loop.block_on(async { Desk::new(config, known, outgoing).run(incoming).await })
+        })?;
         Ok(Resolver { requests, answers: Mutex::new(answers), runtimes })
     }
 

@@ -83,14 +83,14 @@ impl Bed {
         let cri = Cri::new(place.socket())?;
         let containerd = Containerd::start(&place, &cri)?;
         let bed = Bed { containerd, cri, place, _guard: guard };
-        image::build_all(bed.place.dir(), |archive| bed.import(archive, snapshotter))?;
+        image::build_all(bed.place.dir(), |archive, name| bed.import(archive, name, snapshotter))?;
         Ok(bed)
     }
 
-    fn import(&self, archive: &Path, snapshotter: &str) -> Result<()> {
+    fn import(&self, archive: &Path, name: &str, snapshotter: &str) -> Result<()> {
         let output = self
             .ctr()
-            .args(["images", "import", "--digests", "--snapshotter", snapshotter])
+            .args(["images", "import", "--digests", "--base-name", name, "--snapshotter", snapshotter])
             .arg(archive)
             .output()
             .context("can't run ctr")?;

@@ -21,22 +21,26 @@ pub const API_CLIENT_IMAGE: &str = "docker.io/library/kube-recon:1";
 const PARTS: &[&str] = &["mysqld", "kube-recon", "kubectl", "amicontained", "dial"];
 const APPLETS: &[&str] = &["sh", "cat", "ls", "id", "sleep", "echo", "true", "touch", "rm", "nc", "vi"];
 
-/// Builds each image and hands its archive over.
-pub(crate) fn build_all(folder: &Path, import: impl Fn(&Path) -> Result<()>) -> Result<()> {
+/// Builds each image and hands over its archive and the name without the tag.
+pub(crate) fn build_all(folder: &Path, import: impl Fn(&Path, &str) -> Result<()>) -> Result<()> {
     let work = folder.join("images");
     fs::create_dir_all(&work)?;
+    let add = |name: &str, root: &Path, entrypoint: &str| {
+        let repository = name.split(':').next().unwrap_or(name);
+        import(&archive(&work, name, root, entrypoint)?, repository)
+    };
     let actor = work.join("actor");
     compile(&actor)?;
 
     let pause = work.join("pause-root");
     fs::create_dir_all(&pause)?;
     fs::copy(&actor, pause.join("pause"))?;
-    import(&archive(&work, PAUSE_IMAGE, &pause, "/pause")?)?;
+    add(PAUSE_IMAGE, &pause, "/pause")?;
 
     let root = work.join("root");
     fill_root(&root, &actor)?;
-    import(&archive(&work, MYSQL_IMAGE, &root, "mysqld")?)?;
-    import(&archive(&work, API_CLIENT_IMAGE, &root, "pause")?)?;
+    add(MYSQL_IMAGE, &root, "mysqld")?;
+    add(API_CLIENT_IMAGE, &root, "pause")?;
     fs::remove_dir_all(&work)?;
     Ok(())
 }

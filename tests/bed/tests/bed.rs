@@ -95,7 +95,7 @@ fn cgroups_named(uid: &str) -> usize {
 }
 
 fn processes_naming(text: &str) -> Vec<String> {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let command_lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
     command_lines
         .map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "))

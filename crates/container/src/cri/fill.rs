@@ -17,12 +17,22 @@ fn info(map: &HashMap<String, String>) -> Value {
     map.get("info").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
-/// What the status of a container tells; gives the id of its sandbox.
+/// What to ask next.
+#[derive(Default)]
+pub(super) struct Leads {
+    /// Id of the container's sandbox.
+    pub(super) sandbox: Option<String>,
+    /// By what the runtime should know the image, best first.
+    pub(super) images: Vec<String>,
+}
+
+/// What the status of a container tells.
 pub(super) fn container(
     container: &mut Container,
     answer: &ContainerStatusResponse,
     config: &Config,
-) -> Option<String> {
+) -> Leads {
+    let mut leads = Leads::default();
     let info = info(&answer.info);
     if let Some(status) = &answer.status {
         if let Some(metadata) = &status.metadata {
@@ -31,8 +41,10 @@ pub(super) fn container(
         container.created_ts = u64::try_from(status.created_at).unwrap_or_default();
         container.labels = labels::kept(status.labels.clone(), config);
         container.mounts = status.mounts.iter().map(mount).collect();
+        leads.images.push(status.image_ref.clone());
         if let Some(spec) = &status.image {
             names::set_name(container, &spec.image);
+            leads.images.push(spec.image.clone());
         }
         let reference = names::split(&status.image_ref);
         container.image_digest = reference.digest.to_owned();
@@ -47,7 +59,9 @@ pub(super) fn container(
         .map_or(container.privileged.or(Some(false)), Value::as_bool);
     container.is_sandbox = false;
     let sandbox = info.get("sandboxID").and_then(Value::as_str).map(str::to_owned);
-    sandbox.or_else(|| container.pod.as_ref().map(|pod| pod.sandbox_id.clone())).filter(|id| !id.is_empty())
+    let on_disk = container.pod.as_ref().map(|pod| pod.sandbox_id.clone());
+    leads.sandbox = sandbox.or(on_disk).filter(|id| !id.is_empty());
+    leads
 }
 
 /// What the store of images tells of the container's.
@@ -88,7 +102,11 @@ pub(super) fn pod(container: &mut Container, answer: &PodSandboxStatusResponse, 
 }
 
 /// A sandbox's own (pause) container.
-pub(super) fn sandbox(container: &mut Container, answer: &PodSandboxStatusResponse, config: &Config) {
+pub(super) fn sandbox(
+    container: &mut Container,
+    answer: &PodSandboxStatusResponse,
+    config: &Config,
+) -> Leads {
     pod(container, answer, config);
     let info = info(&answer.info);
     container.is_sandbox = true;
@@ -104,6 +122,7 @@ pub(super) fn sandbox(container: &mut Container, answer: &PodSandboxStatusRespon
     }
     container.privileged =
         info.pointer("/config/linux/security_context/privileged").map_or(Some(false), Value::as_bool);
+    Leads { sandbox: None, images: vec![container.image.clone()] }
 }
 
 /// The interfaces that the network plugin made, as JSON.

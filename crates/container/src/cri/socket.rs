@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use k8s_cri::v1::image_service_client::ImageServiceClient;
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{
-    ContainerStatusRequest, ContainerStatusResponse, Image, ImageSpec, ImageStatusRequest,
+    ContainerStatusRequest, ContainerStatusResponse, ImageSpec, ImageStatusRequest, ImageStatusResponse,
     PodSandboxStatusRequest, PodSandboxStatusResponse, StatusRequest, VersionRequest, VersionResponse,
 };
 use lanner_machine::Container;
@@ -179,28 +179,25 @@ impl Socket {
     }
 
     async fn tell(&self, container: &mut Container, runtime_name: &str) -> Result<(), Status> {
-        let id = container.full_id.clone();
         // Filled in a copy, so that a failure half-way leaves nothing half-told.
         let mut told = container.clone();
-        match self.container_status(&id).await {
-            Ok(answer) => {
-                let sandbox = fill::container(&mut told, &answer, &self.config);
-                if let Some(image) = self.image(&answer).await? {
-                    fill::image(&mut told, &image);
-                }
-                if let Some(sandbox) = sandbox {
-                    match self.sandbox_status(&sandbox).await {
-                        Ok(answer) => fill::pod(&mut told, &answer, &self.config),
-                        Err(status) if is_absence(&status) => {}
-                        Err(status) => return Err(status),
-                    }
-                }
+        let leads = match present(self.container_status(&container.full_id).await)? {
+            Some(answer) => fill::container(&mut told, &answer, &self.config),
+            None => {
+                let answer = self.sandbox_status(&container.full_id).await?;
+                fill::sandbox(&mut told, &answer, &self.config)
             }
-            Err(status) if is_absence(&status) => {
-                let answer = self.sandbox_status(&id).await?;
-                fill::sandbox(&mut told, &answer, &self.config);
+        };
+        if let Some(sandbox) = leads.sandbox {
+            if let Some(answer) = present(self.sandbox_status(&sandbox).await)? {
+                fill::pod(&mut told, &answer, &self.config);
             }
-            Err(status) => return Err(status),
+        }
+        for image in leads.images.into_iter().filter(|image| !image.is_empty()) {
+            if let Some(image) = present(self.image_status(image).await)?.and_then(|answer| answer.image) {
+                fill::image(&mut told, &image);
+                break;
+            }
         }
         fill::runtime(&mut told, runtime_name);
         *container = told;
@@ -217,18 +214,10 @@ impl Socket {
         self.call(|mut runtime, _| async move { runtime.pod_sandbox_status(request).await }).await
     }
 
-    /// The image of a container; nothing if it has been removed since.
-    async fn image(&self, of: &ContainerStatusResponse) -> Result<Option<Image>, Status> {
-        let Some(reference) = of.status.as_ref().map(|status| status.image_ref.clone()) else {
-            return Ok(None);
-        };
-        let spec = ImageSpec { image: reference, ..ImageSpec::default() };
-        let request = ImageStatusRequest { image: Some(spec), verbose: false };
-        match self.call(|_, mut images| async move { images.image_status(request).await }).await {
-            Ok(answer) => Ok(answer.image),
-            Err(status) if is_absence(&status) => Ok(None),
-            Err(status) => Err(status),
-        }
+    async fn image_status(&self, image: String) -> Result<ImageStatusResponse, Status> {
+        let request =
+            ImageStatusRequest { image: Some(ImageSpec { image, ..ImageSpec::default() }), verbose: false };
+        self.call(|_, mut images| async move { images.image_status(request).await }).await
     }
 
     /// One call, within its time.
@@ -265,6 +254,15 @@ fn connect_when_used(socket: PathBuf, patience: Duration) -> Channel {
             async move { UnixStream::connect(socket).await.map(TokioIo::new) }
         }),
     )
+}
+
+/// An answer that there is no such thing is no failure.
+fn present<T>(answer: Result<T, Status>) -> Result<Option<T>, Status> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(status) if is_absence(&status) => Ok(None),
+        Err(status) => Err(status),
+    }
 }
 
 /// Whether a runtime has answered that it has no such thing. Some say so with a code of their own making.

@@ -1,0 +1,214 @@
+//! The resolver against a real containerd: what it learns, and what it does when containerd hangs, dies and
+//! comes back.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lanner_container::{Config, Request, Resolver, RuntimeState};
+use lanner_machine::{Container, Runtime};
+use lanner_testbed::{Bed, bed_or_skip};
+
+/// Knows of the bed alone; where the bundles are is left for containerd to say.
+fn config(bed: &Bed) -> Config {
+    Config {
+        cri_sockets: vec![bed.place().socket()],
+        containerd_bundles: Vec::new(),
+        storage_bundles: Vec::new(),
+        docker_containers: Vec::new(),
+        call_timeout: Duration::from_millis(200),
+        patience: Duration::from_millis(800),
+        ..Config::default()
+    }
+}
+
+fn request(full_id: &str) -> Request {
+    Request { id: full_id[..12].to_owned(), full_id: full_id.to_owned(), runtime: Runtime::Cri }
+}
+
+/// The first answer that fits.
+fn wait_for(resolver: &Resolver, fits: impl Fn(&Container) -> bool) -> Container {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut found = None;
+    while found.is_none() {
+        assert!(Instant::now() < deadline, "no answer that fits");
+        resolver.drain(&mut |container| {
+            if fits(&container) {
+                found.get_or_insert(container);
+            }
+        });
+        thread::sleep(Duration::from_millis(2));
+    }
+    found.unwrap_or_default()
+}
+
+/// What differs from run to run, made the same.
+fn settled(mut container: Container) -> Container {
+    let image = "6f7e2741b66b";
+    assert_eq!(container.image_id.len(), image.len());
+    if !container.image_digest.is_empty() {
+        assert!(container.image_digest.starts_with("sha256:"), "{}", container.image_digest);
+        container.image_digest = "sha256:…".to_owned();
+    }
+    assert!(container.created_ts > 1_700_000_000_000_000_000);
+    let pod = container.pod.as_mut().unwrap();
+    assert_eq!(pod.uid.len(), 36);
+    assert_eq!(pod.sandbox_id.len(), 64);
+    pod.uid = "uid".to_owned();
+    pod.sandbox_id = "sandbox".to_owned();
+    for mount in &mut container.mounts {
+        if mount.source.contains("lanner-bed") {
+            mount.source = "in the bed".to_owned();
+        }
+    }
+    Container {
+        id: "id".to_owned(),
+        full_id: "full id".to_owned(),
+        image_id: image.to_owned(),
+        created_ts: 1,
+        ..container
+    }
+}
+
+#[test]
+fn a_container_and_its_sandbox_are_known_by_their_ids() {
+    let bed = bed_or_skip!("a_container_and_its_sandbox_are_known_by_their_ids");
+    let pod = bed.pod("mysql-db-d5dc6b85d-77hrm").label("app", "mysql-db").privileged().start().unwrap();
+    let mysql = pod
+        .container("mysql")
+        .label("tier", "storage")
+        .label("long", &"x".repeat(101))
+        .mount("/etc", "/host/etc")
+        .privileged()
+        .start()
+        .unwrap();
+
+    let resolver = Resolver::start(config(&bed)).unwrap();
+    let runtimes = resolver.runtimes_within(Duration::from_secs(5));
+    assert_eq!(runtimes.len(), 1);
+    assert_eq!((runtimes[0].name.as_str(), &runtimes[0].state), ("containerd", &RuntimeState::Answers));
+    assert!(!runtimes[0].version.is_empty());
+
+    let asked = Instant::now();
+    assert!(resolver.ask(request(mysql.id())));
+    let known = wait_for(&resolver, |container| container.complete);
+    assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+    assert_eq!(known.full_id, mysql.id());
+    assert_eq!(known.pod.as_ref().unwrap().uid, pod.uid());
+    assert_eq!(known.pod.as_ref().unwrap().sandbox_id, pod.id());
+    insta::assert_debug_snapshot!("container", settled(known));
+
+    assert!(resolver.ask(request(pod.id())));
+    let known = wait_for(&resolver, |container| container.complete);
+    insta::assert_debug_snapshot!("sandbox", settled(known));
+}
+
+#[test]
+fn a_hung_runtime_holds_up_nobody_and_is_asked_again() {
+    let bed = bed_or_skip!("a_hung_runtime_holds_up_nobody_and_is_asked_again");
+    let pod = bed.pod("web-0").namespace("shop").start().unwrap();
+    let web = pod.container("web").label("tier", "front").start().unwrap();
+    let resolver = Resolver::start(config(&bed)).unwrap();
+    resolver.runtimes_within(Duration::from_secs(5));
+
+    bed.freeze().unwrap();
+    let asked = Instant::now();
+    assert!(resolver.ask(request(web.id())));
+    resolver.drain(&mut |_| {});
+    assert!(asked.elapsed() < Duration::from_millis(50), "asking took {:?}", asked.elapsed());
+    // The bundle on disk names the pod and the image, though not the labels.
+    let known = wait_for(&resolver, |container| container.complete);
+    let late = asked.elapsed();
+    assert!(late >= Duration::from_millis(700) && late < Duration::from_secs(3), "{late:?}");
+    assert_eq!(known.pod.as_ref().unwrap().name, "web-0");
+    assert_eq!(known.pod.as_ref().unwrap().namespace, "shop");
+    assert_eq!(known.image_repository, "docker.io/library/mysql");
+    assert!(known.labels.is_empty());
+    assert!(matches!(resolver.runtimes()[0].state, RuntimeState::Silent(_)));
+
+    bed.thaw().unwrap();
+    let known = wait_for(&resolver, |container| !container.labels.is_empty());
+    assert_eq!(known.labels["tier"], "front");
+    assert!(known.complete);
+    assert_eq!(resolver.runtimes()[0].state, RuntimeState::Answers);
+}
+
+#[test]
+fn a_runtime_that_dies_and_returns_is_found_again() {
+    let mut bed = bed_or_skip!("a_runtime_that_dies_and_returns_is_found_again");
+    let (first, second) = {
+        let pod = bed.pod("web-0").start().unwrap();
+        let first = pod.container("first").start().unwrap().id().to_owned();
+        (first, pod.container("second").start().unwrap().id().to_owned())
+    };
+    let resolver = Resolver::start(config(&bed)).unwrap();
+    assert!(resolver.ask(request(&first)));
+    assert_eq!(wait_for(&resolver, |container| container.complete).name, "first");
+
+    bed.stop_containerd().unwrap();
+    assert!(resolver.ask(request(&second)));
+    let known = wait_for(&resolver, |container| container.complete);
+    assert_eq!((known.name.as_str(), known.created_ts), ("second", 0));
+
+    bed.start_containerd().unwrap();
+    let known = wait_for(&resolver, |container| container.created_ts > 0);
+    assert_eq!((known.name.as_str(), known.complete), ("second", true));
+    assert!(resolver.ask(request(&first)));
+    let known = wait_for(&resolver, |container| container.full_id == first);
+    assert_eq!(known.pod.unwrap().name, "web-0");
+}
+
+#[test]
+fn a_runtime_that_comes_late_is_found() {
+    let mut bed = bed_or_skip!("a_runtime_that_comes_late_is_found");
+    let id = bed.pod("web-0").start().unwrap().container("web").start().unwrap().id().to_owned();
+    bed.stop_containerd().unwrap();
+    fs::remove_file(bed.place().socket()).unwrap();
+
+    let resolver = Resolver::start(config(&bed)).unwrap();
+    assert!(resolver.runtimes().is_empty());
+    bed.start_containerd().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while resolver.runtimes().iter().all(|runtime| runtime.state != RuntimeState::Answers) {
+        assert!(Instant::now() < deadline, "{:?}", resolver.runtimes());
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(resolver.ask(request(&id)));
+    assert_eq!(wait_for(&resolver, |container| container.complete).name, "web");
+}
+
+#[test]
+fn what_no_runtime_knows_is_complete_after_the_patience() {
+    let bed = bed_or_skip!("what_no_runtime_knows_is_complete_after_the_patience");
+    let resolver = Resolver::start(config(&bed)).unwrap();
+    resolver.runtimes_within(Duration::from_secs(5));
+    let asked = Instant::now();
+    let nobody = "0".repeat(64);
+    assert!(resolver.ask(request(&nobody)));
+    let known = wait_for(&resolver, |container| container.complete);
+    assert!(asked.elapsed() >= Duration::from_millis(700), "{:?}", asked.elapsed());
+    assert_eq!((known.full_id, known.name, known.pod), (nobody, String::new(), None));
+}
+
+#[test]
+fn many_are_asked_about_at_once() {
+    let bed = bed_or_skip!("many_are_asked_about_at_once");
+    let pod = bed.pod("web-0").start().unwrap();
+    let web = pod.container("web").start().unwrap();
+    let resolver = Resolver::start(Config { max_pending: 64, ..config(&bed) }).unwrap();
+    resolver.runtimes_within(Duration::from_secs(5));
+    // More than there is room for: some are refused, and every one that was taken is answered.
+    let taken = (0..2000).filter(|_| resolver.ask(request(web.id()))).count();
+    assert!((64..2000).contains(&taken), "{taken} of 2000 were taken");
+    let mut answered = 0;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while answered < taken {
+        assert!(Instant::now() < deadline, "{answered} of {taken} were answered");
+        resolver.drain(&mut |container| {
+            assert_eq!(container.name, "web");
+            answered += usize::from(container.complete);
+        });
+        thread::sleep(Duration::from_millis(1));
+    }
+}
