@@ -23,6 +23,7 @@ need clang "compiles the eBPF programs" has clang
 need llvm "strips the eBPF programs" has llvm-strip
 need libelf-dev "libbpf reads ELF" header libelf.h
 need zlib1g-dev "libelf is linked with zlib" header zlib.h
+need protobuf-compiler "compiles the protocol of container runtimes (CRI)" has protoc
 need pkg-config "finds libelf and zlib" has pkg-config
 
 for option in "$@"; do

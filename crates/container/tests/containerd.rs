@@ -73,7 +73,7 @@ fn settled(mut container: Container) -> Container {
 
 #[test]
 fn a_container_and_its_sandbox_are_known_by_their_ids() {
-    let bed = bed_or_skip!("a_container_and_its_sandbox_are_known_by_their_ids");
+    let bed = bed_or_skip!();
     let pod = bed.pod("mysql-db-d5dc6b85d-77hrm").label("app", "mysql-db").privileged().start().unwrap();
     let mysql = pod
         .container("mysql")
@@ -106,7 +106,7 @@ fn a_container_and_its_sandbox_are_known_by_their_ids() {
 
 #[test]
 fn a_hung_runtime_holds_up_nobody_and_is_asked_again() {
-    let bed = bed_or_skip!("a_hung_runtime_holds_up_nobody_and_is_asked_again");
+    let bed = bed_or_skip!();
     let pod = bed.pod("web-0").namespace("shop").start().unwrap();
     let web = pod.container("web").label("tier", "front").start().unwrap();
     let resolver = Resolver::start(config(&bed)).unwrap();
@@ -136,7 +136,7 @@ fn a_hung_runtime_holds_up_nobody_and_is_asked_again() {
 
 #[test]
 fn a_runtime_that_dies_and_returns_is_found_again() {
-    let mut bed = bed_or_skip!("a_runtime_that_dies_and_returns_is_found_again");
+    let mut bed = bed_or_skip!();
     let (first, second) = {
         let pod = bed.pod("web-0").start().unwrap();
         let first = pod.container("first").start().unwrap().id().to_owned();
@@ -161,7 +161,7 @@ fn a_runtime_that_dies_and_returns_is_found_again() {
 
 #[test]
 fn a_runtime_that_comes_late_is_found() {
-    let mut bed = bed_or_skip!("a_runtime_that_comes_late_is_found");
+    let mut bed = bed_or_skip!();
     let id = bed.pod("web-0").start().unwrap().container("web").start().unwrap().id().to_owned();
     bed.stop_containerd().unwrap();
     fs::remove_file(bed.place().socket()).unwrap();
@@ -180,7 +180,7 @@ fn a_runtime_that_comes_late_is_found() {
 
 #[test]
 fn what_no_runtime_knows_is_complete_after_the_patience() {
-    let bed = bed_or_skip!("what_no_runtime_knows_is_complete_after_the_patience");
+    let bed = bed_or_skip!();
     let resolver = Resolver::start(config(&bed)).unwrap();
     resolver.runtimes_within(Duration::from_secs(5));
     let asked = Instant::now();
@@ -193,7 +193,7 @@ fn what_no_runtime_knows_is_complete_after_the_patience() {
 
 #[test]
 fn many_are_asked_about_at_once() {
-    let bed = bed_or_skip!("many_are_asked_about_at_once");
+    let bed = bed_or_skip!();
     let pod = bed.pod("web-0").start().unwrap();
     let web = pod.container("web").start().unwrap();
     let resolver = Resolver::start(Config { max_pending: 64, ..config(&bed) }).unwrap();

@@ -8,7 +8,7 @@ use lanner_testbed::{API_CLIENT_IMAGE, Bed, bed_or_skip};
 
 #[test]
 fn a_pod_runs_and_a_shell_in_it_has_the_first_terminal() {
-    let bed = bed_or_skip!("a_pod_runs_and_a_shell_in_it_has_the_first_terminal");
+    let bed = bed_or_skip!();
     let pod = bed.pod("mysql-db-d5dc6b85d-77hrm").start().unwrap();
     let mysql = pod.container("mysql").start().unwrap();
 
@@ -28,7 +28,7 @@ fn a_pod_runs_and_a_shell_in_it_has_the_first_terminal() {
 
 #[test]
 fn a_program_has_the_parent_it_is_given() {
-    let bed = bed_or_skip!("a_program_has_the_parent_it_is_given");
+    let bed = bed_or_skip!();
     let pod = bed.pod("recon").start().unwrap();
     let recon = pod.container("recon").image(API_CLIENT_IMAGE).start().unwrap();
     let answer = recon.exec(&["kube-recon", "kubectl", "get", "pods"]).unwrap();
@@ -37,7 +37,7 @@ fn a_program_has_the_parent_it_is_given() {
 
 #[test]
 fn nothing_is_left_of_a_bed() {
-    let bed = bed_or_skip!("nothing_is_left_of_a_bed");
+    let bed = bed_or_skip!();
     let pod = bed.pod("short").start().unwrap();
     let container = pod.container("short").start().unwrap();
     let folder = bed.place().dir().to_path_buf();
@@ -70,7 +70,7 @@ fn a_bed_of_a_killed_test_is_cleaned_up() {
         .unwrap();
     let folder = fs::read_to_string(report.path()).unwrap();
     if folder.is_empty() {
-        return lanner_testbed::skipped("a_bed_of_a_killed_test_is_cleaned_up", &"there can be no bed here");
+        return lanner_testbed::skipped(&"there can be no bed here");
     }
     let deadline = Instant::now() + Duration::from_secs(20);
     while Path::new(&folder).exists() {
