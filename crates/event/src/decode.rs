@@ -31,6 +31,65 @@ pub enum DecodeError {
     UnknownType(u16),
 }
 
+/// What a check of an event's bytes found out. A reader that must move on before it hands an event out keeps
+/// this in place of the event, which borrows its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    ts: u64,
+    tid: i64,
+    cpu: u16,
+    info: &'static EventInfo,
+    len: usize,
+    count: u32,
+    wide: bool,
+}
+
+impl Head {
+    /// Checks the event at the start of `bytes`, which may go on behind it.
+    ///
+    /// # Errors
+    /// When the bytes are too short, the event contradicts itself, or its type is unknown.
+    #[inline]
+    pub fn check(bytes: &[u8], cpu: u16) -> Result<Head, DecodeError> {
+        let short = |need| DecodeError::Truncated { need, have: bytes.len() };
+        let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(short(HEADER_LEN))?;
+        let word = |at: usize| array::<8>(header, at).map_or(0, u64::from_ne_bytes);
+        let half = |at: usize| array::<4>(header, at).map_or(0, u32::from_ne_bytes);
+        let len = half(16) as usize;
+        let code = u16::from_ne_bytes([header[20], header[21]]);
+        let count = half(22);
+        let info = EventType(code).info().ok_or(DecodeError::UnknownType(code))?;
+        let bytes = bytes.get(..len).ok_or(short(len))?;
+        let wide = info.has(EventFlag::LargePayload);
+        let head = Head { ts: word(0), tid: word(8) as i64, cpu, info, len, count, wide };
+        if head.end_of_params(bytes).is_some_and(|end| end <= len) {
+            Ok(head)
+        } else {
+            Err(DecodeError::Inconsistent { code, params: count, len })
+        }
+    }
+
+    /// Where the parameters end, if their lengths are there.
+    fn end_of_params(&self, bytes: &[u8]) -> Option<usize> {
+        let width = if self.wide { 4 } else { 2 };
+        let data = (self.count as usize).checked_mul(width)?.checked_add(HEADER_LEN)?;
+        let lengths = bytes.get(HEADER_LEN..data)?.chunks_exact(width);
+        let total: usize = if self.wide {
+            lengths.map(|l| array::<4>(l, 0).map_or(0, u32::from_ne_bytes) as usize).sum()
+        } else {
+            lengths.map(|l| usize::from(array::<2>(l, 0).map_or(0, u16::from_ne_bytes))).sum()
+        };
+        data.checked_add(total)
+    }
+
+    /// The event, given the bytes that were checked. Given others, parameters may be absent or cut.
+    #[inline]
+    pub fn event(self, bytes: &[u8]) -> Event<'_> {
+        let Head { ts, tid, cpu, info, len, count, wide } = self;
+        Event { ts, tid, cpu, info, bytes: &bytes[..len.min(bytes.len())], count, wide }
+    }
+}
+
 /// An event, borrowed from the bytes that it was read from.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
@@ -57,27 +116,7 @@ impl<'a> Event<'a> {
     /// # Errors
     /// When the bytes are too short, the event contradicts itself, or its type is unknown.
     pub fn decode(bytes: &'a [u8], cpu: u16) -> Result<Event<'a>, DecodeError> {
-        let short = |need| DecodeError::Truncated { need, have: bytes.len() };
-        let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(short(HEADER_LEN))?;
-        let word = |at: usize| array::<8>(header, at).map_or(0, u64::from_ne_bytes);
-        let half = |at: usize| array::<4>(header, at).map_or(0, u32::from_ne_bytes);
-        let len = half(16) as usize;
-        let code = u16::from_ne_bytes([header[20], header[21]]);
-        let count = half(22);
-        let info = EventType(code).info().ok_or(DecodeError::UnknownType(code))?;
-        let bytes = bytes.get(..len).ok_or(short(len))?;
-        let wide = info.has(EventFlag::LargePayload);
-        let event = Event { ts: word(0), tid: word(8) as i64, cpu, info, bytes, count, wide };
-        let bad = DecodeError::Inconsistent { code, params: count, len };
-        let Some(data) = (count as usize).checked_mul(event.width()).and_then(|n| n.checked_add(HEADER_LEN))
-        else {
-            return Err(bad);
-        };
-        let total = if data <= len { (0..count as usize).map(|i| event.length(i)).sum::<usize>() } else { 0 };
-        if data > len || data + total > len {
-            return Err(bad);
-        }
-        Ok(event)
+        Ok(Head::check(bytes, cpu)?.event(bytes))
     }
 
     fn width(&self) -> usize {

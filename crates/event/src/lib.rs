@@ -11,7 +11,7 @@ mod print_names;
 mod print_net;
 mod table;
 
-pub use decode::{DecodeError, Event, HEADER_LEN};
+pub use decode::{DecodeError, Event, HEADER_LEN, Head};
 pub use encode::{EncodeError, EventBuf};
 pub use print::{BufferFormat, FdLabel, Names, NoNames, print_args, print_param, print_raw, print_resolved};
 pub use print_bytes::print_bytes;

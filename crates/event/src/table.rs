@@ -202,6 +202,25 @@ pub enum ParamType {
     Mode,
 }
 
+impl ParamType {
+    /// How many bytes a parameter of this type has when it is there; `None` when its length varies.
+    pub const fn fixed_len(self) -> Option<usize> {
+        use ParamType as T;
+        Some(match self {
+            T::Uint8 | T::Sigtype | T::Flags8 | T::Enumflags8 => 1,
+            T::Int16 | T::Uint16 | T::Syscallid | T::Port | T::Flags16 | T::Enumflags16 => 2,
+            T::Int32 | T::Uint32 | T::Fd32 | T::Pid32 | T::Ipv4addr | T::Flags32 | T::Enumflags32 => 4,
+            T::Uid | T::Gid | T::Sigset | T::Mode => 4,
+            T::Int64 | T::Uint64 | T::Errno | T::Fd | T::Pid | T::Reltime | T::Abstime => 8,
+            T::Ipv6addr => 16,
+            T::Charbuf | T::Fspath | T::Fsrelpath | T::Bytebuf | T::Sockaddr | T::Socktuple | T::Fdlist => {
+                return None;
+            }
+            T::Charbufarray | T::CharbufPairArray | T::Dyn => return None,
+        })
+    }
+}
+
 /// How a number is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ParamFormat {

@@ -1,0 +1,369 @@
+//! Reading a capture.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use lanner_event::{DecodeError, Event, Head};
+
+use crate::block::{BYTE_ORDER, EventForm, FRAME_LEN, HEAD_LEN, Kind, SECTION, STATE_ONLY, VERSION, kind};
+use crate::error::CaptureError;
+use crate::foreign::normalise;
+use crate::input::Window;
+use crate::layout::{Decoder, Layout};
+use crate::records::Snapshot;
+use crate::snapshot::read_block;
+use crate::upgrade::{Upgraded, Upgrader};
+
+/// No block of a real capture is longer. Longer ones are damage, and not worth the memory.
+const LONGEST_BLOCK: u32 = 256 << 20;
+/// A section header's least length: frame, byte order, version, section length.
+const SECTION_LEN: usize = FRAME_LEN + 16;
+
+/// Where the event stands that is handed out next.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In the window, so many bytes before its start.
+    Window { back: usize },
+    /// Brought into today's form.
+    Normalised,
+    /// Upgraded.
+    Upgraded,
+}
+
+/// Reads a capture: first what ran when it began, then event by event.
+///
+/// A damaged or cut capture is read as far as it makes sense: single events and entries that are damaged are
+/// left out, and where no way leads on, reading ends. The first such fault is the last thing that
+/// [`Reader::next`] returns before the end.
+pub struct Reader {
+    window: Window,
+    snapshot: Snapshot,
+    upgrader: Upgrader,
+    normalised: Vec<u8>,
+    /// Numbers are in the other byte order.
+    swap: bool,
+    /// Bytes of the block that was handed out last, to move on over.
+    used: usize,
+    sections: u32,
+    skipped: u64,
+    state_only: bool,
+    fault: Option<CaptureError>,
+    ended: bool,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("at", &self.window.at()).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Opens a file, plain or gzip, and reads up to its first event.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no capture.
+    pub fn open(path: impl AsRef<Path>) -> Result<Reader, CaptureError> {
+        let path = path.as_ref();
+        let file = File::open(path)
+            .map_err(|source| CaptureError::Open { path: path.display().to_string(), source })?;
+        Reader::new(file)
+    }
+
+    /// Begins to read a capture, plain or gzip, up to its first event.
+    ///
+    /// # Errors
+    /// When nothing can be read or it is no capture.
+    pub fn new(source: impl Read + Send + 'static) -> Result<Reader, CaptureError> {
+        let window = Window::new(Box::new(source)).map_err(|source| CaptureError::Read { at: 0, source })?;
+        let mut reader = Reader {
+            window,
+            snapshot: Snapshot::default(),
+            upgrader: Upgrader::new(),
+            normalised: Vec::new(),
+            swap: false,
+            used: 0,
+            sections: 0,
+            skipped: 0,
+            state_only: false,
+            fault: None,
+            ended: false,
+        };
+        reader.read_section()?;
+        reader.find_event();
+        Ok(reader)
+    }
+
+    /// What ran when the current section began.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Takes that, so that its memory can be given back.
+    pub fn take_snapshot(&mut self) -> Snapshot {
+        std::mem::take(&mut self.snapshot)
+    }
+
+    /// How many sections have begun. Captures can be joined one behind the other: when this grows with an event,
+    /// all that was known is to be forgotten, and the snapshot is a new one.
+    pub fn sections(&self) -> u32 {
+        self.sections
+    }
+
+    /// Events left out because their type is newer than the table.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Whether the last event only tells of a change of state: whoever recorded it filtered it out.
+    pub fn is_state_only(&self) -> bool {
+        self.state_only
+    }
+
+    /// Where the reader stands, in bytes of the unpacked capture.
+    pub fn position(&self) -> u64 {
+        self.window.at()
+    }
+
+    /// The next event in today's form; `None` at the end.
+    ///
+    /// # Errors
+    /// Once, at the end: the first fault that was met.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "the event borrows from the reader, which Iterator cannot say"
+    )]
+    #[inline]
+    pub fn next(&mut self) -> Result<Option<Event<'_>>, CaptureError> {
+        loop {
+            let Some((form, total)) = self.find_event() else {
+                return self.fault.take().map_or(Ok(None), Err);
+            };
+            self.used = total;
+            if let Some((head, place)) = self.examine(form, total) {
+                return Ok(Some(match place {
+                    Place::Window { back } => head.event(&self.window.bytes()[back..]),
+                    Place::Normalised => head.event(&self.normalised),
+                    Place::Upgraded => head.event(self.upgrader.bytes()),
+                }));
+            }
+        }
+    }
+
+    /// Looks at the event in the block at hand: `None` if it is not to be handed out.
+    #[inline]
+    fn examine(&mut self, form: EventForm, total: usize) -> Option<(Head, Place)> {
+        let block = &self.window.bytes()[..total];
+        let cpu = [block[HEAD_LEN], block[HEAD_LEN + 1]];
+        let cpu = u16::from_ne_bytes(cpu);
+        let cpu = if self.swap { cpu.swap_bytes() } else { cpu };
+        self.state_only = form.flags && state_only(block, self.swap);
+        let mut bytes = &block[form.offset()..total - 4];
+        let mut place = Place::Window { back: form.offset() };
+        if self.swap || !form.counted {
+            if normalise(bytes, form.counted, self.swap, &mut self.normalised).is_none() {
+                self.damaged("an event's lengths do not add up".into());
+                return None;
+            }
+            (bytes, place) = (&self.normalised, Place::Normalised);
+        }
+        let head = match Head::check(bytes, cpu) {
+            Ok(head) => head,
+            Err(DecodeError::UnknownType(_)) => {
+                self.skipped += 1;
+                return None;
+            }
+            Err(error) => {
+                self.damaged(error.to_string());
+                return None;
+            }
+        };
+        let event = head.event(bytes);
+        if self.upgrader.passes(event.info, event.param_count()) {
+            return Some((head, place));
+        }
+        match self.upgrader.upgrade(&event) {
+            Upgraded::Same => Some((head, place)),
+            Upgraded::Nothing => None,
+            Upgraded::New => Some((Head::check(self.upgrader.bytes(), cpu).ok()?, Place::Upgraded)),
+        }
+    }
+
+    /// Remembers a fault that can be passed over, if it is the first.
+    #[cold]
+    fn damaged(&mut self, what: String) {
+        let at = self.window.at();
+        self.fault.get_or_insert(CaptureError::Damaged { at, what });
+    }
+
+    /// Ends reading because of a fault.
+    #[cold]
+    fn end(&mut self, fault: CaptureError) {
+        self.ended = true;
+        self.fault.get_or_insert(fault);
+    }
+
+    /// Has `need` bytes at hand, or the fault that they are not there.
+    #[inline]
+    fn need(&mut self, what: &'static str, need: usize) -> Result<(), CaptureError> {
+        let have = self.window.need(need);
+        if have >= need { Ok(()) } else { Err(self.cut_off(what, need as u64, have as u64)) }
+    }
+
+    #[cold]
+    fn cut_off(&mut self, what: &'static str, need: u64, have: u64) -> CaptureError {
+        let at = self.window.at();
+        match self.window.take_failure() {
+            Some(source) => CaptureError::Read { at: at + have, source },
+            None => CaptureError::CutOff { at, what, need, have },
+        }
+    }
+
+    /// Moves to the next event and has its whole block at hand. What stands before it is taken into the snapshot.
+    #[inline]
+    fn find_event(&mut self) -> Option<(EventForm, usize)> {
+        self.window.skip(std::mem::take(&mut self.used));
+        while !self.ended {
+            match self.next_block() {
+                Ok(Some(found)) => return Some(found),
+                Ok(None) => {}
+                Err(fault) => self.end(fault),
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn next_block(&mut self) -> Result<Option<(EventForm, usize)>, CaptureError> {
+        if self.window.need(HEAD_LEN) < HEAD_LEN {
+            self.at_end()?;
+            return Ok(None);
+        }
+        let (ty, total) = self.block_head();
+        let Kind::Event(form) = kind(ty) else {
+            self.read_other(kind(ty), total)?;
+            return Ok(None);
+        };
+        let total = self.block_len(total, form.least())?;
+        self.need("an event", total)?;
+        Ok(Some((form, total)))
+    }
+
+    /// Fewer bytes than a block's head are left: the end if there are none.
+    #[cold]
+    fn at_end(&mut self) -> Result<(), CaptureError> {
+        self.ended = true;
+        let have = self.window.need(HEAD_LEN);
+        match self.window.take_failure() {
+            Some(source) => Err(CaptureError::Read { at: self.window.at() + have as u64, source }),
+            None if have == 0 => Ok(()),
+            None => Err(self.cut_off("a block's head", HEAD_LEN as u64, have as u64)),
+        }
+    }
+
+    /// Type and length of the block at hand.
+    #[inline]
+    fn block_head(&self) -> (u32, u32) {
+        let word = |at: usize| {
+            let bytes =
+                self.window.bytes().get(at..at + 4).and_then(|b| b.try_into().ok()).unwrap_or_default();
+            let number = u32::from_ne_bytes(bytes);
+            if self.swap { number.swap_bytes() } else { number }
+        };
+        (word(0), word(4))
+    }
+
+    /// A block's length, if it can be one.
+    #[inline]
+    fn block_len(&self, total: u32, least: usize) -> Result<usize, CaptureError> {
+        if (total as usize) < least || total > LONGEST_BLOCK {
+            let what = format!("a block says it has {total} bytes");
+            return Err(CaptureError::Damaged { at: self.window.at(), what });
+        }
+        Ok(total as usize)
+    }
+
+    /// Reads a block that is no event.
+    fn read_other(&mut self, kind: Kind, total: u32) -> Result<(), CaptureError> {
+        match kind {
+            Kind::Section => {
+                self.snapshot = Snapshot::default();
+                self.upgrader.clear();
+                return self.read_section();
+            }
+            Kind::Unknown => {
+                if (total as usize) < FRAME_LEN {
+                    self.block_len(total, FRAME_LEN)?;
+                }
+                let had = self.window.discard(u64::from(total));
+                if had < u64::from(total) {
+                    return Err(self.cut_off("a block", u64::from(total), had));
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let total = self.block_len(total, FRAME_LEN)?;
+        let cut = self.need("a block", total);
+        let have = self.window.bytes().len().min(total);
+        let block = &self.window.bytes()[..have];
+        let body = &block[HEAD_LEN..if cut.is_ok() { total - 4 } else { have }];
+        let read = read_block(kind, body, self.swap, &mut self.snapshot);
+        let closing = Decoder::new(&block[have - 4..], self.swap).number();
+        cut?;
+        if closing != Ok(total as u32) {
+            let what = "a block's two lengths differ".into();
+            return Err(CaptureError::Damaged { at: self.window.at(), what });
+        }
+        if let Err(fault) = read {
+            let at = self.window.at() + (HEAD_LEN + fault.at) as u64;
+            self.fault.get_or_insert(CaptureError::Damaged { at, what: fault.what });
+        }
+        self.window.skip(total);
+        Ok(())
+    }
+
+    /// Reads a section header, which tells the byte order.
+    fn read_section(&mut self) -> Result<(), CaptureError> {
+        let first = self.sections == 0;
+        let have = self.window.need(SECTION_LEN);
+        if first && (have < HEAD_LEN + 4 || self.block_head().0 != SECTION) {
+            return Err(match self.window.take_failure() {
+                Some(source) => CaptureError::Read { at: have as u64, source },
+                None => CaptureError::NotACapture,
+            });
+        }
+        self.need("a section header", SECTION_LEN)?;
+        let order = Decoder::new(&self.window.bytes()[HEAD_LEN..], false).number();
+        self.swap = match order {
+            Ok(BYTE_ORDER) => false,
+            Ok(other) if other.swap_bytes() == BYTE_ORDER => true,
+            _ if first => return Err(CaptureError::NotACapture),
+            _ => {
+                let what = "a section header's byte order is none".into();
+                return Err(CaptureError::Damaged { at: self.window.at(), what });
+            }
+        };
+        let mut major = 0;
+        if Decoder::new(&self.window.bytes()[HEAD_LEN + 4..], self.swap).u16(&mut major).is_ok()
+            && major > VERSION.0
+        {
+            return Err(CaptureError::Version { major });
+        }
+        let (_, total) = self.block_head();
+        // Options may follow; they say nothing of use here.
+        let total = self.block_len(total, SECTION_LEN)?;
+        let had = self.window.discard(total as u64);
+        if had < total as u64 {
+            return Err(self.cut_off("a section header", total as u64, had));
+        }
+        self.sections += 1;
+        Ok(())
+    }
+}
+
+/// The flag that says so, in a block that has flags.
+fn state_only(block: &[u8], swap: bool) -> bool {
+    let flags = block.get(HEAD_LEN + 2..).map(|bytes| Decoder::new(bytes, swap).number());
+    matches!(flags, Some(Ok(flags)) if flags & STATE_ONLY != 0)
+}
