@@ -4,7 +4,9 @@
 //! This crate may use all others but the command line.
 
 pub mod accounts;
+pub mod announce;
 pub mod config;
 pub mod drops;
+pub mod hold;
 pub mod log;
 pub mod tally;
