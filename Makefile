@@ -31,7 +31,8 @@ compat: ## Compare with what Falco answered, where ../shared/compat exists
 
 bench: ## Run the benchmarks
 	@scripts/setup.sh
-	cargo bench --workspace
+	cargo build --release -p lanner
+	cargo run --quiet --release -p lanner-bench -- --bin $(TARGET)/release/lanner
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh

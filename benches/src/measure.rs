@@ -1,0 +1,56 @@
+//! Medians, CPU times and memory, as the kernel accounts them.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+/// The middle value.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// How long something takes.
+pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Duration, T)> {
+    let start = Instant::now();
+    let value = work()?;
+    Ok((start.elapsed(), value))
+}
+
+/// CPU seconds that a process has used, all its threads together.
+pub fn cpu_seconds(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("reading a process' CPU time")?;
+    let after_name = stat.rsplit_once(')').context("no name in /proc/PID/stat")?.1;
+    let words: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks: f64 = words[11].parse::<f64>()? + words[12].parse::<f64>()?;
+    Ok(ticks / 100.0)
+}
+
+/// CPU seconds of the children that this process has waited for.
+pub fn children_cpu_seconds() -> f64 {
+    // SAFETY: getrusage fills the structure it is given; all-zero bytes are a valid value of it.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage);
+        usage
+    };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+/// Resident memory in MB, without the mappings of BPF maps (ring buffers).
+pub fn resident_mb(pid: u32) -> Result<f64> {
+    let smaps = fs::read_to_string(format!("/proc/{pid}/smaps")).context("reading a process' memory")?;
+    let (mut kilobytes, mut counted) = (0.0, true);
+    for line in smaps.lines() {
+        if let Some(rest) = line.strip_prefix("Rss:") {
+            if counted {
+                kilobytes += rest.trim().trim_end_matches(" kB").parse::<f64>()?;
+            }
+        } else if line.split_whitespace().next().is_some_and(|word| word.contains('-')) {
+            counted = !line.contains("bpf");
+        }
+    }
+    Ok(kilobytes / 1024.0)
+}
