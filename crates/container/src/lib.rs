@@ -9,11 +9,13 @@ mod config;
 mod cri;
 mod desk;
 mod image;
+mod init_config;
 mod labels;
 mod resolver;
 mod runtimes;
 mod time;
 
 pub use config::Config;
+pub use init_config::InitConfigError;
 pub use resolver::{Request, Resolver, ResolverError};
 pub use runtimes::{RuntimeFound, RuntimeState};
