@@ -181,7 +181,13 @@ mod tests {
     fn podman_keeps_name_and_image_in_its_store() {
         let root = tempfile::tempdir().unwrap();
         let store = "var/lib/containers/storage/overlay-containers";
-        write(root.path(), &format!("{store}/{ID}/userdata/config.json"), "{}");
+        write(
+            root.path(),
+            &format!("{store}/{ID}/userdata/config.json"),
+            r#"{"annotations":
+            {"io.container.manager":"libpod","io.podman.annotations.privileged":"TRUE",
+             "io.kubernetes.cri-o.Created":"2024-01-02T03:04:05.9Z"}}"#,
+        );
         write(
             root.path(),
             &format!("{store}/containers.json"),

@@ -40,6 +40,7 @@ const POD_NAME: &[&str] = &["io.kubernetes.cri.sandbox-name", "io.kubernetes.pod
 const POD_NAMESPACE: &[&str] = &["io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"];
 const POD_UID: &[&str] = &["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"];
 const LABELS: &str = "io.kubernetes.cri-o.Labels";
+const PRIVILEGED: &str = "io.podman.annotations.privileged";
 const CREATED: &str = "io.kubernetes.cri-o.Created";
 
 /// Fills the container from the file; says whether it could be read.
@@ -69,6 +70,9 @@ fn fill(spec: &Spec, config: &Config, container: &mut Container) {
     }
     if let Some(created) = spec.annotations.get(CREATED).and_then(|text| time::parse(text)) {
         container.created_ts = created;
+    }
+    if let Some(word) = spec.annotations.get(PRIVILEGED) {
+        container.privileged = Some(word.eq_ignore_ascii_case("true"));
     }
     if let Some(name) = first(POD_NAME) {
         let pod = container.pod.get_or_insert_with(Pod::default);
