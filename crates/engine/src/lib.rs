@@ -1,1 +1,30 @@
-//! placeholder
+//! Rules, compiled and run: which of them an event matches.
+//!
+//! Conditions become one graph in which equal parts are one node; each event type gets a plan of
+//! the rules it can match, and each comparison is made at most once an event. A rule's answer never
+//! depends on any of that: a plain evaluator in the tests is the reference.
+//!
+//! This crate may not know outputs, nor where events come from.
+
+mod catalog;
+mod cost;
+mod dynamic;
+mod engine;
+mod glob;
+mod graph;
+mod lower;
+mod matcher;
+mod names;
+mod net;
+mod number;
+mod output;
+mod paths;
+mod pattern;
+mod plan;
+mod predicate;
+mod services;
+mod types;
+
+pub use catalog::Catalog;
+pub use engine::{BuildError, CompiledRule, Engine, EngineOptions, Matching, RuleId};
+pub use types::EventTypes;

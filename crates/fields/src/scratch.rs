@@ -1,5 +1,7 @@
 //! Memory for what is built while one event is looked at.
 
+use std::cell::Cell;
+
 use bumpalo::Bump;
 
 use crate::Value;
@@ -20,6 +22,11 @@ impl Scratch {
     /// Forgets all that was built. To be called between events.
     pub fn reset(&mut self) {
         self.0.reset();
+    }
+
+    /// So many cells with the same value.
+    pub fn cells<T: Copy>(&self, length: usize, value: T) -> &[Cell<T>] {
+        Cell::from_mut(self.0.alloc_slice_fill_copy(length, value)).as_slice_of_cells()
     }
 
     /// A buffer to build bytes in.

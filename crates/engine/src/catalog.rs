@@ -1,0 +1,153 @@
+//! What the rules crate must be told of fields and events.
+
+use lanner_fields::{Format, table};
+use lanner_filter::{Check, Expr, ExprKind, Operand, Operator, Right, Span};
+use lanner_rules::{CheckWarning, FieldCatalog, Problem};
+
+use crate::lower::lower;
+use crate::names;
+use crate::output;
+use crate::predicate::Predicate;
+
+/// The fields of this build's table, and the sources that events come from.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    sources: Vec<String>,
+}
+
+impl Catalog {
+    /// A catalog of these sources.
+    pub fn new<S: Into<String>>(sources: impl IntoIterator<Item = S>) -> Catalog {
+        Catalog { sources: sources.into_iter().map(Into::into).collect() }
+    }
+}
+
+impl FieldCatalog for Catalog {
+    fn has_source(&self, source: &str) -> bool {
+        self.sources.iter().any(|known| known == source)
+    }
+
+    fn check_operand(&self, source: &str, operand: &Operand) -> Result<(), Problem> {
+        lower(source, operand).map(|_| ())
+    }
+
+    fn check_condition(&self, source: &str, check: &Expr) -> Result<Vec<CheckWarning>, Problem> {
+        Predicate::new(source, check)?;
+        Ok(match &check.kind {
+            ExprKind::Check(check) => warnings(source, check),
+            _ => Vec::new(),
+        })
+    }
+
+    fn check_output(&self, source: &str, text: &str) -> Result<Vec<String>, Problem> {
+        let format = Format::parse(source, text).map_err(|error| output::problem(&error))?;
+        Ok(format.fields().map(ToString::to_string).collect())
+    }
+
+    fn event_type_count(&self, condition: &Expr) -> usize {
+        names::count_types(&names::of_condition(condition))
+    }
+
+    fn event_names(&self, source: &str, condition: &Expr) -> Vec<String> {
+        if !matches!(source, "" | "syscall") {
+            return vec!["pluginevent".to_owned(), "asyncevent".to_owned()];
+        }
+        let mut names = names::of_condition(condition);
+        if !names.contains(&"asyncevent") {
+            names.push("asyncevent");
+        }
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    fn field_names(&self, source: &str) -> Vec<String> {
+        let usable = table().iter().filter(|field| !field.deprecated && field.has_source(source));
+        usable.map(|field| field.name.to_owned()).collect()
+    }
+}
+
+/// What is doubtful about constant values.
+fn warnings(source: &str, check: &Check) -> Vec<CheckWarning> {
+    let values = match &check.right {
+        Right::Operand(_) => return Vec::new(),
+        Right::Value(value) | Right::Name(value) => std::slice::from_ref(value),
+        Right::List(values) => values,
+    };
+    let mut found = Vec::new();
+    for value in values {
+        let text = value.text();
+        let mut warn = |message: String| found.push(CheckWarning { message, span: right_span(check) });
+        if check.operator == Operator::Regex && !needs_regex(&value.bytes) {
+            warn(format!(
+                "regex check with '{text}' may be optimized with simpler operators such as '=', 'contains', 'startswith', 'endswith'"
+            ));
+        }
+        let dense: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        match lanner_filter::parse_operand(&dense) {
+            Ok(Operand::Transform(_)) => {
+                warn(format!("'{text}' may be a valid field transformer misused as a const string value"));
+            }
+            Ok(operand) if lower(source, &operand).is_ok() => {
+                warn(format!("'{text}' may be a valid field misused as a const string value"));
+            }
+            Ok(_) => {}
+            Err(_) if looks_like_val(&dense) => {
+                warn(format!("'{text}' may be a valid field transformer misused as a const string value"));
+            }
+            Err(_) => {}
+        }
+    }
+    found
+}
+
+fn looks_like_val(text: &str) -> bool {
+    lanner_filter::Function::ALL.iter().any(|function| {
+        let inner = text.strip_prefix(function.as_str()).and_then(|rest| rest.strip_prefix('('));
+        inner.is_some_and(|inner| inner.ends_with(')'))
+    })
+}
+
+fn right_span(check: &Check) -> Span {
+    match &check.right {
+        Right::Value(value) | Right::Name(value) => value.span,
+        Right::Operand(operand) => operand.span(),
+        // A list has no place of its own: from its first item to its last.
+        Right::List(values) => match (values.first(), values.last()) {
+            (Some(first), Some(last)) => Span { start: first.span.start, end: last.span.end },
+            _ => check.left.span(),
+        },
+    }
+}
+
+/// Whether a pattern has more in it than plain text, anchors at its ends and `.*` there.
+fn needs_regex(pattern: &[u8]) -> bool {
+    let length = pattern.len();
+    let mut at = 0;
+    while at < length {
+        let byte = pattern[at];
+        let anchor = (at == 0 && byte == b'^') || (at == length - 1 && byte == b'$');
+        let any = byte == b'.' && matches!(pattern.get(at + 1), Some(b'+' | b'*' | b'?'));
+        let at_end = (at == 0 && length > 1) || at + 2 == length;
+        if any && at_end {
+            at += 1;
+        } else if !anchor && b".+*?^$()[]{}|\\".contains(&byte) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_that_simpler_operators_can_do() {
+        for plain in ["abc", "^abc$", ".*abc", "abc.*", "^abc", ""] {
+            assert!(!needs_regex(plain.as_bytes()), "{plain}");
+        }
+        for needed in ["a.c", "a|b", "(a)", "a.*c", "[ab]"] {
+            assert!(needs_regex(needed.as_bytes()), "{needed}");
+        }
+    }
+}

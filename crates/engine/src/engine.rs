@@ -1,0 +1,203 @@
+//! All rules, compiled and ready.
+
+use std::sync::OnceLock;
+
+use lanner_event::{EVENTS, EventType, types};
+use lanner_fields::{Context, Format};
+use lanner_rules::{Place, Priority, Problem, Rule, RuleSet};
+
+use crate::graph::{Edge, Graph, reach_of};
+use crate::plan::Plan;
+use crate::types::EventTypes;
+
+/// Number of a rule within its engine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RuleId(u32);
+
+impl RuleId {
+    /// Its position among the engine's rules.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// How many rules an event may match.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Matching {
+    /// The first in load order.
+    #[default]
+    First,
+    /// All.
+    All,
+}
+
+/// How to build an [`Engine`].
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// How many rules an event may match.
+    pub matching: Matching,
+    /// The least urgent priority whose rules are taken.
+    pub priority: Priority,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions { matching: Matching::First, priority: Priority::Debug }
+    }
+}
+
+/// Why a rule can't be compiled. Rules that were loaded with this crate's [`crate::Catalog`] can.
+#[derive(Debug, thiserror::Error)]
+#[error("rule '{rule}': {}", problem.message)]
+pub struct BuildError {
+    /// Its name.
+    pub rule: String,
+    /// Where it stands.
+    pub place: Place,
+    /// What is wrong with it.
+    pub problem: Box<Problem>,
+}
+
+/// A rule in an engine.
+#[derive(Debug)]
+pub struct CompiledRule {
+    /// The rule as it was loaded.
+    pub rule: Rule,
+    /// Its output.
+    pub output: Format,
+    /// More output fields: key, format, and whether the value keeps its type.
+    pub extra_fields: Vec<(String, Format, bool)>,
+}
+
+/// Rules, compiled. It holds nothing that changes with events, so threads can share it.
+#[derive(Debug)]
+pub struct Engine {
+    matching: Matching,
+    rules: Vec<CompiledRule>,
+    sources: Vec<Source>,
+}
+
+/// The rules over events of one source.
+#[derive(Debug)]
+struct Source {
+    name: Box<str>,
+    graph: Graph,
+    roots: Vec<(RuleId, Edge)>,
+    types: EventTypes,
+    /// By event type; made when the first event of the type comes.
+    plans: Box<[OnceLock<Plan>]>,
+}
+
+impl Engine {
+    /// Compiles the rules that are enabled and urgent enough.
+    ///
+    /// # Errors
+    /// Names the first rule that can't be compiled.
+    pub fn build(rules: &RuleSet, options: EngineOptions) -> Result<Engine, BuildError> {
+        let mut engine = Engine { matching: options.matching, rules: Vec::new(), sources: Vec::new() };
+        let wanted = rules.rules.iter().filter(|rule| rule.enabled && rule.priority <= options.priority);
+        for rule in wanted {
+            engine.add(rule).map_err(|problem| BuildError {
+                rule: rule.name.clone(),
+                place: rule.place.clone(),
+                problem: Box::new(problem),
+            })?;
+        }
+        engine.sources.iter_mut().for_each(Source::close);
+        Ok(engine)
+    }
+
+    fn add(&mut self, rule: &Rule) -> Result<(), Problem> {
+        let format =
+            |text: &str| Format::parse(&rule.source, text).map_err(|error| crate::output::problem(&error));
+        let output = format(&rule.output)?;
+        let extra = rule.extra_fields.iter().map(|(key, text, raw)| Ok((key.clone(), format(text)?, *raw)));
+        let extra_fields = extra.collect::<Result<_, _>>()?;
+        let id = RuleId(self.rules.len() as u32);
+        let source = self.source(&rule.source);
+        let root = source.graph.add(&rule.condition)?;
+        source.roots.push((id, root));
+        self.rules.push(CompiledRule { rule: rule.clone(), output, extra_fields });
+        Ok(())
+    }
+
+    fn source(&mut self, name: &str) -> &mut Source {
+        let known = self.sources.iter().position(|source| &*source.name == name);
+        let at = known.unwrap_or_else(|| {
+            self.sources.push(Source::new(name));
+            self.sources.len() - 1
+        });
+        &mut self.sources[at]
+    }
+
+    /// Adds the rules that match an event to `hits`: the first, or all in load order. Allocates
+    /// nothing outside of the context's scratch memory, `hits` aside.
+    pub fn process<'a>(&'a self, cx: &Context<'a>, hits: &mut Vec<RuleId>) {
+        let Some(source) = self.sources.iter().find(|source| *source.name == *cx.meta.source) else { return };
+        let Some(plan) = source.plan(cx.event.ty()) else { return };
+        plan.run(&source.graph, cx, |id| {
+            hits.push(id);
+            self.matching == Matching::All
+        });
+    }
+
+    /// A rule.
+    ///
+    /// # Panics
+    /// If the number is another engine's and this one has fewer rules.
+    pub fn rule(&self, id: RuleId) -> &CompiledRule {
+        &self.rules[id.index()]
+    }
+
+    /// All rules, in load order.
+    pub fn rules(&self) -> &[CompiledRule] {
+        &self.rules
+    }
+
+    /// The types of events that a rule over system calls can match. Generic events, which carry a
+    /// call that has no type of its own, are among them only if a rule asks for such a call or for
+    /// none in particular.
+    pub fn event_types(&self) -> EventTypes {
+        self.types_of("syscall")
+    }
+
+    /// The types of events that a rule over events of a source can match.
+    pub fn types_of(&self, source: &str) -> EventTypes {
+        let source = self.sources.iter().find(|known| *known.name == *source);
+        source.map_or(EventTypes::NONE, |source| source.types)
+    }
+}
+
+impl Source {
+    fn new(name: &str) -> Source {
+        Source {
+            name: name.into(),
+            graph: Graph::new(name),
+            roots: Vec::new(),
+            types: EventTypes::NONE,
+            plans: Box::default(),
+        }
+    }
+
+    fn close(&mut self) {
+        let reach = self.graph.reach();
+        let may_hold = self.roots.iter().map(|(_, root)| reach_of(&reach, *root).may_hold);
+        self.types = may_hold.fold(EventTypes::NONE, |all, types| all.or(&types));
+        self.graph.close();
+        self.plans = EVENTS.iter().map(|_| OnceLock::new()).collect();
+    }
+
+    fn plan(&self, ty: EventType) -> Option<&Plan> {
+        if !self.types.contains(ty) {
+            return None;
+        }
+        let plan = self.plans.get(usize::from(ty.0))?;
+        let plan = plan.get_or_init(|| Plan::new(&self.graph, &self.roots, ty));
+        (!plan.is_empty()).then_some(plan)
+    }
+}
+
+/// Whether events of the type carry a call that has no type of its own.
+pub(crate) fn is_generic(ty: EventType) -> bool {
+    ty == types::GENERIC_E || ty == types::GENERIC_X
+}

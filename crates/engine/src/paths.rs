@@ -1,0 +1,90 @@
+//! Sets of paths, to ask whether one of them is, or lies above, a given one (`pmatch`).
+
+use rustc_hash::FxHashMap;
+
+use crate::glob::Glob;
+
+/// A tree of path components. Slashes at the ends and doubled ones don't count, nor does whether
+/// a path begins with one; a component may be a shell pattern.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct PathSet {
+    /// A path of the set ends here: everything below is in it.
+    ends: bool,
+    plain: FxHashMap<Box<[u8]>, PathSet>,
+    patterns: Vec<(Glob, PathSet)>,
+}
+
+impl PathSet {
+    pub(crate) fn new<'p>(paths: impl IntoIterator<Item = &'p [u8]>) -> PathSet {
+        let mut set = PathSet::default();
+        paths.into_iter().for_each(|path| set.add(path));
+        set
+    }
+
+    fn add(&mut self, path: &[u8]) {
+        let mut node = self;
+        for component in components(path) {
+            node = if component.iter().any(|byte| matches!(byte, b'?' | b'*' | b'[')) {
+                let glob = Glob::new(component, false);
+                let known = node.patterns.iter().position(|(pattern, _)| *pattern == glob);
+                let at = known.unwrap_or_else(|| {
+                    node.patterns.push((glob, PathSet::default()));
+                    node.patterns.len() - 1
+                });
+                &mut node.patterns[at].1
+            } else {
+                node.plain.entry(component.into()).or_default()
+            };
+        }
+        node.ends = true;
+    }
+
+    /// Whether a path of the set is `path` or lies above it.
+    pub(crate) fn covers(&self, path: &[u8]) -> bool {
+        if self.ends {
+            return true;
+        }
+        let Some((component, rest)) = split(path) else { return false };
+        self.plain.get(component).is_some_and(|below| below.covers(rest))
+            || self.patterns.iter().any(|(glob, below)| glob.matches(component) && below.covers(rest))
+    }
+}
+
+/// The first component and what follows it.
+fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = path.iter().position(|byte| *byte != b'/')?;
+    let path = &path[start..];
+    let end = memchr::memchr(b'/', path).unwrap_or(path.len());
+    Some(path.split_at(end))
+}
+
+fn components(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/').filter(|component| !component.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_components_count() {
+        let set = PathSet::new([b"/var/run".as_slice(), b"/etc", b"/lib", b"/usr/lib", b"/home/*/.ssh"]);
+        for (path, expected) in [
+            ("/var/run/docker", true),
+            ("/var/run", true),
+            ("//var//run/", true),
+            ("var/run", true),
+            ("/boot", false),
+            ("/var/lib/messages", false),
+            ("/var", false),
+            ("/etcetera", false),
+            ("/home/me/.ssh/id_rsa", true),
+            ("/home/me/.profile", false),
+            ("", false),
+        ] {
+            assert_eq!(set.covers(path.as_bytes()), expected, "{path}");
+        }
+        assert!(PathSet::new([b"/".as_slice()]).covers(b"/any"));
+        assert!(!PathSet::default().covers(b"/any"));
+    }
+}
