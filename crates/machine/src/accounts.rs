@@ -52,6 +52,12 @@ impl Accounts {
         entry(&mut self.groups, container).insert(group.gid, group);
     }
 
+    /// Forgets what containers had that are gone.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&ContainerId) -> bool) {
+        self.users.retain(|id, _| keep(id));
+        self.groups.retain(|id, _| keep(id));
+    }
+
     pub(crate) fn remove_user(&mut self, container: &[u8], uid: u32) {
         if let Some(users) = self.users.get_mut(container) {
             users.remove(&uid);

@@ -1,8 +1,8 @@
 //! What a file descriptor refers to.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::Text;
+use crate::{Text, abi};
 
 /// Layer-4 protocol of a socket.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -60,7 +60,7 @@ pub struct Endpoint {
 }
 
 /// The two ends of a socket, in client/server order as far as the role is known.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub enum Ends {
     /// No address known.
     #[default]
@@ -90,7 +90,7 @@ pub struct Fd {
     pub kind: FdKind,
     /// Path, or the text of the socket's ends, as `fd.name` prints it.
     pub name: Text,
-    /// Path as it was asked for (`fd.nameraw`); empty when it is the name.
+    /// Path as the opening call named it (`fd.nameraw`); empty for what no path opened.
     pub name_raw: Text,
     /// Flags of the open call, in the event table's own bits.
     pub open_flags: u32,
@@ -100,30 +100,20 @@ pub struct Fd {
     pub mount_id: u32,
     /// Inode number.
     pub ino: u64,
-    /// Socket protocol.
+    /// Socket protocol as far as known; what fields show is [`Fd::protocol`].
     pub l4: L4Proto,
-    /// Address family and type of a socket (`AF_*`), 0 for others.
-    pub family: u16,
     /// Socket ends.
     pub ends: Ends,
     /// The process is the client / server of the connection.
     pub role: Role,
-    /// A connect succeeded or data was exchanged.
+    /// A connect succeeded, or was begun, or data was exchanged.
     pub connected: bool,
-    /// A non-blocking connect is under way.
-    pub connect_pending: bool,
     /// Opened in the upper layer of an overlay file system.
     pub upper_layer: bool,
     /// Opened in a lower layer of an overlay file system.
     pub lower_layer: bool,
-    /// A close-on-exec fd.
-    pub cloexec: bool,
-    /// One end of a socketpair.
-    pub socket_pair: bool,
     /// Known from the snapshot: it was open before events began.
     pub from_snapshot: bool,
-    /// Inherited from the process that forked this one.
-    pub inherited: bool,
     /// Process that a pidfd stands for.
     pub pid: i64,
 }
@@ -140,9 +130,97 @@ pub enum Role {
     Server,
 }
 
+impl FdKind {
+    /// The letter that stands before an fd's name in `evt.args`.
+    pub fn letter(self) -> char {
+        match self {
+            FdKind::File => 'f',
+            FdKind::Directory => 'd',
+            FdKind::Ipv4 | FdKind::Ipv4Server => '4',
+            FdKind::Ipv6 | FdKind::Ipv6Server => '6',
+            FdKind::Unix | FdKind::Userfault => 'u',
+            FdKind::Fifo => 'p',
+            FdKind::Event => 'e',
+            FdKind::Signal => 's',
+            FdKind::Eventpoll => 'l',
+            FdKind::Inotify => 'i',
+            FdKind::Timerfd => 't',
+            FdKind::Netlink => 'n',
+            FdKind::Bpf => 'b',
+            FdKind::IoUring => 'r',
+            FdKind::Memfd => 'm',
+            FdKind::Pidfd => 'P',
+            FdKind::Unsupported => 'X',
+            FdKind::Unknown => 'o',
+        }
+    }
+
+    /// What `fd.type` calls it; none where the kind is not known.
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self {
+            FdKind::File => "file",
+            FdKind::Directory => "directory",
+            FdKind::Ipv4 | FdKind::Ipv4Server => "ipv4",
+            FdKind::Ipv6 | FdKind::Ipv6Server => "ipv6",
+            FdKind::Unix => "unix",
+            FdKind::Fifo => "pipe",
+            FdKind::Event => "event",
+            FdKind::Signal => "signalfd",
+            FdKind::Eventpoll => "eventpoll",
+            FdKind::Inotify => "inotify",
+            FdKind::Timerfd => "timerfd",
+            FdKind::Netlink => "netlink",
+            FdKind::Bpf => "bpf",
+            FdKind::Userfault => "userfaultfd",
+            FdKind::IoUring => "io_uring",
+            FdKind::Memfd => "memfd",
+            FdKind::Pidfd => "pidfd",
+            FdKind::Unsupported | FdKind::Unknown => return None,
+        })
+    }
+}
+
+impl Endpoint {
+    /// No address and port 0, as a socket has before it is bound or connected.
+    pub const fn none(v6: bool) -> Endpoint {
+        let ip = if v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+        Endpoint { ip, port: 0 }
+    }
+}
+
 impl Fd {
     /// Whether it is an IP socket.
     pub fn is_ip(&self) -> bool {
         matches!(self.kind, FdKind::Ipv4 | FdKind::Ipv6 | FdKind::Ipv4Server | FdKind::Ipv6Server)
+    }
+
+    /// Whether an exec closes it.
+    pub fn is_cloexec(&self) -> bool {
+        self.open_flags & self.cloexec_bits() != 0
+    }
+
+    pub(crate) fn set_cloexec(&mut self, on: bool) {
+        self.open_flags &= !self.cloexec_bits();
+        if on {
+            self.open_flags |= abi::O_CLOEXEC;
+        }
+    }
+
+    fn cloexec_bits(&self) -> u32 {
+        match self.kind {
+            FdKind::Eventpoll | FdKind::Memfd => abi::O_CLOEXEC | abi::SPECIAL_CLOEXEC,
+            _ => abi::O_CLOEXEC,
+        }
+    }
+
+    /// The protocol as fields show it: that of a socket without a role is not known for sure.
+    pub fn protocol(&self) -> Option<L4Proto> {
+        match self.kind {
+            FdKind::Ipv4Server | FdKind::Ipv6Server => Some(self.l4),
+            FdKind::Ipv4 | FdKind::Ipv6 if self.l4 == L4Proto::Raw || self.role != Role::Unknown => {
+                Some(self.l4)
+            }
+            _ => None,
+        }
     }
 }

@@ -3,18 +3,40 @@
 //!
 //! This crate must not know rules, outputs, or where events come from; it asks nothing of the system itself.
 
+mod abi;
 mod accounts;
+mod address;
+mod apply;
+mod begun;
 pub mod cgroup;
+mod clone;
 mod container;
+mod containers;
+mod exec;
 mod fd;
+mod fd_table;
+mod files;
+mod interface;
+mod lineage;
 mod machine;
+mod options;
+mod path;
+mod process;
+mod snapshot;
+mod sockets;
+mod subject;
 mod text;
 mod thread;
+mod threads;
+mod wire;
 
 pub use accounts::{Group, User};
 pub use cgroup::{CgroupContainer, container_of_cgroups};
 pub use container::{Container, ContainerId, ContainerMount, Pod, Runtime};
 pub use fd::{Endpoint, Ends, Fd, FdKind, L4Proto, Role};
-pub use machine::{Machine, MachineOptions, MachineStats, Subject};
+pub use interface::Interface;
+pub use machine::Machine;
+pub use options::{MachineOptions, MachineStats};
+pub use subject::Subject;
 pub use text::{Text, TextList};
 pub use thread::{Capabilities, Executable, Thread};

@@ -1,127 +1,149 @@
 //! The whole state, and the questions that can be asked of it.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::accounts::Accounts;
-use crate::{Container, ContainerId, Fd, Group, Text, TextList, Thread, User};
-
-/// Limits of what the machine remembers.
-#[derive(Clone, Debug)]
-pub struct MachineOptions {
-    /// Most threads known at a time; further ones are counted and left out.
-    pub max_threads: usize,
-    /// Most fds of one table known at a time; further ones are counted and left out.
-    pub max_fds: usize,
-    /// A thread of which nothing was heard for so long is taken for gone by a sweep, ns.
-    pub thread_timeout: u64,
-}
-
-impl Default for MachineOptions {
-    fn default() -> MachineOptions {
-        MachineOptions { max_threads: 262_144, max_fds: 4_096, thread_timeout: 1_800_000_000_000 }
-    }
-}
-
-/// Sizes and counters.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct MachineStats {
-    /// Threads known now.
-    pub threads: u64,
-    /// Fds known now, shared tables counted once.
-    pub fds: u64,
-    /// Containers known now.
-    pub containers: u64,
-    /// Threads left out because the limit was reached.
-    pub threads_refused: u64,
-    /// Fds left out because the limit was reached.
-    pub fds_refused: u64,
-    /// Threads removed by a sweep.
-    pub threads_swept: u64,
-    /// Events of a thread that was not known.
-    pub unknown_threads: u64,
-}
-
-/// What an event is about, resolved once by `apply`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Subject {
-    /// The thread; it may be unknown to the machine.
-    pub tid: i64,
-    /// The fd that the event is about, where the machine knows it.
-    pub fd: Option<i64>,
-    /// The event gave that fd another name.
-    pub fd_name_changed: bool,
-}
+use crate::containers::Containers;
+use crate::fd_table::FdTables;
+use crate::lineage::MAX_DEPTH;
+use crate::threads::{Record, Slot, Threads};
+use crate::{
+    CgroupContainer, Container, Fd, Group, Interface, MachineOptions, MachineStats, Subject, Text, TextList,
+    Thread, User,
+};
 
 /// The state of a host.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct Machine {
-    #[allow(dead_code, reason = "limits come with the tables")]
-    options: MachineOptions,
-    threads: FxHashMap<i64, Thread>,
-    fds: FxHashMap<i64, FxHashMap<i64, Fd>>,
-    accounts: Accounts,
-    containers: FxHashMap<ContainerId, Container>,
-    new_containers: Vec<ContainerId>,
-    boot_ts: u64,
-    stats: MachineStats,
+    pub(crate) options: MachineOptions,
+    pub(crate) threads: Threads,
+    pub(crate) tables: FdTables,
+    pub(crate) accounts: Accounts,
+    pub(crate) containers: Containers,
+    pub(crate) interfaces: Vec<Interface>,
+    pub(crate) boot_ts: u64,
+    pub(crate) stats: MachineStats,
+    /// Where each event type has its fd.
+    pub(crate) fd_params: Box<[u8]>,
+    /// What the last event ends, carried out by the next.
+    pub(crate) ending: Ending,
+    /// Threads that ended lately: (parent, thread) and when.
+    pub(crate) exits: FxHashMap<(i64, i64), u64>,
+    /// Threads of a snapshot that don't know their relatives yet.
+    pub(crate) unlinked: Vec<i64>,
+    /// Ports that snapshot sockets listen on.
+    pub(crate) server_ports: FxHashSet<u16>,
+    /// Memory for putting paths and names together.
+    pub(crate) scratch: Vec<u8>,
+    /// Working directory of a thread whose process is not known.
+    no_cwd: Text,
+}
+
+/// What an event ends; it is still there for the rules that look at this event.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) enum Ending {
+    #[default]
+    Nothing,
+    /// A thread.
+    Thread(i64),
+    /// A thread's fd.
+    Fd(i64, i64),
+}
+
+impl Default for Machine {
+    fn default() -> Machine {
+        Machine::new(MachineOptions::default())
+    }
 }
 
 impl Machine {
     /// An empty machine.
     pub fn new(options: MachineOptions) -> Machine {
-        Machine { options, ..Machine::default() }
-    }
-
-    /// Changes the state as the event says. A removal that it causes (a closed fd, an ended thread) is
-    /// carried out by the next call, so that rules still see what goes.
-    pub fn apply(&mut self, event: &lanner_event::Event<'_>) -> Subject {
-        Subject { tid: event.tid, fd: None, fd_name_changed: false }
+        Machine {
+            options,
+            threads: Threads::default(),
+            tables: FdTables::default(),
+            accounts: Accounts::default(),
+            containers: Containers::default(),
+            interfaces: Vec::new(),
+            boot_ts: 0,
+            stats: MachineStats::default(),
+            fd_params: crate::apply::fd_params(),
+            ending: Ending::Nothing,
+            exits: FxHashMap::default(),
+            unlinked: Vec::new(),
+            server_ports: FxHashSet::default(),
+            scratch: Vec::new(),
+            no_cwd: Text::from("./"),
+        }
     }
 
     /// A thread.
     pub fn thread(&self, tid: i64) -> Option<&Thread> {
-        self.threads.get(&tid)
+        self.threads.get(tid).map(|r| &r.thread)
     }
 
-    /// The thread an event is about.
+    /// All threads, in no order.
+    pub fn threads(&self) -> impl Iterator<Item = &Thread> {
+        self.threads.iter().map(|r| &r.thread)
+    }
+
+    /// The thread an event is about, without a search.
     pub fn thread_of(&self, subject: &Subject) -> Option<&Thread> {
-        self.thread(subject.tid)
+        self.record_of(subject).map(|r| &r.thread)
     }
 
     /// The fd an event is about.
     pub fn fd_of(&self, subject: &Subject) -> Option<&Fd> {
-        self.fd(subject.tid, subject.fd?)
+        self.tables.get(self.record_of(subject)?.table?, subject.fd?)
+    }
+
+    fn record_of(&self, subject: &Subject) -> Option<&Record> {
+        match subject.slot {
+            Some(slot) => self.threads.at(slot).filter(|r| r.thread.tid == subject.tid),
+            None => self.threads.get(subject.tid),
+        }
     }
 
     /// The first thread of the thread's process, which may be the thread itself.
     pub fn main_thread<'a>(&'a self, thread: &'a Thread) -> Option<&'a Thread> {
-        if thread.is_main() { Some(thread) } else { self.thread(thread.pid) }
+        if thread.is_main() {
+            return Some(thread);
+        }
+        let main = self.threads.main_slot(self.threads.slot(thread.tid)?)?;
+        self.threads.at(main).map(|r| &r.thread)
     }
 
-    /// The thread's parent process.
+    /// The thread's parent.
     pub fn parent(&self, thread: &Thread) -> Option<&Thread> {
         self.thread(thread.ptid)
     }
 
-    /// Parent, its parent and so on. Ends before it would come round to where it was.
+    /// Parent, its parent and so on. It ends where it would come round to where it was.
     pub fn ancestors<'a>(&'a self, thread: &Thread) -> impl Iterator<Item = &'a Thread> + use<'a> {
+        // Brent's way to find a loop: remember one thread, a later one each time the distance doubles.
+        let (mut mark, mut steps, mut limit) = (thread.tid, 0usize, 1usize);
         let mut next = self.parent(thread);
         std::iter::from_fn(move || {
-            let this = next?;
+            let this = next.filter(|t| t.tid != mark && steps < MAX_DEPTH)?;
+            steps += 1;
+            if steps == limit {
+                (mark, limit) = (this.tid, limit * 2);
+            }
             next = self.parent(this);
             Some(this)
         })
-        .take(100)
     }
 
     /// How many threads the thread's process has, ended ones left out.
     pub fn thread_count(&self, thread: &Thread) -> usize {
-        self.threads.values().filter(|t| t.pid == thread.pid && !t.dead).count()
+        let linked = self.threads.get(thread.tid).is_some_and(|r| r.linked);
+        self.threads.processes.get(&thread.pid).filter(|_| linked).map_or(0, |p| p.alive)
     }
 
-    /// Working directory of the thread's process.
+    /// Working directory of the thread's process, with a closing slash.
     pub fn cwd<'a>(&'a self, thread: &'a Thread) -> &'a Text {
-        &self.main_thread(thread).unwrap_or(thread).cwd
+        self.main_thread(thread).map_or(&self.no_cwd, |main| &main.cwd)
     }
 
     /// Environment of the thread's process.
@@ -131,12 +153,19 @@ impl Machine {
 
     /// An fd of a thread.
     pub fn fd(&self, tid: i64, num: i64) -> Option<&Fd> {
-        self.fds.get(&tid)?.get(&num)
+        self.tables.get(self.threads.get(tid)?.table?, num)
     }
 
-    /// All fds of a thread.
+    /// All fds of a thread, in no order.
     pub fn fds(&self, tid: i64) -> impl Iterator<Item = &Fd> {
-        self.fds.get(&tid).into_iter().flat_map(|t| t.values())
+        let table = self.threads.get(tid).and_then(|r| r.table);
+        table.into_iter().flat_map(|table| self.tables.iter(table))
+    }
+
+    /// How many fds a thread's process has open.
+    pub fn fd_count(&self, thread: &Thread) -> usize {
+        let main = self.main_thread(thread).and_then(|main| self.threads.get(main.tid));
+        main.and_then(|r| r.table).map_or(0, |table| self.tables.len(table))
     }
 
     /// A user; the host's have the empty container id.
@@ -156,22 +185,12 @@ impl Machine {
 
     /// Puts in what was found out about a container.
     pub fn set_container(&mut self, container: Container) {
-        self.containers.insert(Text::from(container.id.as_str()), container);
+        self.containers.set(container);
     }
 
     /// Containers first seen since the last call.
-    pub fn new_containers(&mut self) -> std::vec::Drain<'_, ContainerId> {
-        self.new_containers.drain(..)
-    }
-
-    /// Puts in a thread that ran before events began.
-    pub fn add_thread(&mut self, thread: Thread) {
-        self.threads.insert(thread.tid, thread);
-    }
-
-    /// Puts in an fd that was open before events began.
-    pub fn add_fd(&mut self, tid: i64, fd: Fd) {
-        self.fds.entry(tid).or_default().insert(fd.num, fd);
+    pub fn new_containers(&mut self) -> Vec<CgroupContainer> {
+        self.containers.take_new()
     }
 
     /// Puts in a user.
@@ -182,6 +201,11 @@ impl Machine {
     /// Puts in a group.
     pub fn add_group(&mut self, container: &[u8], group: Group) {
         self.accounts.add_group(container, group);
+    }
+
+    /// Says which addresses the host has: they complete sockets of which only one end is known.
+    pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+        self.interfaces = interfaces;
     }
 
     /// Says when the host started, ns since 1970.
@@ -196,14 +220,38 @@ impl Machine {
 
     /// Sizes and counters.
     pub fn stats(&self) -> MachineStats {
-        MachineStats { threads: self.threads.len() as u64, ..self.stats }
+        MachineStats {
+            threads: self.threads.len() as u64,
+            fds: self.tables.total() as u64,
+            containers: self.containers.len() as u64,
+            ..self.stats
+        }
     }
 
-    /// Removes threads of which nothing was heard for long. `now`: ns since 1970.
-    pub fn sweep(&mut self, now: u64) {
+    /// Removes threads of which nothing is known, those of which nothing was heard for the time that the
+    /// options say and that are not `alive` any more (their ids are asked about), and containers that no
+    /// thread is in. `now`: ns since 1970.
+    pub fn sweep(&mut self, now: u64, mut alive: impl FnMut(i64) -> bool) {
         let timeout = self.options.thread_timeout;
-        let before = self.threads.len();
-        self.threads.retain(|_, t| now.saturating_sub(t.last_seen_ts) < timeout);
-        self.stats.threads_swept += (before - self.threads.len()) as u64;
+        let gone: Vec<i64> = self
+            .threads()
+            .filter(|t| {
+                let quiet = now.saturating_sub(t.last_seen_ts) > timeout;
+                t.is_unknown() || (quiet && !alive(t.tid))
+            })
+            .map(|t| t.tid)
+            .collect();
+        self.stats.threads_swept += gone.len() as u64;
+        for tid in gone {
+            self.remove_thread(tid);
+        }
+        let used: FxHashSet<Text> = self.threads().map(|t| t.container.clone()).collect();
+        self.containers.retain(|id| used.contains(id));
+        self.accounts.retain(|id| id.is_empty() || used.contains(id));
+        self.exits.retain(|_, ts| now.saturating_sub(*ts) < crate::clone::STALE_NS);
+    }
+
+    pub(crate) fn at(&self, slot: Slot) -> Option<&Record> {
+        self.threads.at(slot)
     }
 }

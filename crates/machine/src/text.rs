@@ -16,6 +16,12 @@ impl Text {
         String::from_utf8_lossy(self)
     }
 
+    /// `<NA>`, which stands for a text that the source of events could not read.
+    pub fn not_known() -> Text {
+        static TEXT: std::sync::OnceLock<Text> = std::sync::OnceLock::new();
+        TEXT.get_or_init(|| Text::from("<NA>")).clone()
+    }
+
     /// A text of these bytes that shares `other`'s memory where they are equal.
     pub fn sharing(bytes: &[u8], other: &Text) -> Text {
         if **other == *bytes { other.clone() } else { Text::from(bytes) }
@@ -86,9 +92,12 @@ pub struct TextList {
 }
 
 impl TextList {
-    /// Reads the form that events carry. A last text without its NUL counts too.
+    /// Reads the form that events carry. A last text without its NUL counts too; a single empty text is
+    /// none.
     pub fn from_joined(bytes: &[u8]) -> TextList {
-        let joined = if bytes.is_empty() || bytes.ends_with(&[0]) {
+        let joined = if bytes == [0] {
+            Text::default()
+        } else if bytes.is_empty() || bytes.ends_with(&[0]) {
             Text::from(bytes)
         } else {
             Text::from([bytes, &[0]].concat())

@@ -1,6 +1,6 @@
 //! A thread and what is known of it.
 
-use crate::{ContainerId, Text, TextList};
+use crate::{ContainerId, Text, TextList, abi};
 
 /// Capability sets of a thread, one bit per capability in the kernel's numbering.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -115,20 +115,93 @@ pub struct Thread {
     pub pf_major: u64,
     /// Minor page faults.
     pub pf_minor: u64,
-    /// The process is gone for the kernel but its children still refer to it.
+    /// It has ended, but other threads of its process live on.
     pub dead: bool,
-    /// Nothing is known but the id: neither its start nor a snapshot was seen.
-    pub invalid: bool,
 }
 
 impl Thread {
+    /// A thread of which nothing but the id is known: neither its start nor a snapshot of it was seen.
+    pub fn unknown(tid: i64) -> Thread {
+        Thread {
+            tid,
+            pid: -1,
+            ptid: -1,
+            reaper: -1,
+            vtid: -1,
+            vpid: -1,
+            sid: -1,
+            vpgid: -1,
+            pgid: -1,
+            comm: Text::not_known(),
+            exe: Text::not_known(),
+            uid: u32::MAX,
+            gid: u32::MAX,
+            loginuid: u32::MAX,
+            fdlimit: -1,
+            ..Thread::default()
+        }
+    }
+
+    /// Whether nothing but the id is known.
+    pub fn is_unknown(&self) -> bool {
+        self.tid < 0 || self.pid < 0 || self.ptid < 0
+    }
+
     /// Whether it is its process' first thread.
     pub fn is_main(&self) -> bool {
-        self.tid == self.pid
+        self.tid == self.pid || self.flags & abi::IS_MAIN_THREAD != 0
     }
 
     /// Whether it lives in a pid namespace of its own, as processes of containers do.
     pub fn in_pid_namespace(&self) -> bool {
-        self.tid != self.vtid || self.pid != self.vpid
+        self.flags & abi::CHILD_IN_PIDNS != 0 || (self.tid != self.vtid && self.vtid >= 0)
+    }
+
+    /// Subsystem and path of each cgroup, the subsystems by their names of today (`memory` for `mem`).
+    pub fn cgroup_paths(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.cgroups.iter().filter_map(|cgroup| {
+            let at = memchr::memchr(b'=', cgroup)?;
+            Some((subsystem(&cgroup[..at]), &cgroup[at + 1..]))
+        })
+    }
+
+    pub(crate) fn set_exe_path(&mut self, path: &[u8]) {
+        let path = path.strip_suffix(b" (deleted)").filter(|rest| !rest.is_empty()).unwrap_or(path);
+        self.executable.path = Text::sharing(path, &self.executable.path);
+    }
+}
+
+/// The name that a cgroup subsystem goes by today.
+fn subsystem(name: &[u8]) -> &[u8] {
+    match name.strip_suffix(b"_cgroup").unwrap_or(name) {
+        b"perf" => b"perf_event",
+        b"mem" => b"memory",
+        b"io" => b"blkio",
+        name => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cgroups_go_by_their_names_of_today() {
+        let cgroups =
+            TextList::from_iter(["cpuset_cgroup=/a", "mem_cgroup=/b=c", "io=/", "perf=/", "nonsense"]);
+        let thread = Thread { cgroups, ..Thread::default() };
+        let paths: Vec<_> = thread.cgroup_paths().collect();
+        let want: [(&[u8], &[u8]); 4] =
+            [(b"cpuset", b"/a"), (b"memory", b"/b=c"), (b"blkio", b"/"), (b"perf_event", b"/")];
+        assert_eq!(paths, want);
+    }
+
+    #[test]
+    fn a_deleted_executable_keeps_its_path() {
+        let mut thread = Thread::default();
+        for (given, want) in [("/a (deleted)", "/a"), (" (deleted)", " (deleted)"), ("/b", "/b")] {
+            thread.set_exe_path(given.as_bytes());
+            assert_eq!(&*thread.executable.path, want.as_bytes());
+        }
     }
 }

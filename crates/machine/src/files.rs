@@ -1,0 +1,260 @@
+//! Fds that calls make, copy and close, sockets aside.
+
+use std::borrow::Cow;
+
+use lanner_event::{Event, types};
+
+use crate::apply::Frame;
+use crate::machine::{Ending, Machine};
+use crate::threads::Slot;
+use crate::wire::{i64_of, params, text_of, u16_of, u32_of, u64_of};
+use crate::{Fd, FdKind, Text, abi, path};
+
+/// An open call as its event tells it.
+struct Open<'a> {
+    /// `None`: the name is absolute or counts from the working directory.
+    dirfd: Option<i64>,
+    name: &'a [u8],
+    flags: u32,
+    dev: u32,
+    ino: u64,
+}
+
+impl<'a> Open<'a> {
+    fn read(event: &Event<'a>) -> Open<'a> {
+        let p = params::<8>(event);
+        let place = |dev: &[u8], ino: &[u8]| (u32_of(dev).unwrap_or(0), u64_of(ino).unwrap_or(0));
+        let flags = |p| u32_of(p).unwrap_or(0);
+        match event.ty() {
+            types::SYSCALL_CREAT_X => {
+                let (dev, ino) = place(p[3], p[4]);
+                Open { dirfd: None, name: text_of(p[1]), flags: creat_flags(p[5]), dev, ino }
+            }
+            types::SYSCALL_OPENAT_2_X | types::SYSCALL_OPENAT2_X => {
+                let at = if event.ty() == types::SYSCALL_OPENAT2_X { 6 } else { 5 };
+                let (dev, ino) = place(p[at], p[at + 1]);
+                Open { dirfd: i64_of(p[1]), name: text_of(p[2]), flags: flags(p[3]), dev, ino }
+            }
+            types::SYSCALL_OPEN_BY_HANDLE_AT_X => {
+                let (dev, ino) = place(p[4], p[5]);
+                Open { dirfd: None, name: text_of(p[3]), flags: flags(p[2]), dev, ino }
+            }
+            _ => {
+                let (dev, ino) = place(p[4], p[5]);
+                Open { dirfd: None, name: text_of(p[1]), flags: flags(p[2]), dev, ino }
+            }
+        }
+    }
+
+    /// What was read at the call's beginning cannot have been changed by another thread since.
+    fn prefer_beginning(&mut self, begun: &Event<'a>) {
+        let (name, flags, dirfd) = match begun.ty() {
+            types::SYSCALL_OPENAT_2_E | types::SYSCALL_OPENAT2_E => (1, 2, Some(0)),
+            _ => (0, 1, None),
+        };
+        let name = text_of(begun.param(name).unwrap_or_default());
+        if name == b"<NA>" {
+            return;
+        }
+        self.name = name;
+        if begun.ty() != types::SYSCALL_CREAT_E {
+            let added = self.flags & !(abi::O_F_CREATED - 1);
+            self.flags = begun.u32(flags).unwrap_or(0) | added;
+        }
+        if let Some(dirfd) = dirfd {
+            self.dirfd = begun.i64(dirfd);
+        }
+    }
+}
+
+/// `creat` has no flags; its event tells the layer in a field of its own.
+fn creat_flags(param: &[u8]) -> u32 {
+    match u16_of(param).unwrap_or(0) {
+        f if f & abi::CREAT_UPPER_LAYER != 0 => abi::FD_UPPER_LAYER,
+        f if f & abi::CREAT_LOWER_LAYER != 0 => abi::FD_LOWER_LAYER,
+        _ => 0,
+    }
+}
+
+impl Machine {
+    pub(crate) fn opened(&mut self, frame: &mut Frame<'_, '_>) {
+        let Some(num @ 0..) = frame.result() else { return };
+        let begun = std::mem::take(&mut frame.begun);
+        let mut full = std::mem::take(&mut self.scratch);
+        let event = frame.event;
+        let mut open = Open::read(event);
+        if !begun.is_empty() {
+            if let Ok(begun) = Event::decode(&begun, event.cpu) {
+                open.prefer_beginning(&begun);
+            }
+        }
+        self.full_path(frame.slot, event, &open, &mut full);
+        let name = Text::from(&full[..]);
+        let fd = Fd {
+            kind: if open.flags & abi::O_DIRECTORY != 0 { FdKind::Directory } else { FdKind::File },
+            name_raw: Text::sharing(open.name, &name),
+            name,
+            open_flags: open.flags,
+            dev: open.dev,
+            ino: open.ino,
+            upper_layer: open.flags & abi::FD_UPPER_LAYER != 0,
+            lower_layer: open.flags & abi::FD_LOWER_LAYER != 0,
+            ..Fd::default()
+        };
+        frame.renamed = !fd.name.is_empty();
+        self.add_frame_fd(frame, num, fd);
+        self.scratch = full;
+        frame.begun = begun;
+    }
+
+    fn full_path(&self, slot: Slot, event: &Event<'_>, open: &Open<'_>, out: &mut Vec<u8>) {
+        let at = matches!(event.ty(), types::SYSCALL_OPENAT_2_X | types::SYSCALL_OPENAT2_X);
+        let dir = match open.dirfd {
+            Some(dirfd) => self.dir_of(slot, dirfd, open.name).unwrap_or(Cow::Borrowed(b"<UNKNOWN>")),
+            // The source of open_by_handle_at gives a whole path.
+            None if at || event.ty() == types::SYSCALL_OPEN_BY_HANDLE_AT_X => Cow::Borrowed(&b""[..]),
+            None => self.dir_of(slot, abi::AT_FDCWD, open.name).unwrap_or_default(),
+        };
+        path::join(&dir, open.name, out);
+    }
+
+    /// The directory that `name` counts from, with a closing slash. `None`: the fd is not known.
+    pub(crate) fn dir_of(&self, slot: Slot, dirfd: i64, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+        if name.first() == Some(&b'/') {
+            return Some(Cow::Borrowed(b"."));
+        }
+        let record = self.at(slot)?;
+        if dirfd == abi::AT_FDCWD {
+            return Some(Cow::Borrowed(self.cwd(&record.thread)));
+        }
+        let dir: &[u8] = &self.tables.get(record.table?, dirfd)?.name;
+        if dir.is_empty() || dir.ends_with(b"/") {
+            Some(Cow::Borrowed(dir))
+        } else {
+            Some([dir, b"/"].concat().into())
+        }
+    }
+
+    pub(crate) fn closed(&mut self, frame: &mut Frame<'_, '_>) {
+        let Some(num) = frame.fd.filter(|_| frame.succeeded()) else { return };
+        if self.frame_fd(frame).is_some() {
+            self.ending = Ending::Fd(frame.event.tid, num);
+        } else {
+            self.stats.unknown_fds += 1;
+        }
+    }
+
+    pub(crate) fn closed_range(&mut self, frame: &mut Frame<'_, '_>) {
+        let [_, first, last, flags] = params::<4>(frame.event);
+        let (Some(table), true) = (frame.table, frame.succeeded()) else { return };
+        let (first, last) = (u32_of(first).unwrap_or(0), u32_of(last).unwrap_or(0));
+        let inside = |fd: &Fd| (i64::from(first)..=i64::from(last)).contains(&fd.num);
+        if u32_of(flags).unwrap_or(0) & abi::CLOSE_RANGE_CLOEXEC != 0 {
+            self.tables.change(table, inside, |fd| fd.set_cloexec(true));
+        } else {
+            self.tables.retain(table, |fd| !inside(fd));
+        }
+    }
+
+    pub(crate) fn duplicated(&mut self, frame: &mut Frame<'_, '_>) {
+        let Some(num @ 0..) = frame.result() else { return };
+        let cloexec = frame.event.ty() == types::SYSCALL_DUP3_X
+            && frame.event.u32(3).unwrap_or(0) & abi::O_CLOEXEC != 0;
+        self.copy_fd(frame, num, cloexec);
+    }
+
+    pub(crate) fn controlled(&mut self, frame: &mut Frame<'_, '_>) {
+        let Some(num @ 0..) = frame.result() else { return };
+        match frame.event.u8(2) {
+            Some(abi::F_DUPFD) => self.copy_fd(frame, num, false),
+            Some(abi::F_DUPFD_CLOEXEC) => self.copy_fd(frame, num, true),
+            Some(abi::F_SETFD) => {
+                let on = frame.event.u64(3).unwrap_or(0) & abi::FD_CLOEXEC != 0;
+                if self.frame_fd(frame).is_some_and(|fd| fd.is_cloexec() != on) {
+                    if let Some(fd) = self.frame_fd_mut(frame) {
+                        fd.set_cloexec(on);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn copy_fd(&mut self, frame: &mut Frame<'_, '_>, num: i64, cloexec: bool) {
+        let Some(mut fd) = self.frame_fd(frame).cloned() else { return };
+        fd.set_cloexec(cloexec);
+        self.add_frame_fd(frame, num, fd);
+    }
+
+    pub(crate) fn piped(&mut self, frame: &mut Frame<'_, '_>) {
+        if !frame.succeeded() {
+            return;
+        }
+        let [_, one, two, ino, flags] = params::<5>(frame.event);
+        let open_flags =
+            if frame.event.ty() == types::SYSCALL_PIPE2_X { u32_of(flags).unwrap_or(0) } else { 0 };
+        let ino = u64_of(ino).unwrap_or(0);
+        for num in [one, two].into_iter().filter_map(i64_of) {
+            self.add_frame_fd(frame, num, Fd { kind: FdKind::Fifo, ino, open_flags, ..Fd::default() });
+        }
+    }
+
+    pub(crate) fn memfd_made(&mut self, frame: &mut Frame<'_, '_>) {
+        let Some(num @ 0..) = frame.result() else { return };
+        let [_, name, flags] = params::<3>(frame.event);
+        let name = Text::from(text_of(name));
+        frame.renamed = !name.is_empty();
+        let open_flags = u32_of(flags).unwrap_or(0);
+        self.add_frame_fd(frame, num, Fd { kind: FdKind::Memfd, name, open_flags, ..Fd::default() });
+    }
+
+    pub(crate) fn pidfd_opened(&mut self, frame: &mut Frame<'_, '_>) {
+        let Some(num @ 0..) = frame.result() else { return };
+        let [_, pid, flags] = params::<3>(frame.event);
+        let pid = i64_of(pid).unwrap_or(-1);
+        let name = Text::from(format!("/proc/{pid}"));
+        frame.renamed = true;
+        let open_flags = u32_of(flags).unwrap_or(0);
+        self.add_frame_fd(frame, num, Fd { kind: FdKind::Pidfd, name, pid, open_flags, ..Fd::default() });
+    }
+
+    /// `pidfd_getfd`: a copy of another process' fd.
+    pub(crate) fn fd_taken_over(&mut self, frame: &mut Frame<'_, '_>) {
+        let Some(num @ 0..) = frame.result() else { return };
+        let [_, pidfd, target] = params::<3>(frame.event);
+        let (Some(table), Some(pidfd), Some(target)) = (frame.table, i64_of(pidfd), i64_of(target)) else {
+            return;
+        };
+        let Some(pid) = self.tables.get(table, pidfd).filter(|fd| fd.kind == FdKind::Pidfd).map(|fd| fd.pid)
+        else {
+            return;
+        };
+        let Some(mut fd) = self.fd(pid, target).cloned() else { return };
+        fd.set_cloexec(true);
+        self.add_frame_fd(frame, num, fd);
+    }
+
+    /// An fd of a file that has no name: eventfd, epoll, inotify and the like.
+    pub(crate) fn anonymous_made(&mut self, frame: &mut Frame<'_, '_>) {
+        let Some(num @ 0..) = frame.result() else { return };
+        let event = frame.event;
+        let half = || event.u16(1).map_or(0, u32::from);
+        let (kind, open_flags) = match event.ty() {
+            types::SYSCALL_EVENTFD_X => (FdKind::Event, 0),
+            types::SYSCALL_EVENTFD2_X => (FdKind::Event, half()),
+            types::SYSCALL_SIGNALFD_X => (FdKind::Signal, 0),
+            types::SYSCALL_SIGNALFD4_X => (FdKind::Signal, half()),
+            types::SYSCALL_TIMERFD_CREATE_X => (FdKind::Timerfd, event.u8(2).map_or(0, u32::from)),
+            types::SYSCALL_INOTIFY_INIT_X => (FdKind::Inotify, 0),
+            types::SYSCALL_INOTIFY_INIT1_X => (FdKind::Inotify, half()),
+            types::SYSCALL_BPF_2_X => (FdKind::Bpf, 0),
+            types::SYSCALL_USERFAULTFD_X => (FdKind::Userfault, 0),
+            types::SYSCALL_IO_URING_SETUP_X => (FdKind::IoUring, 0),
+            types::SYSCALL_EPOLL_CREATE1_X if event.u32(1).unwrap_or(0) & abi::SPECIAL_CLOEXEC != 0 => {
+                (FdKind::Eventpoll, abi::O_CLOEXEC)
+            }
+            _ => (FdKind::Eventpoll, 0),
+        };
+        self.add_frame_fd(frame, num, Fd { kind, open_flags, ..Fd::default() });
+    }
+}

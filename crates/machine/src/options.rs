@@ -1,0 +1,39 @@
+//! Limits, and what became of them.
+
+/// Limits of what the machine remembers.
+#[derive(Clone, Debug)]
+pub struct MachineOptions {
+    /// Most threads known at a time; further ones are counted and left out.
+    pub max_threads: usize,
+    /// Most fds of one table known at a time; further ones are counted and left out.
+    pub max_fds: usize,
+    /// A thread of which nothing was heard for so long may be taken for gone by a sweep, ns.
+    pub thread_timeout: u64,
+}
+
+impl Default for MachineOptions {
+    fn default() -> MachineOptions {
+        MachineOptions { max_threads: 262_144, max_fds: 4_096, thread_timeout: 1_800_000_000_000 }
+    }
+}
+
+/// Sizes and counters.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct MachineStats {
+    /// Threads known now.
+    pub threads: u64,
+    /// Fds known now, shared tables counted once.
+    pub fds: u64,
+    /// Containers known now.
+    pub containers: u64,
+    /// Threads left out because the limit was reached.
+    pub threads_refused: u64,
+    /// Fds left out because the limit was reached.
+    pub fds_refused: u64,
+    /// Threads removed by a sweep.
+    pub threads_swept: u64,
+    /// Threads that had an event though nothing was known of them.
+    pub unknown_threads: u64,
+    /// Events about an fd that was not known.
+    pub unknown_fds: u64,
+}

@@ -1,0 +1,102 @@
+//! Paths as calls name them, made absolute and cleaned the way Falco does.
+
+/// Longest path that is put together; beyond it stands [`TOO_LONG`].
+const MAX: usize = 1024;
+
+/// What stands for a path that is too long to follow.
+const TOO_LONG: &[u8] = b"/DIR_TOO_LONG/FILENAME_TOO_LONG";
+
+/// Puts `path`, relative to `dir`, into `out` without `.`, `..`, double and closing slashes. `dir` is taken
+/// as it stands; an absolute or empty `path` makes it irrelevant.
+pub(crate) fn join(dir: &[u8], path: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    if dir.len() + path.len() + 1 > MAX {
+        return out.extend_from_slice(TOO_LONG);
+    }
+    let relative = path.first().is_some_and(|&b| b != b'/');
+    if relative {
+        out.extend_from_slice(dir);
+    }
+    let no_base = out.is_empty();
+    let mut rest = path;
+    while let [first, tail @ ..] = rest {
+        let (name, after) = rest.split_at(memchr::memchr(b'/', rest).unwrap_or(rest.len()));
+        if *first == b'/' {
+            // A slash that follows a slash, or what was left of a base directory, says nothing.
+            let redundant = if out.is_empty() { !no_base } else { out.ends_with(b"/") };
+            if !redundant {
+                out.push(b'/');
+            }
+            rest = tail;
+        } else if out.is_empty() || out.ends_with(b"/") {
+            match name {
+                b"." => rest = after.strip_prefix(b"/").unwrap_or(after),
+                b".." => {
+                    to_parent(out);
+                    rest = after.strip_prefix(b"/").unwrap_or(after);
+                }
+                _ => {
+                    out.extend_from_slice(name);
+                    rest = after;
+                }
+            }
+        } else {
+            out.extend_from_slice(name);
+            rest = after;
+        }
+    }
+    if out.len() > 1 && out.ends_with(b"/") {
+        out.pop();
+    }
+}
+
+/// Cuts the last name off a path that ends in a slash; the root stays.
+fn to_parent(out: &mut Vec<u8>) {
+    if out.len() > 1 {
+        out.pop();
+        out.truncate(memchr::memrchr(b'/', out).map_or(0, |at| at + 1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(dir: &str, path: &str) -> String {
+        let mut out = Vec::new();
+        join(dir.as_bytes(), path.as_bytes(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn paths_are_made_absolute_and_cleaned() {
+        for (dir, path, want) in [
+            ("/root/", "a", "/root/a"),
+            ("/root/", "/etc/passwd", "/etc/passwd"),
+            ("/root/", "", ""),
+            ("/root/", ".", "/root"),
+            ("/root/", "./a/./b/", "/root/a/b"),
+            ("/root/", "../etc//shadow", "/etc/shadow"),
+            ("/root/", "../../..", "/"),
+            ("/root/", "..a/.b", "/root/..a/.b"),
+            ("/", "a", "/a"),
+            ("/", "/", "/"),
+            ("/x/", "//a///b", "/a/b"),
+            ("/x/", "/a/../../b", "/b"),
+            ("/x/", "/..", "/"),
+            ("", "foo", "foo"),
+            ("", "foo/../a", "a"),
+            ("foo/", "../a", "a"),
+            ("<UNKNOWN>", "a", "<UNKNOWN>a"),
+        ] {
+            assert_eq!(joined(dir, path), want, "{dir} + {path}");
+        }
+    }
+
+    #[test]
+    fn a_path_without_end_is_named_so() {
+        let long = "a/".repeat(600);
+        assert_eq!(joined("/", &long).as_bytes(), TOO_LONG);
+        assert_eq!(joined("/", &long[..1000]).len(), 1000);
+    }
+}

@@ -1,0 +1,27 @@
+//! What one event is about.
+
+use crate::threads::Slot;
+
+/// What an event is about, resolved once by [`Machine::apply`].
+///
+/// [`Machine::apply`]: crate::Machine::apply
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Subject {
+    /// The thread; it may be unknown to the machine.
+    pub tid: i64,
+    /// Number of the fd that the event used or made. The machine need not know that fd; whether it does
+    /// says [`Machine::fd_of`].
+    ///
+    /// [`Machine::fd_of`]: crate::Machine::fd_of
+    pub fd: Option<i64>,
+    /// The event gave that fd another name.
+    pub fd_name_changed: bool,
+    pub(crate) slot: Option<Slot>,
+}
+
+impl Subject {
+    /// The subject of an event that no machine has looked at.
+    pub const fn unresolved(tid: i64) -> Subject {
+        Subject { tid, fd: None, fd_name_changed: false, slot: None }
+    }
+}

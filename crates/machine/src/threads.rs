@@ -1,0 +1,108 @@
+//! The table of all threads, and the processes that they make up.
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use crate::Thread;
+use crate::begun::Begun;
+use crate::fd_table::TableId;
+
+/// Place of a thread in the table, stable while it is there.
+pub(crate) type Slot = u32;
+
+/// A thread with what only the machine itself has to know of it.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) thread: Thread,
+    /// Its fd table; none when its process' main thread is not known.
+    pub(crate) table: Option<TableId>,
+    /// It was counted in its process and given to its parent.
+    pub(crate) linked: bool,
+    /// Threads whose parent it is.
+    pub(crate) children: Vec<i64>,
+    /// The call that it is in, where the beginning was seen.
+    pub(crate) begun: Begun,
+}
+
+/// The threads of a process.
+#[derive(Default, Debug)]
+pub(crate) struct Process {
+    /// Threads that have not ended.
+    pub(crate) alive: usize,
+    /// Orphans below it become its children.
+    pub(crate) reaper: bool,
+    /// Its threads, the main one first where known.
+    pub(crate) threads: SmallVec<[i64; 2]>,
+}
+
+/// All threads, by id and by slot.
+#[derive(Default, Debug)]
+pub(crate) struct Threads {
+    records: Vec<Option<Box<Record>>>,
+    free: Vec<Slot>,
+    slots: FxHashMap<i64, Slot>,
+    pub(crate) processes: FxHashMap<i64, Process>,
+}
+
+impl Threads {
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn slot(&self, tid: i64) -> Option<Slot> {
+        self.slots.get(&tid).copied()
+    }
+
+    pub(crate) fn get(&self, tid: i64) -> Option<&Record> {
+        self.at(self.slot(tid)?)
+    }
+
+    pub(crate) fn get_mut(&mut self, tid: i64) -> Option<&mut Record> {
+        self.at_mut(self.slot(tid)?)
+    }
+
+    pub(crate) fn at(&self, slot: Slot) -> Option<&Record> {
+        self.records.get(slot as usize)?.as_deref()
+    }
+
+    pub(crate) fn at_mut(&mut self, slot: Slot) -> Option<&mut Record> {
+        self.records.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter().flatten().map(|r| &**r)
+    }
+
+    /// Puts in a thread whose id must not be there yet.
+    pub(crate) fn insert(&mut self, thread: Thread, table: Option<TableId>) -> Slot {
+        let tid = thread.tid;
+        let record = Record { thread, table, linked: false, children: Vec::new(), begun: Begun::default() };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.records.push(None);
+            (self.records.len() - 1) as Slot
+        });
+        self.records[slot as usize] = Some(Box::new(record));
+        self.slots.insert(tid, slot);
+        slot
+    }
+
+    /// Takes out a thread.
+    pub(crate) fn remove(&mut self, tid: i64) -> Option<Box<Record>> {
+        let slot = self.slots.remove(&tid)?;
+        self.free.push(slot);
+        self.records[slot as usize].take()
+    }
+
+    /// The slot of the first thread of a thread's process, which may be its own.
+    pub(crate) fn main_slot(&self, slot: Slot) -> Option<Slot> {
+        let record = self.at(slot)?;
+        if record.thread.is_main() {
+            return Some(slot);
+        }
+        if !record.linked {
+            return None;
+        }
+        let first = *self.processes.get(&record.thread.pid)?.threads.first()?;
+        self.slot(first).filter(|&main| self.at(main).is_some_and(|r| r.thread.is_main()))
+    }
+}
