@@ -128,6 +128,10 @@ fn write_sets(out: &mut String, classes: &[Class]) -> Result<(), Error> {
     }
     for (set, fields) in &sets {
         writeln!(out, "/// Fields of the set `{set}`.\n#[derive(Clone, Copy, PartialEq, Eq, Debug)]")?;
+        writeln!(
+            out,
+            "#[allow(clippy::enum_variant_names, reason = \"generated: the whole name says it\")]"
+        )?;
         writeln!(out, "pub(crate) enum {} {{", camel(set))?;
         for field in fields {
             writeln!(out, "{},", camel(&field.name))?;

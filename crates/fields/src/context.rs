@@ -1,7 +1,8 @@
 //! What a value is taken from.
 
-use lanner_event::{BufferFormat, Event};
+use lanner_event::{BufferFormat, Event, types};
 use lanner_machine::{Fd, Machine, Subject, Thread};
+use rustc_hash::FxHashMap;
 
 use crate::Scratch;
 
@@ -18,6 +19,8 @@ pub struct EventMeta {
     pub previous_ts: u64,
     /// For a scheduler switch: how long the thread ran since the CPU's previous one, ns; else 0.
     pub exec_time: u64,
+    /// The same, added up over all switches of the thread.
+    pub total_exec_time: u64,
     /// Name of the host.
     pub hostname: Box<str>,
     /// Local time minus UTC, in seconds, at a time in seconds since 1970.
@@ -34,6 +37,7 @@ impl Default for EventMeta {
             first_ts: 0,
             previous_ts: 0,
             exec_time: 0,
+            total_exec_time: 0,
             hostname: "".into(),
             utc_offset: |_| 0,
             buffer_format: BufferFormat::Printable,
@@ -41,12 +45,18 @@ impl Default for EventMeta {
     }
 }
 
+/// Most threads whose turns are added up.
+const MAX_TURNS: usize = 32_768;
+
 /// Keeps an [`EventMeta`] up to date while events go by.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     meta: EventMeta,
     last_ts: u64,
+    /// Time of the last switch, by CPU.
     switches: Vec<u64>,
+    /// Time of all turns, by thread.
+    turns: FxHashMap<i64, u64>,
 }
 
 impl Progress {
@@ -65,15 +75,31 @@ impl Progress {
         meta.num += 1;
         meta.previous_ts = std::mem::replace(&mut self.last_ts, event.ts);
         meta.exec_time = 0;
-        if event.ty() == lanner_event::types::SCHEDSWITCH_6_E {
-            let cpu = usize::from(event.cpu);
-            if cpu >= self.switches.len() {
-                self.switches.resize(cpu + 1, 0);
+        if event.ty() == types::SCHEDSWITCH_6_E {
+            self.count_turn(event);
+        } else if !self.turns.is_empty() {
+            if event.ty() == types::PROCEXIT_1_E {
+                self.turns.remove(&event.tid);
             }
-            let before = std::mem::replace(&mut self.switches[cpu], event.ts);
-            meta.exec_time = if before == 0 { 0 } else { event.ts.saturating_sub(before) };
+            self.meta.total_exec_time = self.turns.get(&event.tid).copied().unwrap_or(0);
         }
         &self.meta
+    }
+
+    /// The thread gives up a CPU that it had since the CPU's last switch.
+    fn count_turn(&mut self, event: &Event<'_>) {
+        let cpu = usize::from(event.cpu);
+        if cpu >= self.switches.len() {
+            self.switches.resize(cpu + 1, 0);
+        }
+        let before = std::mem::replace(&mut self.switches[cpu], event.ts);
+        self.meta.exec_time = if before == 0 { 0 } else { event.ts.saturating_sub(before) };
+        if self.turns.len() >= MAX_TURNS {
+            self.turns.clear();
+        }
+        let total = self.turns.entry(event.tid).or_default();
+        *total += self.meta.exec_time;
+        self.meta.total_exec_time = *total;
     }
 
     /// Sets the event's number, where the source numbers its events itself.

@@ -35,6 +35,8 @@ pub(crate) enum Arg {
     Key(Box<str>),
     /// The name of an event's parameter.
     Param(ParamPlaces),
+    /// One or two event types.
+    Types([EventType; 2]),
 }
 
 /// A field with its argument.
@@ -206,10 +208,14 @@ fn dotted_argument(info: &'static FieldInfo, argument: &str) -> Result<(Arg, Fie
             Ok((Arg::Param(ParamPlaces::of(argument)), ty))
         }
         Extractor::Syscall(Syscall::EvtTypeIs) => {
-            let code = argument.parse().ok();
-            let named = || EVENTS.iter().find(|e| e.name == argument).map(|e| u64::from(e.code.0));
-            let code = code.or_else(named).ok_or_else(|| invalid(info, argument, "is no event type"))?;
-            Ok((Arg::Index(code), info.ty))
+            let named = EVENTS.iter().find(|e| e.name == argument).map(|e| e.code);
+            // A name stands for the beginning and the end of the call, a number for just that type.
+            let types = match argument.parse() {
+                Ok(code) => Some([EventType(code), EventType(code)]),
+                Err(_) => named.map(|code| [code, EventType(code.0 + 1)]),
+            };
+            let types = types.ok_or_else(|| invalid(info, argument, "is no event type"))?;
+            Ok((Arg::Types(types), info.ty))
         }
         Extractor::Syscall(Syscall::EvtAbspath) => match argument {
             "src" | "dst" => Ok((Arg::Key(argument.into()), info.ty)),

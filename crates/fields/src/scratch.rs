@@ -1,6 +1,6 @@
 //! Memory for what is built while one event is looked at.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use bumpalo::Bump;
 
@@ -11,7 +11,11 @@ pub type Buffer<'a, T> = bumpalo::collections::Vec<'a, T>;
 
 /// Grows to what the largest event needs and is then used again and again without asking the allocator.
 #[derive(Default, Debug)]
-pub struct Scratch(Bump);
+pub struct Scratch {
+    bump: Bump,
+    /// Vectors for those who write into nothing else.
+    spares: RefCell<Vec<Vec<u8>>>,
+}
 
 impl Scratch {
     /// Empty memory.
@@ -21,27 +25,27 @@ impl Scratch {
 
     /// Forgets all that was built. To be called between events.
     pub fn reset(&mut self) {
-        self.0.reset();
+        self.bump.reset();
     }
 
     /// So many cells with the same value.
     pub fn cells<T: Copy>(&self, length: usize, value: T) -> &[Cell<T>] {
-        Cell::from_mut(self.0.alloc_slice_fill_copy(length, value)).as_slice_of_cells()
+        Cell::from_mut(self.bump.alloc_slice_fill_copy(length, value)).as_slice_of_cells()
     }
 
     /// A buffer to build bytes in.
     pub fn buffer(&self) -> Buffer<'_, u8> {
-        Buffer::new_in(&self.0)
+        Buffer::new_in(&self.bump)
     }
 
     /// A buffer to gather values in.
     pub fn value_buffer<'a>(&'a self) -> Buffer<'a, Value<'a>> {
-        Buffer::new_in(&self.0)
+        Buffer::new_in(&self.bump)
     }
 
     /// Bytes put together of pieces.
     pub fn concat(&self, pieces: &[&[u8]]) -> &[u8] {
-        let mut out = Buffer::with_capacity_in(pieces.iter().map(|p| p.len()).sum(), &self.0);
+        let mut out = Buffer::with_capacity_in(pieces.iter().map(|p| p.len()).sum(), &self.bump);
         for piece in pieces {
             out.extend_from_slice(piece);
         }
@@ -50,9 +54,19 @@ impl Scratch {
 
     /// Each byte changed.
     pub(crate) fn map(&self, bytes: &[u8], change: impl Fn(&u8) -> u8) -> &[u8] {
-        let mut out = Buffer::with_capacity_in(bytes.len(), &self.0);
+        let mut out = Buffer::with_capacity_in(bytes.len(), &self.bump);
         out.extend(bytes.iter().map(change));
         out.into_bump_slice()
+    }
+
+    /// What a function writes into a vector.
+    pub(crate) fn built(&self, write: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+        let mut out = self.spares.borrow_mut().pop().unwrap_or_default();
+        out.clear();
+        write(&mut out);
+        let built = self.bump.alloc_slice_copy(&out);
+        self.spares.borrow_mut().push(out);
+        built
     }
 
     /// Formatted text.

@@ -16,6 +16,10 @@ impl Containers {
         self.known.get(id)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Container> {
+        self.known.values()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.known.len()
     }

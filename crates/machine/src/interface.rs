@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::{Machine, Thread};
+
 /// A network interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Interface {
@@ -43,13 +45,33 @@ fn towards_v6(interfaces: &[Interface], peer: Ipv6Addr) -> Ipv6Addr {
             IpAddr::V4(_) => None,
         })
     };
-    // Networks of the fixed division: 48 bits of prefix, 16 of subnet.
-    let network = |a: Ipv6Addr| a.to_bits() >> 64;
     own()
         .find(|&address| address == peer)
-        .or_else(|| own().find(|&address| network(address) == network(peer)))
+        .or_else(|| own().find(|&address| network_v6(address) == network_v6(peer)))
         .or_else(|| own().find(|&address| address != Ipv6Addr::LOCALHOST))
         .unwrap_or(Ipv6Addr::UNSPECIFIED)
+}
+
+/// The part of an address that names its network, by the fixed division: 48 bits of prefix, 16 of subnet.
+fn network_v6(address: Ipv6Addr) -> u128 {
+    address.to_bits() >> 64
+}
+
+impl Machine {
+    /// Whether an address is one of those that the thread's host or container has.
+    pub fn is_own_address(&self, thread: &Thread, ip: IpAddr) -> bool {
+        if !thread.container.is_empty() {
+            return match (ip, self.container(&thread.container).and_then(|c| c.ip)) {
+                (IpAddr::V6(_), _) => false,
+                (_, Some(own)) => own == ip,
+                (_, None) => self.containers.iter().any(|c| c.ip == Some(ip)),
+            };
+        }
+        self.interfaces.iter().any(|i| match (i.address, ip) {
+            (IpAddr::V6(own), IpAddr::V6(ip)) => network_v6(own) == network_v6(ip),
+            (own, ip) => own == ip,
+        })
+    }
 }
 
 #[cfg(test)]

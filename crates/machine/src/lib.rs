@@ -20,7 +20,7 @@ mod interface;
 mod lineage;
 mod machine;
 mod options;
-mod path;
+pub mod path;
 mod process;
 mod snapshot;
 mod sockets;

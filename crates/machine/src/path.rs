@@ -8,7 +8,7 @@ const TOO_LONG: &[u8] = b"/DIR_TOO_LONG/FILENAME_TOO_LONG";
 
 /// Puts `path`, relative to `dir`, into `out` without `.`, `..`, double and closing slashes. `dir` is taken
 /// as it stands; an absolute or empty `path` makes it irrelevant.
-pub(crate) fn join(dir: &[u8], path: &[u8], out: &mut Vec<u8>) {
+pub fn join(dir: &[u8], path: &[u8], out: &mut Vec<u8>) {
     out.clear();
     if dir.len() + path.len() + 1 > MAX {
         return out.extend_from_slice(TOO_LONG);

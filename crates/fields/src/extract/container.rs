@@ -48,8 +48,8 @@ pub(crate) fn is_late(id: Container) -> bool {
     id != Container::ContainerId
 }
 
-pub(crate) fn extract<'a>(id: Container, arg: &Arg, cx: &Context<'a>) -> Value<'a> {
-    Value::or_absent(View::of_event(cx).and_then(|view| value(id, arg, &view)))
+pub(crate) fn extract<'a>(id: Container, arg: &Arg, cx: &Context<'a>) -> Option<Value<'a>> {
+    value(id, arg, &View::of_event(cx)?)
 }
 
 /// The value of a container's field after the event.

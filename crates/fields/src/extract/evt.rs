@@ -9,11 +9,11 @@ use crate::{Context, Value};
 
 const SECOND: u64 = 1_000_000_000;
 
-pub(crate) fn extract<'a>(id: Evt, cx: &Context<'a>) -> Value<'a> {
+pub(crate) fn extract<'a>(id: Evt, cx: &Context<'a>) -> Option<Value<'a>> {
     let (event, meta, scratch) = (cx.event, cx.meta, cx.scratch);
     let since_first = event.ts.wrapping_sub(meta.first_ts);
     let offset = || (meta.utc_offset)((event.ts / SECOND) as i64);
-    match id {
+    Some(match id {
         Evt::EvtNum => Value::Unsigned(meta.num),
         Evt::EvtTime => {
             let t = Civil::of(event.ts, offset());
@@ -38,16 +38,16 @@ pub(crate) fn extract<'a>(id: Evt, cx: &Context<'a>) -> Value<'a> {
         Evt::EvtReltime => Value::Unsigned(since_first),
         Evt::EvtReltimeS => Value::Unsigned(since_first / SECOND),
         Evt::EvtReltimeNs => Value::Unsigned(since_first % SECOND),
-        Evt::EvtPluginname | Evt::EvtPlugininfo => Value::Absent,
+        Evt::EvtPluginname | Evt::EvtPlugininfo => return None,
         Evt::EvtSource => Value::Text(meta.source.as_bytes()),
         Evt::EvtIsAsync => Value::Bool(event.info.is(Category::Metaevent)),
-        Evt::EvtAsynctype if !event.info.is(Category::Metaevent) => Value::Absent,
+        Evt::EvtAsynctype if !event.info.is(Category::Metaevent) => return None,
         Evt::EvtAsynctype if event.ty() == types::ASYNCEVENT_E => {
-            Value::or_absent(event.text(lanner_event::params::asyncevent_e::NAME).map(Value::Text))
+            Value::Text(event.text(lanner_event::params::asyncevent_e::NAME)?)
         }
         Evt::EvtAsynctype => Value::Text(event.info.name.as_bytes()),
         Evt::EvtHostname => Value::Text(meta.hostname.as_bytes()),
-    }
+    })
 }
 
 /// Texts of a moment are the moment's nanoseconds in JSON.

@@ -2,21 +2,42 @@
 
 pub(crate) mod container;
 pub(crate) mod evt;
+mod fd;
+mod fdlist;
+mod fspath;
+mod names;
+mod param;
+mod path;
+mod process;
 pub(crate) mod syscall;
+mod user;
 
 use crate::table::Extractor;
 use crate::{Context, Field, Value};
 
 /// The value as an output shows it.
 pub(crate) fn extract<'a>(field: &Field, extractor: Extractor, cx: &Context<'a>) -> Value<'a> {
-    match extractor {
+    Value::or_absent(match extractor {
         Extractor::Evt(id) => evt::extract(id, cx),
+        Extractor::Syscall(id) => syscall::extract(id, &field.arg, cx),
+        Extractor::Process(id) => process::extract(id, &field.arg, cx),
+        Extractor::User(id) => user::user(id, cx),
+        Extractor::Group(id) => user::group(id, cx),
+        Extractor::Fd(id) => fd::extract(id, &field.arg, cx),
+        Extractor::FsPath(id) => fspath::extract(id, cx),
+        Extractor::Fdlist(id) => fdlist::extract(id, cx),
         Extractor::Container(id) => container::extract(id, &field.arg, cx),
-        _ => Value::Absent,
-    }
+        Extractor::Later => None,
+    })
 }
 
 /// The value as a condition compares it.
 pub(crate) fn operand<'a>(field: &Field, extractor: Extractor, cx: &Context<'a>) -> Value<'a> {
-    extract(field, extractor, cx)
+    let special = match extractor {
+        Extractor::Syscall(id) => syscall::operand(id, &field.arg, cx),
+        Extractor::Process(id) => process::operand(id, &field.arg, cx),
+        Extractor::Fd(id) => fd::operand(id, cx),
+        _ => None,
+    };
+    special.unwrap_or_else(|| extract(field, extractor, cx))
 }

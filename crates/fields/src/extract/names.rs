@@ -1,0 +1,122 @@
+//! What an event's numbers refer to, as printing its parameters asks for it.
+
+use lanner_event::{BufferFormat, FdLabel, Names};
+use lanner_machine::{Fd, FdKind, L4Proto, Thread};
+
+use super::path;
+use crate::Context;
+
+/// Names from the view of the event's thread.
+pub(crate) struct ThreadNames<'c, 'a> {
+    pub cx: &'c Context<'a>,
+    pub thread: Option<&'a Thread>,
+}
+
+impl<'c, 'a> ThreadNames<'c, 'a> {
+    pub(crate) fn new(cx: &'c Context<'a>) -> ThreadNames<'c, 'a> {
+        ThreadNames { cx, thread: cx.thread() }
+    }
+
+    fn container(&self) -> &'a [u8] {
+        self.thread.map_or(b"", |t| &t.container)
+    }
+}
+
+impl Names for ThreadNames<'_, '_> {
+    fn has_thread(&self) -> bool {
+        self.thread.is_some()
+    }
+
+    fn fd(&self, num: i64) -> Option<FdLabel<'_>> {
+        let fd = self.cx.machine.fd(self.thread?.tid, num)?;
+        let protocol = match fd.l4 {
+            L4Proto::Tcp => Some('t'),
+            L4Proto::Udp => Some('u'),
+            L4Proto::Icmp => Some('i'),
+            L4Proto::Raw => Some('r'),
+            L4Proto::Unknown => None,
+        };
+        Some(FdLabel { kind: type_char(fd), protocol: protocol.filter(|_| fd.is_ip()), name: &fd.name })
+    }
+
+    fn thread_name(&self, tid: i64) -> Option<&[u8]> {
+        self.cx.machine.thread(tid).map(|t| &*t.comm)
+    }
+
+    fn user_name(&self, uid: u32) -> Option<&[u8]> {
+        self.cx.machine.user(self.container(), uid).map(|u| &*u.name)
+    }
+
+    fn group_name(&self, gid: u32) -> Option<&[u8]> {
+        self.cx.machine.group(self.container(), gid).map(|g| &*g.name)
+    }
+
+    fn absolute_path(&self, dir: Option<i64>, relative: &[u8], out: &mut Vec<u8>) -> bool {
+        let Some(thread) = self.thread else { return false };
+        let directory = match dir {
+            None => path::cwd(self.cx, thread),
+            Some(fd) => path::directory(self.cx, thread, fd),
+        };
+        if directory == path::UNKNOWN {
+            return false;
+        }
+        out.extend_from_slice(path::join(self.cx, directory, relative));
+        true
+    }
+
+    fn utc_offset(&self, seconds: i64) -> i64 {
+        (self.cx.meta.utc_offset)(seconds)
+    }
+
+    fn buffer_format(&self) -> BufferFormat {
+        self.cx.meta.buffer_format
+    }
+}
+
+/// The letter of an fd's kind.
+pub(crate) fn type_char(fd: &Fd) -> char {
+    match fd.kind {
+        FdKind::Unknown => 'o',
+        FdKind::File => 'f',
+        FdKind::Directory => 'd',
+        FdKind::Ipv4 | FdKind::Ipv4Server => '4',
+        FdKind::Ipv6 | FdKind::Ipv6Server => '6',
+        FdKind::Unix | FdKind::Userfault => 'u',
+        FdKind::Fifo => 'p',
+        FdKind::Event => 'e',
+        FdKind::Signal => 's',
+        FdKind::Eventpoll => 'l',
+        FdKind::Inotify => 'i',
+        FdKind::Timerfd => 't',
+        FdKind::Netlink => 'n',
+        FdKind::Bpf => 'b',
+        FdKind::IoUring => 'r',
+        FdKind::Memfd => 'm',
+        FdKind::Pidfd => 'P',
+        FdKind::Unsupported => 'X',
+    }
+}
+
+/// The word for an fd's kind.
+pub(crate) fn type_name(fd: &Fd) -> &'static str {
+    match fd.kind {
+        FdKind::File => "file",
+        FdKind::Directory => "directory",
+        FdKind::Ipv4 | FdKind::Ipv4Server => "ipv4",
+        FdKind::Ipv6 | FdKind::Ipv6Server => "ipv6",
+        FdKind::Unix => "unix",
+        FdKind::Fifo => "pipe",
+        FdKind::Event => "event",
+        FdKind::Signal => "signalfd",
+        FdKind::Eventpoll => "eventpoll",
+        FdKind::Inotify => "inotify",
+        FdKind::Timerfd => "timerfd",
+        FdKind::Netlink => "netlink",
+        FdKind::Bpf => "bpf",
+        FdKind::Userfault => "userfaultfd",
+        FdKind::IoUring => "io_uring",
+        FdKind::Memfd => "memfd",
+        FdKind::Pidfd => "pidfd",
+        FdKind::Unknown | FdKind::Unsupported => "<NA>",
+    }
+}
