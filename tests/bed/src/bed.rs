@@ -49,6 +49,11 @@ impl Place {
         self.0.join("config.toml")
     }
 
+    /// One of our own programs (`kubectl`, `amicontained`, …) for use on the host.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.0.join(image::PROGRAMS).join(name)
+    }
+
     /// Ids of the pods whose cgroups are to be removed.
     pub(crate) fn pods(&self) -> PathBuf {
         self.0.join("pods")

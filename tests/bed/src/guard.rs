@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 
 const PREFIX: &str = "lanner-bed.";
+/// Holds the guard's process id.
+const GUARD: &str = "guard";
 
 /// Cleans the bed when dropped, or when this process dies.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ impl Guard {
             .context("can't start the shell that cleans up")?;
         let stdin = process.stdin.as_mut().context("the guard has no standard input")?;
         writeln!(stdin, "{}", bed.display())?;
+        fs::write(bed.join(GUARD), process.id().to_string())?;
         Ok(Guard { process })
     }
 }
@@ -40,7 +43,7 @@ impl Drop for Guard {
     }
 }
 
-/// A new folder for a bed, named after this process; those whose process is dead are cleaned first.
+/// A new folder for a bed, named after this process; those whose process and guard are dead are cleaned first.
 pub(crate) fn new_folder(parent: &Path) -> Result<PathBuf> {
     for stale in fs::read_dir(parent)?.flatten().map(|entry| entry.path()).filter(|path| is_stale(path)) {
         drop(Guard::over(&stale)?);
@@ -53,5 +56,10 @@ pub(crate) fn new_folder(parent: &Path) -> Result<PathBuf> {
 fn is_stale(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let Some(owner) = name.strip_prefix(PREFIX).and_then(|rest| rest.split('.').next()) else { return false };
-    owner.parse::<u32>().is_ok() && !Path::new("/proc").join(owner).exists()
+    let guard = fs::read_to_string(path.join(GUARD)).unwrap_or_default();
+    owner.parse::<u32>().is_ok() && is_dead(owner) && is_dead(&guard)
+}
+
+fn is_dead(process: &str) -> bool {
+    process.is_empty() || !Path::new("/proc").join(process).exists()
 }

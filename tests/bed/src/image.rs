@@ -19,6 +19,8 @@ pub const API_CLIENT_IMAGE: &str = "docker.io/library/kube-recon:1";
 
 /// The names under which our program plays its parts; `actor.c` says which.
 const PARTS: &[&str] = &["mysqld", "kube-recon", "kubectl", "amicontained", "dial"];
+/// Where they are in the bed's folder.
+pub(crate) const PROGRAMS: &str = "programs";
 const APPLETS: &[&str] = &["sh", "cat", "ls", "id", "sleep", "echo", "true", "touch", "rm", "nc", "vi"];
 
 /// Builds each image and hands over its archive and the name without the tag.
@@ -29,8 +31,7 @@ pub(crate) fn build_all(folder: &Path, import: impl Fn(&Path, &str) -> Result<()
         let repository = name.split(':').next().unwrap_or(name);
         import(&archive(&work, name, root, entrypoint)?, repository)
     };
-    let actor = work.join("actor");
-    compile(&actor)?;
+    let actor = compile(folder)?;
 
     let pause = work.join("pause-root");
     fs::create_dir_all(&pause)?;
@@ -45,12 +46,19 @@ pub(crate) fn build_all(folder: &Path, import: impl Fn(&Path, &str) -> Result<()
     Ok(())
 }
 
-fn compile(target: &Path) -> Result<()> {
-    let source = target.with_extension("c");
+/// Builds the program and gives it all its names, for use outside containers too.
+fn compile(folder: &Path) -> Result<PathBuf> {
+    let programs = folder.join(PROGRAMS);
+    fs::create_dir_all(&programs)?;
+    let source = folder.join("actor.c");
+    let actor = programs.join("actor");
     fs::write(&source, include_str!("../programs/actor.c"))?;
-    let output = Command::new("cc").args(["-O1", "-static", "-o"]).arg(target).arg(&source).output()?;
+    let output = Command::new("cc").args(["-O1", "-static", "-o"]).arg(&actor).arg(&source).output()?;
     ensure!(output.status.success(), "cc: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
+    for part in PARTS {
+        fs::hard_link(&actor, programs.join(part))?;
+    }
+    Ok(actor)
 }
 
 fn fill_root(root: &Path, actor: &Path) -> Result<()> {

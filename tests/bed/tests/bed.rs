@@ -15,9 +15,10 @@ fn a_pod_runs_and_a_shell_in_it_has_the_first_terminal() {
     let answer = mysql.exec(&["echo", "hello"]).unwrap();
     assert_eq!((answer.stdout.as_slice(), answer.exit_code), (&b"hello\n"[..], 0));
 
-    let shells = [mysql.exec_tty(&["bash", "-il"]), mysql.exec_tty_by_shim(&["bash", "-il"])];
-    for shell in shells {
-        let mut shell = shell.unwrap();
+    // One after the other: each is to have the first terminal of the container.
+    for by_shim in [false, true] {
+        let bash = ["bash", "-il"];
+        let mut shell = if by_shim { mysql.exec_tty_by_shim(&bash) } else { mysql.exec_tty(&bash) }.unwrap();
         // Field 7 of stat is the terminal: 0x8800 is the first of a devpts.
         shell.line("read -r line < /proc/$$/stat; set -- $line; echo terminal=$7 comm=$2.").unwrap();
         shell.until("terminal=34816 comm=(bash).").unwrap();
