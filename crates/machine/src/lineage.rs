@@ -157,6 +157,10 @@ impl Machine {
             return;
         }
         let (told, pid) = (record.thread.reaper, record.thread.pid);
+        if told > 0 {
+            // The kernel's word that it exists, even if it cannot be given children.
+            self.slot_or_unknown(told);
+        }
         let known = |r: &crate::threads::Record| !r.thread.is_unknown() && r.thread.tid == told;
         let told = self.threads.get(told).filter(|r| told > 0 && known(r)).map(|r| r.thread.tid);
         let reaper = told.or_else(|| self.find_reaper(slot)).filter(|&r| self.threads.slot(r) != Some(slot));
