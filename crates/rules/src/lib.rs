@@ -5,21 +5,31 @@
 //! is, which fields there are (a [`FieldCatalog`] tells it) or how a condition is evaluated.
 
 mod catalog;
+mod collect;
+mod compile;
+mod define;
+mod fold;
+mod lists;
 mod load;
 mod place;
 mod priority;
+mod read;
 mod report;
 mod rule;
+mod schema;
 mod select;
 mod source;
+mod suggest;
 mod version;
+mod yaml;
 
 pub use catalog::{CheckWarning, FieldCatalog, Problem};
-pub use load::{ExtraField, ExtraOutput, LoadOptions, Loaded, Scope};
+pub use load::{ExtraField, ExtraOutput, LoadOptions, Loaded, Scope, load};
 pub use place::{ItemKind, Location, Place, Position};
 pub use priority::{Priority, UnknownPriority};
 pub use report::{Code, Diagnostic, ErrorCode, FileReport, Report, WarningCode};
 pub use rule::{List, Macro, PluginRequirement, Rule, RuleSet};
 pub use select::{Selection, Target};
 pub use source::SourceText;
+pub use suggest::closest;
 pub use version::Version;

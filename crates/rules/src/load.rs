@@ -1,7 +1,14 @@
 //! From texts to rules.
 
-use crate::report::Report;
+use std::sync::Arc;
+
+use crate::catalog::FieldCatalog;
+use crate::collect::Collector;
+use crate::compile::compile;
+use crate::read::Reader;
+use crate::report::{Code, ErrorCode, FileReport, Report};
 use crate::rule::RuleSet;
+use crate::source::SourceText;
 use crate::version::Version;
 
 /// How to load.
@@ -68,4 +75,37 @@ pub struct Loaded {
     pub rules: RuleSet,
     /// What was found.
     pub report: Report,
+}
+
+/// Loads files in their order, later ones seeing and changing what earlier ones define.
+///
+/// As with Falco, each file is followed by a compilation of everything so far, the findings of which are in
+/// that file's report; and a file that has an error leaves behind what stands before the error.
+pub fn load(files: &[SourceText], catalog: &dyn FieldCatalog, options: &LoadOptions) -> Loaded {
+    let mut loaded = Loaded::default();
+    let mut collector = Collector::new(catalog, options.engine_version);
+    for source in files {
+        let name: Arc<str> = source.name.as_str().into();
+        let text: Arc<str> = source.text.as_str().into();
+        let mut report = FileReport { name: source.name.clone(), ..FileReport::default() };
+        let mut reader = Reader {
+            file: Arc::clone(&name),
+            source: Arc::clone(&text),
+            report: &mut report,
+            collector: &mut collector,
+            go_on: options.all_errors,
+        };
+        let readable = reader.read(source);
+        collector.unreadable |=
+            report.errors.iter().any(|error| error.code == Code::Error(ErrorCode::YamlParse));
+        if readable || options.all_errors {
+            let rules = compile(&collector, options, &mut report);
+            if report.successful() {
+                loaded.rules = rules;
+            }
+        }
+        loaded.report.texts.push((name, text));
+        loaded.report.files.push(report);
+    }
+    loaded
 }

@@ -88,8 +88,18 @@ pub struct Place {
     pub(crate) locations: Vec<Location>,
     /// The condition after lists were put in, if the last location points into it.
     pub(crate) condition: Option<Arc<str>>,
-    /// Bytes of the file that a person should look at, where the last location can't say it.
-    pub(crate) marked: Option<(usize, usize)>,
+    /// What a person should look at, where the last location doesn't say it.
+    pub(crate) marked: Option<Marked>,
+}
+
+/// A stretch of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Marked {
+    pub file: Arc<str>,
+    /// Its first byte.
+    pub start: usize,
+    /// The byte after its last.
+    pub end: usize,
 }
 
 impl Place {
@@ -114,6 +124,32 @@ impl Place {
     /// The file's name.
     pub fn file_name(&self) -> &Arc<str> {
         &self.locations[0].name
+    }
+
+    /// This place, with what a person should look at.
+    pub(crate) fn mark(mut self, marked: Option<Marked>) -> Place {
+        self.marked = marked.or(self.marked);
+        self
+    }
+
+    /// A point of a condition: `position` counts lines and columns from 1, as conditions do. Falco names
+    /// such a place by the condition's first words and adds its counts to those of the place around it.
+    pub(crate) fn in_condition(&self, position: Position, condition: Arc<str>) -> Place {
+        let around = self.locations.last().map_or_else(Position::default, |location| location.position);
+        let position = Position {
+            offset: position.offset + around.offset,
+            line: position.line + around.line,
+            column: position.column + around.column,
+        };
+        let mut name = match condition.len() {
+            0..=20 => format!("\"{condition}\""),
+            _ => format!("\"{}...\"", String::from_utf8_lossy(&condition.as_bytes()[..17])),
+        };
+        name = name.replace(['\n', '\r'], " ");
+        let mut locations = self.locations.clone();
+        let (kind, item) = (ItemKind::ConditionExpression, String::new());
+        locations.push(Location { name: name.into(), position, kind, item });
+        Place { locations, condition: Some(condition), marked: None }
     }
 
     /// The steps, from the file down.

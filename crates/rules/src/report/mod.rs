@@ -1,6 +1,13 @@
 //! Everything that loading found wrong, in one object.
 
+mod codes;
+mod falco;
+mod human;
+
+use std::sync::Arc;
+
 use crate::place::Place;
+pub(crate) use codes::DEPRECATED_FIELDS;
 
 /// Why rules can't be loaded. The names are Falco's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,13 +85,37 @@ pub struct Diagnostic {
     pub deprecated_field: Option<&'static str>,
 }
 
+impl Diagnostic {
+    pub(crate) fn error(code: ErrorCode, message: impl Into<String>, place: Place) -> Diagnostic {
+        Diagnostic::new(Code::Error(code), message.into(), place)
+    }
+
+    pub(crate) fn warning(code: WarningCode, message: impl Into<String>, place: Place) -> Diagnostic {
+        Diagnostic::new(Code::Warning(code), message.into(), place)
+    }
+
+    fn new(code: Code, message: String, place: Place) -> Diagnostic {
+        Diagnostic { code, message, place, advice: None, deprecated_field: None }
+    }
+
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Diagnostic {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    pub(crate) fn advise_some(mut self, advice: Option<String>) -> Diagnostic {
+        self.advice = advice.or(self.advice);
+        self
+    }
+}
+
 /// What was found in one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileReport {
     /// The file's name.
     pub name: String,
-    /// Deviations from the schema of rule files; `None` if the YAML couldn't be read.
-    pub schema: Option<Vec<String>>,
+    /// What the schema says of each document: `ok`, or what deviates. Empty if there was nothing to check.
+    pub schema: Vec<String>,
     /// Why it can't be loaded.
     pub errors: Vec<Diagnostic>,
     /// What is doubtful.
@@ -96,6 +127,20 @@ impl FileReport {
     pub fn successful(&self) -> bool {
         self.errors.is_empty()
     }
+
+    /// Whether there are warnings that Falco would give too.
+    pub fn has_warnings(&self) -> bool {
+        self.falco_warnings().next().is_some()
+    }
+
+    /// `ok`, `none`, or the first deviation.
+    pub fn schema_status(&self) -> &str {
+        self.schema.first().map_or("none", String::as_str)
+    }
+
+    fn falco_warnings(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.warnings.iter().filter(|warning| warning.code != Code::Warning(WarningCode::Own))
+    }
 }
 
 /// What was found in all files, in the order they were loaded.
@@ -103,11 +148,17 @@ impl FileReport {
 pub struct Report {
     /// One report a file.
     pub files: Vec<FileReport>,
+    /// The texts, to show pieces of.
+    pub(crate) texts: Vec<(Arc<str>, Arc<str>)>,
 }
 
 impl Report {
     /// Whether all rules can be used.
     pub fn successful(&self) -> bool {
         self.files.iter().all(FileReport::successful)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.texts.iter().find(|(n, _)| &**n == name).map(|(_, text)| &**text)
     }
 }
