@@ -118,7 +118,11 @@ fn write_flag_sets(out: &mut String) -> Result<(), Error> {
         }
         writeln!(out, "];")?;
     }
-    writeln!(out, "}}")?;
+    writeln!(out, "/// Every set with its name.\npub static ALL: &[(&str, &[FlagName])] = &[")?;
+    for name in sets.keys() {
+        writeln!(out, "({name:?}, {}),", name.to_uppercase())?;
+    }
+    writeln!(out, "];\n}}")?;
     Ok(())
 }
 

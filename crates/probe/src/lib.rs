@@ -5,18 +5,38 @@
 //! types that it is asked to deliver.
 
 mod error;
+mod load;
+mod log;
+mod lost;
+mod merge;
 mod options;
+mod plans;
+mod require;
+mod skeleton;
+mod snapshot;
+mod sys;
 
 pub use error::ProbeError;
 pub use options::{Attachment, EventSet, Lost, LostReason, ProbeOptions, SnapshotSource, SnapshotStats};
 
-use std::time::Duration;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use lanner_event::Event;
 
+use load::Loaded;
+use snapshot::Iterators;
+
+/// How long the probe sleeps at most before it looks at the rings, which wake it only when they fill up.
+const PERIOD: Duration = Duration::from_millis(10);
+
+/// How long it waits for an event that is there but may yet be overtaken by an older one.
+const SETTLING: Duration = Duration::from_micros(50);
+
 /// A probe that is attached to the running kernel; dropping it detaches everything.
 pub struct Probe {
-    attachment: Attachment,
+    loaded: Loaded,
+    iterators: Option<Iterators>,
 }
 
 impl Probe {
@@ -24,17 +44,24 @@ impl Probe {
     ///
     /// # Errors
     /// Says what the machine or the caller lacks, and what to do about it.
-    pub fn open(_options: ProbeOptions) -> Result<Probe, ProbeError> {
-        Err(ProbeError::NoBtf { path: "/sys/kernel/btf/vmlinux".into() })
+    pub fn open(options: ProbeOptions) -> Result<Probe, ProbeError> {
+        require::check()?;
+        let iterators = Iterators::load(load::boot_time()).ok();
+        let own_pid = iterators.as_ref().and_then(Iterators::own_pid).unwrap_or_else(std::process::id);
+        let loaded = load::load(&options, own_pid, iterators.is_some())?;
+        Ok(Probe { loaded, iterators })
     }
 
     /// Delivers what runs already: for each thread an `ITER_TASK_E`, for each of a process's files an
-    /// `ITER_TASK_FILE_*_E`.
+    /// `ITER_TASK_FILE_*_E`. As in captures, their thread id holds process and thread: `pid << 32 | tid`.
     ///
     /// # Errors
     /// When neither the kernel's iterators nor `/proc` can be read.
-    pub fn snapshot(&mut self, _sink: &mut dyn FnMut(&Event<'_>)) -> Result<SnapshotStats, ProbeError> {
-        Ok(SnapshotStats::default())
+    pub fn snapshot(&mut self, sink: &mut dyn FnMut(&Event<'_>)) -> Result<SnapshotStats, ProbeError> {
+        match &self.iterators {
+            Some(iterators) => iterators.read(sink).map_err(|source| ProbeError::Snapshot { source }),
+            None => Ok(SnapshotStats::default()),
+        }
     }
 
     /// Delivers the events that are there in the order of time, waiting up to `timeout` for the first.
@@ -42,30 +69,40 @@ impl Probe {
     ///
     /// # Errors
     /// When waiting fails.
-    pub fn poll(
-        &mut self,
-        timeout: Duration,
-        _sink: &mut dyn FnMut(&Event<'_>),
-    ) -> Result<usize, ProbeError> {
-        std::thread::sleep(timeout);
-        Ok(0)
+    pub fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(&Event<'_>)) -> Result<usize, ProbeError> {
+        let end = Instant::now() + timeout;
+        loop {
+            let now = self.loaded.boot_time + sys::clock(libc::CLOCK_BOOTTIME);
+            let drained = merge::drain(&mut self.loaded.rings, now, sink);
+            let left = end.saturating_duration_since(Instant::now());
+            if drained.events > 0 || left.is_zero() {
+                return Ok(drained.events);
+            }
+            if drained.young {
+                std::thread::sleep(SETTLING);
+                continue;
+            }
+            let fds: Vec<_> = self.loaded.ring_maps.iter().map(AsFd::as_fd).collect();
+            sys::wait(&fds, left.min(PERIOD)).map_err(|source| ProbeError::Wait { source })?;
+        }
     }
 
     /// What has been lost since the probe was opened.
     pub fn lost(&self) -> Lost {
-        Lost::default()
+        lost::read(&self.loaded.lost, &self.loaded.unreadable)
     }
 
     /// How the probe is attached, for people.
     pub fn attachment(&self) -> &Attachment {
-        &self.attachment
+        &self.loaded.attachment
     }
 
     /// Changes which event types are delivered, from now on.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn update_events(&mut self, _events: &EventSet) -> Result<(), ProbeError> {
+    pub fn update_events(&mut self, events: &EventSet) -> Result<(), ProbeError> {
+        self.loaded.update(events);
         Ok(())
     }
 }

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Writing an event: a work buffer per CPU, in which one parameter is put behind the other.
+ *
+ * An event that outgrows EVENT_MAX is not cut but counted as lost: `put` never writes behind the buffer's
+ * end, it only goes on counting.
+ */
+#ifndef LANNER_EVENT_H
+#define LANNER_EVENT_H
+
+#include "kernel.h"
+#include "tables.h"
+
+#define EVENT_MAX 0x10000 /* a power of two */
+#define TEXT_MAX 4096	  /* longest path, text or argument list; a power of two */
+#define HEADER_LEN 26
+#define DATA_MAX 80 /* bytes of a read or write that are shown */
+
+struct scratch {
+	u64 args[6];
+	s64 ret;
+	u64 open_flags; /* the raw flags that `openmode` depends on */
+	u32 nr;
+	u32 plan;
+	u32 compat;
+	u32 pos;   /* where the next parameter goes */
+	u32 count; /* parameters written so far */
+	u32 type;
+	/*
+	 * Where a loop is in a text that it builds. In memory, because the verifier would otherwise look at a
+	 * loop's every round anew for every value that it may have.
+	 */
+	u32 at;
+	u8 data[EVENT_MAX + 2 * TEXT_MAX];
+	u8 path[3 * TEXT_MAX]; /* where a path is built from its end */
+};
+
+#ifdef LANNER_ITERATORS
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratch_map SEC(".maps");
+#else
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* one per possible CPU, set by the loader */
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratch_map SEC(".maps");
+#endif
+
+/* Nanoseconds between 1970 and boot. */
+u64 boot_time = 0;
+
+/* Makes the verifier see that `value` is at most `mask`; the compiler must not reason it away. */
+#define bounded(value, mask)                                  \
+	({                                                    \
+		u64 __v = (value);                            \
+		asm volatile("%0 &= %1" : "+r"(__v) : "i"(mask)); \
+		__v;                                          \
+	})
+
+static __always_inline struct scratch *get_scratch(void)
+{
+#ifdef LANNER_ITERATORS
+	u32 key = 0;
+#else
+	u32 key = bpf_get_smp_processor_id();
+#endif
+	return bpf_map_lookup_elem(&scratch_map, &key);
+}
+
+static __always_inline const struct plan *plan_of(struct scratch *s)
+{
+	return &plans[bounded(s->plan, PLANS_ROOM - 1)];
+}
+
+/* Where a parameter of at most 2 * TEXT_MAX bytes may be written. */
+static __always_inline u8 *cursor(struct scratch *s)
+{
+	return &s->data[bounded(s->pos, EVENT_MAX - 1)];
+}
+
+static __always_inline void begin_at(struct scratch *s, u32 type, u64 time, u64 tid)
+{
+	u32 count = type < EVENT_COUNT ? param_counts[type] : 0;
+
+	*(u64 *)&s->data[0] = time;
+	*(u64 *)&s->data[8] = tid;
+	*(u16 *)&s->data[20] = type;
+	*(u32 *)&s->data[22] = count;
+	s->pos = HEADER_LEN + 2 * count;
+	s->count = 0;
+	s->type = type;
+}
+
+static __always_inline void begin(struct scratch *s, u32 type)
+{
+	begin_at(s, type, boot_time + bpf_ktime_get_boot_ns(), (u32)bpf_get_current_pid_tgid());
+}
+
+/* Says that the parameter written at the cursor has `len` bytes. */
+static __always_inline void end_param(struct scratch *s, u32 len)
+{
+	u32 i = bounded(s->count, 63);
+
+	*(u16 *)&s->data[HEADER_LEN + 2 * i] = len;
+	s->count = i + 1;
+	s->pos += len;
+}
+
+static __always_inline void put_empty(struct scratch *s)
+{
+	end_param(s, 0);
+}
+
+static __always_inline void put_u64(struct scratch *s, u64 value)
+{
+	*(u64 *)cursor(s) = value;
+	end_param(s, 8);
+}
+
+static __always_inline void put_u32(struct scratch *s, u32 value)
+{
+	*(u32 *)cursor(s) = value;
+	end_param(s, 4);
+}
+
+static __always_inline void put_u16(struct scratch *s, u16 value)
+{
+	*(u16 *)cursor(s) = value;
+	end_param(s, 2);
+}
+
+static __always_inline void put_u8(struct scratch *s, u8 value)
+{
+	*cursor(s) = value;
+	end_param(s, 1);
+}
+
+/* A number of `width` bytes; the bytes above it are overwritten by what follows. */
+static __always_inline void put_number(struct scratch *s, u64 value, u32 width)
+{
+	*(u64 *)cursor(s) = value;
+	end_param(s, width);
+}
+
+/* Parameters of user memory that could not be read. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} unreadable SEC(".maps");
+
+static __always_inline void count_unreadable(void)
+{
+	u32 key = 0;
+	u64 *n = bpf_map_lookup_elem(&unreadable, &key);
+
+	if (n)
+		*n += 1;
+}
+
+/* Text from the kernel's memory. */
+__noinline int put_kernel_text(u64 from)
+{
+	struct scratch *s = get_scratch();
+	long n = 0;
+
+	if (!s)
+		return 0;
+	if (from)
+		n = bpf_probe_read_kernel_str(cursor(s), TEXT_MAX, (void *)from);
+	end_param(s, n > 0 ? n : 0);
+	return 0;
+}
+
+/* Text from user memory. */
+__noinline int put_user_text(u64 from)
+{
+	struct scratch *s = get_scratch();
+	long n = 0;
+
+	if (!s)
+		return 0;
+	if (from) {
+		n = bpf_probe_read_user_str(cursor(s), TEXT_MAX, (void *)from);
+		if (n < 0)
+			count_unreadable();
+	}
+	end_param(s, n > 0 ? n : 0);
+	return 0;
+}
+
+/* Bytes from user memory. */
+__noinline int put_user_bytes(u64 from, u64 len)
+{
+	struct scratch *s = get_scratch();
+
+	if (!s)
+		return 0;
+	if (len > TEXT_MAX)
+		len = TEXT_MAX;
+	if (from && len && bpf_probe_read_user(cursor(s), bounded(len, 2 * TEXT_MAX - 1), (void *)from)) {
+		count_unreadable();
+		len = 0;
+	}
+	end_param(s, from ? len : 0);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Writes the event of a system call as data/syscalls.tbl describes it: one step per parameter. A new kind of
+ * parameter is a case here and a word in build/plans.rs.
+ */
+#ifndef LANNER_INTERPRET_H
+#define LANNER_INTERPRET_H
+
+#include "convert.h"
+#include "message.h"
+#include "net.h"
+#include "output.h"
+
+/* What a number is made from; an unreadable one is 0. */
+static __always_inline u64 source_of(struct scratch *s, const struct param *p, bool *missing)
+{
+	u64 at, value = 0;
+	u32 half = 0;
+
+	*missing = false;
+	switch (p->source) {
+	case SOURCE_RET:
+		return s->ret;
+	case SOURCE_ZERO:
+		return 0;
+	case SOURCE_NR:
+		return s->compat ? ia32_native[s->nr & (NUMBERS - 1)] : s->nr;
+	case SOURCE_ID:
+		return s->compat ? ia32_ids[s->nr & (NUMBERS - 1)] : native_ids[s->nr & (NUMBERS - 1)];
+	}
+	at = p->source < 6 ? s->args[p->source] : 0;
+	if (!p->size)
+		return at;
+	at += p->offset;
+	if (p->size == 8) {
+		*missing = bpf_probe_read_user(&value, 8, (void *)at) != 0;
+		return value;
+	}
+	*missing = bpf_probe_read_user(&half, 4, (void *)at) != 0;
+	return half;
+}
+
+static __always_inline s64 argument(struct scratch *s, u32 i)
+{
+	return i < 6 ? s->args[i] : 0;
+}
+
+/* A socket's both ends, where the call got far enough to have them. */
+static __always_inline void put_tuple_of(struct scratch *s, const struct param *p)
+{
+	s64 fd = p->source == SOURCE_RET ? s->ret : (s32)argument(s, p->source);
+	bool done = s->ret >= 0 || (s->type == EV_SOCKET_CONNECT_X && s->ret == -EINPROGRESS);
+
+	if (!done) {
+		put_empty(s);
+		return;
+	}
+	put_tuple(fd, p->what, p->size ? argument(s, p->offset) : 0);
+}
+
+/* As much as moved; of a write that failed, what was to be written. */
+static __always_inline void put_data(struct scratch *s, const struct param *p)
+{
+	u64 len = s->ret > 0 ? s->ret : p->offset < 6 ? argument(s, p->offset) : 0;
+
+	put_user_bytes(argument(s, p->source), len > DATA_MAX ? DATA_MAX : len);
+}
+
+static __always_inline void put_ptrace(struct scratch *s, u32 what)
+{
+	u64 request = s->args[0], value = s->args[3];
+	u8 *to = cursor(s);
+
+	if (what == PTRACE_ADDR || s->ret < 0) {
+		to[0] = 0; /* variant: 64-bit number */
+		*(u64 *)(to + 1) = s->ret < 0 ? 0 : s->args[2];
+		end_param(s, 9);
+		return;
+	}
+	/* cont 7, singlestep 9, detach 17, syscall 24: a signal */
+	if (request == 7 || request == 9 || request == 17 || request == 24) {
+		to[0] = 1; /* variant: signal */
+		to[1] = value;
+		end_param(s, 2);
+		return;
+	}
+	/* the three peeks put the word that they read at `data` */
+	if (request >= 1 && request <= 3)
+		bpf_probe_read_user(&value, sizeof(value), (void *)s->args[3]);
+	to[0] = 0;
+	*(u64 *)(to + 1) = value;
+	end_param(s, 9);
+}
+
+static __always_inline void put_prctl(struct scratch *s, u32 what)
+{
+	/* set name 15, get name 16 have a text; get child subreaper 37 points to its answer */
+	bool text = s->args[0] == 15 || s->args[0] == 16;
+	s32 answer = 0;
+
+	if (what == PRCTL_STR) {
+		if (text)
+			put_user_text(s->args[1]);
+		else
+			put_empty(s);
+		return;
+	}
+	if (s->args[0] == 37) {
+		bpf_probe_read_user(&answer, sizeof(answer), (void *)s->args[1]);
+		put_u64(s, (s64)answer);
+		return;
+	}
+	put_u64(s, text ? 0 : s->args[1]);
+}
+
+static __always_inline u64 pipe_inode(struct scratch *s)
+{
+	s32 fd = -1;
+
+	if (s->ret < 0 || bpf_probe_read_user(&fd, sizeof(fd), (void *)s->args[0]))
+		return 0;
+	return inode_of(file_of_fd(fd));
+}
+
+static __always_inline u64 pair_end(struct scratch *s, u32 what)
+{
+	s32 fd = -1;
+
+	if (s->ret < 0 || bpf_probe_read_user(&fd, sizeof(fd), (void *)s->args[3]))
+		return 0;
+	return pair_address(fd, what);
+}
+
+static __always_inline u64 without_magic(u32 flags)
+{
+	return (flags & 0xffff0000) == 0xc0ed0000 ? flags & 0xffff : flags;
+}
+
+static __always_inline void put_number_of(struct scratch *s, const struct param *p)
+{
+	bool missing;
+	u64 value = source_of(s, p, &missing);
+
+	if (p->kind == KIND_INT) {
+		/* what a failed call left in memory is no fd */
+		if (p->size && (missing || s->ret < 0))
+			value = -1;
+		value = p->source == SOURCE_RET ? value : (u64)(s64)(s32)value;
+	}
+	if (p->set)
+		value = convert(p->set, (u32)value);
+	put_number(s, value, p->width);
+}
+
+static __always_inline void put_open_flags(struct scratch *s, const struct param *p)
+{
+	bool missing;
+
+	s->open_flags = source_of(s, p, &missing);
+	put_u32(s, convert(SET_OPEN_FLAGS, (u32)s->open_flags) | open_file_flags(file_of_fd(s->ret)));
+}
+
+static __always_inline void put_open_mode(struct scratch *s, const struct param *p)
+{
+	bool missing;
+	u64 mode = source_of(s, p, &missing);
+	bool creates = (s->open_flags & O_CREAT) || (s->open_flags & O_TMPFILE) == O_TMPFILE;
+
+	put_u32(s, creates ? mode & 07777 : 0);
+}
+
+static __always_inline void put_param(struct scratch *s, const struct param *p)
+{
+	switch (p->kind) {
+	case KIND_NUM:
+	case KIND_INT:
+		put_number_of(s, p);
+		break;
+	case KIND_STR:
+		put_user_text(argument(s, p->source));
+		break;
+	case KIND_DATA:
+		put_data(s, p);
+		break;
+	case KIND_OPENFLAGS:
+		put_open_flags(s, p);
+		break;
+	case KIND_OPENMODE:
+		put_open_mode(s, p);
+		break;
+	case KIND_CREATFLAGS:
+		put_u16(s, created_file_layer(file_of_fd(s->ret)));
+		break;
+	case KIND_DEV:
+		put_u32(s, device_of(file_of_fd(s->ret)));
+		break;
+	case KIND_INO:
+		put_u64(s, inode_of(file_of_fd(s->ret)));
+		break;
+	case KIND_RETPATH:
+		put_path(path_of_file(file_of_fd(s->ret)));
+		break;
+	case KIND_SOCKADDR:
+		put_sockaddr(argument(s, p->source), argument(s, p->offset));
+		break;
+	case KIND_TUPLE:
+		put_tuple_of(s, p);
+		break;
+	case KIND_QUEUE:
+		put_number(s, s->ret >= 0 ? backlog((s32)s->args[0], p->what) : 0, p->width);
+		break;
+	case KIND_PIPEINO:
+		put_u64(s, pipe_inode(s));
+		break;
+	case KIND_SOCKPTR:
+		put_u64(s, pair_end(s, p->what));
+		break;
+	case KIND_CAPS:
+		put_u64(s, raw_caps(current_task(), p->what));
+		break;
+	case KIND_MOUNTFLAGS:
+		put_u32(s, without_magic(argument(s, p->source)));
+		break;
+	case KIND_PTRACE:
+		put_ptrace(s, p->what);
+		break;
+	case KIND_PRCTL:
+		put_prctl(s, p->what);
+		break;
+	case KIND_MSG:
+		put_message(p->what);
+		break;
+	default:
+		put_empty(s);
+	}
+}
+
+SEC("tp_btf/sys_exit")
+int interpret(void *ctx)
+{
+	struct scratch *s = get_scratch();
+	const struct plan *plan;
+
+	if (!s)
+		return 0;
+	plan = plan_of(s);
+	begin(s, plan->type);
+	for (u32 i = 0; i < PLAN_PARAMS; i++) {
+		if (i >= plan->count)
+			break;
+		put_param(s, &plan->params[i]);
+	}
+	submit();
+	return 0;
+}
+
+#endif

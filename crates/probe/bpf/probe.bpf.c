@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * The programs that watch the running kernel.
+ *
+ * on_syscall runs at the end of every system call of the host, so it decides in a few instructions whether
+ * anyone wants the call; what is wanted goes on in another program by a tail call.
+ */
+#include "event.h"
+#include "output.h"
+
+/* For each number, whether somebody wants the call: bit 0 as a native, bit 1 as a 32-bit call. */
+u8 wanted[NUMBERS] = {};
+/* The plan of each native and of each 32-bit call, plus one; 0: not wanted. */
+u16 native_plans[NUMBERS] = {};
+u16 ia32_plans[NUMBERS] = {};
+/* The plans of the calls that the 32-bit socketcall stands for. */
+u16 socketcall_plans[SOCKETCALLS_ROOM] = {};
+u8 want_exec = 0;
+u8 want_fork = 0;
+u8 want_exit = 0;
+/* Processes whose events are not wanted. */
+u32 skip_pids[8] = {};
+u32 skip_count = 0;
+
+static __always_inline bool skipped(void)
+{
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	for (u32 i = 0; i < 8; i++) {
+		if (i >= skip_count)
+			return false;
+		if (skip_pids[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+#include "exit.h"
+#include "interpret.h"
+#include "process.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, PROGRAMS);
+	__uint(key_size, sizeof(u32));
+	__array(values, int(void *));
+} programs SEC(".maps") = {
+	.values = {
+		[PROGRAM_INTERPRET] = (void *)&interpret,
+		[PROGRAM_CLONE] = (void *)&clone,
+		[PROGRAM_EXECVE] = (void *)&execve,
+	},
+};
+
+#if defined(__TARGET_ARCH_x86)
+static __always_inline u32 number_of(struct pt_regs *regs)
+{
+	return (u32)regs->orig_ax & ~0x40000000u; /* the x32 ABI's mark */
+}
+
+static __always_inline bool is_compat(void)
+{
+	return BPF_CORE_READ(current_task(), thread_info.status) & TS_COMPAT;
+}
+
+static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
+{
+	if (s->compat) {
+		s->args[0] = (u32)regs->bx;
+		s->args[1] = (u32)regs->cx;
+		s->args[2] = (u32)regs->dx;
+		s->args[3] = (u32)regs->si;
+		s->args[4] = (u32)regs->di;
+		s->args[5] = (u32)regs->bp;
+		return;
+	}
+	s->args[0] = regs->di;
+	s->args[1] = regs->si;
+	s->args[2] = regs->dx;
+	s->args[3] = regs->r10;
+	s->args[4] = regs->r8;
+	s->args[5] = regs->r9;
+}
+#elif defined(__TARGET_ARCH_arm64)
+static __always_inline u32 number_of(struct pt_regs *regs)
+{
+	return (u32)regs->syscallno;
+}
+
+/* 32-bit Arm has numbers of its own, which no table here knows. */
+static __always_inline bool is_compat(void)
+{
+	return BPF_CORE_READ(current_task(), thread_info.flags) & (1 << 22);
+}
+
+static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
+{
+	s->args[0] = regs->orig_x0;
+	s->args[1] = regs->regs[1];
+	s->args[2] = regs->regs[2];
+	s->args[3] = regs->regs[3];
+	s->args[4] = regs->regs[4];
+	s->args[5] = regs->regs[5];
+}
+#endif
+
+/* The call that a 32-bit socketcall stands for: its number in argument 0, its arguments behind argument 1. */
+static __always_inline u32 unpack_socketcall(struct scratch *s)
+{
+	u32 call = s->args[0], args[6] = {};
+
+	bpf_probe_read_user(args, sizeof(args), (void *)s->args[1]);
+	for (int i = 0; i < 6; i++)
+		s->args[i] = args[i];
+	return socketcall_plans[bounded(call, SOCKETCALLS_ROOM - 1)];
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
+{
+	u32 called = number_of(regs), plan;
+	u64 nr = bounded(called, NUMBERS - 1);
+	struct scratch *s;
+	bool compat;
+
+	if (!wanted[nr] || nr != called)
+		return 0;
+	compat = is_compat();
+	plan = compat ? ia32_plans[nr] : native_plans[nr];
+	if (!plan || skipped())
+		return 0;
+	s = get_scratch();
+	if (!s) {
+		count_lost(plans[bounded(plan - 1, PLANS_ROOM - 1)].type, LOST_NO_BUFFER);
+		return 0;
+	}
+	s->compat = compat;
+	s->nr = nr;
+	s->ret = compat ? (s32)ret : ret;
+	read_args(s, regs);
+	if (plan == PLAN_SOCKETCALL)
+		plan = unpack_socketcall(s);
+	if (!plan || plan > PLANS)
+		return 0;
+	s->plan = plan - 1;
+	bpf_tail_call(ctx, &programs, plan_of(s)->program);
+	count_lost(plan_of(s)->type, LOST_NO_PROGRAM);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL and additional rights";

@@ -1,0 +1,73 @@
+//! System call numbers: `data/numbers.tbl`.
+
+use lanner_event::SYSCALL_NAMES;
+
+use crate::{Error, lines};
+
+/// Numbers that the tables of the BPF side reach to; a power of two above every number of every ABI.
+pub const NUMBERS: usize = 1024;
+
+/// The calls that 32-bit x86 multiplexes through `socketcall`, by its first argument.
+pub const SOCKETCALLS: [&str; 21] = [
+    "",
+    "socket",
+    "bind",
+    "connect",
+    "listen",
+    "accept",
+    "getsockname",
+    "getpeername",
+    "socketpair",
+    "send",
+    "recv",
+    "sendto",
+    "recvfrom",
+    "shutdown",
+    "setsockopt",
+    "getsockopt",
+    "sendmsg",
+    "recvmsg",
+    "accept4",
+    "recvmmsg",
+    "sendmmsg",
+];
+
+/// One system call.
+pub struct Call {
+    pub name: String,
+    pub native: Vec<usize>,
+    pub ia32: Vec<usize>,
+}
+
+impl Call {
+    /// The number that captures give the call; 0 is `unknown`.
+    pub fn id(&self) -> usize {
+        SYSCALL_NAMES.iter().position(|name| *name == self.name).unwrap_or(0)
+    }
+}
+
+/// Reads the table for an architecture; only x86_64 has 32-bit calls that the probe tells apart.
+pub fn read(arch: &str) -> Result<Vec<Call>, Error> {
+    let mut calls = Vec::new();
+    for (n, line) in lines("numbers.tbl")? {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, x86_64, ia32, aarch64] = words[..] else {
+            return Err(format!("data/numbers.tbl:{n}: not understood: {line}").into());
+        };
+        let list = |text: &str| -> Result<Vec<usize>, Error> {
+            if text == "-" {
+                return Ok(Vec::new());
+            }
+            text.split(',')
+                .map(|one| match one.parse::<usize>() {
+                    Ok(number) if number < NUMBERS => Ok(number),
+                    _ => Err(format!("data/numbers.tbl:{n}: {one} is no number below {NUMBERS}").into()),
+                })
+                .collect()
+        };
+        let (native, ia32) =
+            if arch == "x86_64" { (list(x86_64)?, list(ia32)?) } else { (list(aarch64)?, vec![]) };
+        calls.push(Call { name: name.into(), native, ia32 });
+    }
+    Ok(calls)
+}

@@ -1,0 +1,241 @@
+//! How each system call becomes an event: `data/syscalls.tbl`.
+
+use std::fmt::Write as _;
+
+use lanner_event::{EVENTS, EventInfo, ParamInfo, ParamType};
+
+use crate::conversions::Conversion;
+use crate::numbers::{Call, NUMBERS, SOCKETCALLS};
+use crate::{Error, lines};
+
+/// Kinds of parameters, as the BPF side numbers them.
+pub const KINDS: [&str; 20] = [
+    "num",
+    "int",
+    "str",
+    "data",
+    "openflags",
+    "openmode",
+    "creatflags",
+    "dev",
+    "ino",
+    "retpath",
+    "sockaddr",
+    "tuple",
+    "queue",
+    "pipeino",
+    "sockptr",
+    "caps",
+    "mountflags",
+    "ptrace",
+    "prctl",
+    "msg",
+];
+
+/// Programs that write an event, as the BPF side numbers them.
+pub const PROGRAMS: [&str; 3] = ["interpret", "clone", "execve"];
+
+/// Sources of a number beyond the arguments 0 to 5.
+pub const SOURCES: [&str; 4] = ["ret", "zero", "id", "nr"];
+
+/// Words behind a kind and their numbers in the BPF side's enumerations.
+const WORDS: [(&str, &[&str]); 7] = [
+    ("queue", &["pct", "len", "max"]),
+    ("sockptr", &["source", "peer"]),
+    ("caps", &["inheritable", "permitted", "effective"]),
+    ("ptrace", &["addr", "data"]),
+    ("prctl", &["str", "int"]),
+    ("msg", &["data", "size", "out", "in", "control"]),
+    ("direction", &["in", "out"]),
+];
+
+/// Most parameters of a plan.
+pub const PLAN_PARAMS: usize = 12;
+
+/// One parameter, as `struct param` of the BPF side has it.
+#[derive(Default)]
+pub struct Param {
+    pub kind: usize,
+    pub source: usize,
+    pub offset: usize,
+    pub size: usize,
+    pub set: usize,
+    pub width: usize,
+    pub what: usize,
+}
+
+/// How one call becomes one event.
+pub struct Plan {
+    pub call: String,
+    pub event: &'static EventInfo,
+    pub program: usize,
+    pub params: Vec<Param>,
+}
+
+fn position(words: &[&str], word: &str) -> Result<usize, Error> {
+    words
+        .iter()
+        .position(|w| *w == word)
+        .ok_or_else(|| format!("{word} is none of {}", words.join(", ")).into())
+}
+
+fn word(kind: &str, text: &str) -> Result<usize, Error> {
+    let (_, words) = WORDS.iter().find(|(k, _)| *k == kind).ok_or("no words")?;
+    position(words, text)
+}
+
+/// An argument's number, or what stands for the result.
+fn source(text: &str, param: &mut Param) -> Result<(), Error> {
+    if let Some(memory) = text.strip_prefix('*') {
+        let (argument, place) = memory.split_once('+').ok_or("no offset")?;
+        let (offset, size) = place.split_once('/').ok_or("no size")?;
+        param.source = argument.parse()?;
+        param.offset = offset.parse()?;
+        param.size = size.parse()?;
+    } else if let Ok(argument) = text.parse::<usize>() {
+        param.source = argument;
+    } else {
+        param.source = 6 + position(&SOURCES, text)?;
+    }
+    Ok(())
+}
+
+/// Bytes of a number of that type.
+fn width(info: &ParamInfo) -> Option<usize> {
+    use ParamType as T;
+    match info.ty {
+        T::Uint8 | T::Flags8 | T::Enumflags8 | T::Sigtype => Some(1),
+        T::Int16 | T::Uint16 | T::Flags16 | T::Enumflags16 | T::Syscallid | T::Port => Some(2),
+        T::Int32 | T::Uint32 | T::Flags32 | T::Enumflags32 | T::Uid | T::Gid | T::Sigset | T::Mode => Some(4),
+        T::Int64 | T::Uint64 | T::Errno | T::Fd | T::Pid | T::Reltime | T::Abstime => Some(8),
+        _ => None,
+    }
+}
+
+/// Whether a kind writes what the type of the event table wants.
+fn fits(kind: &str, info: &ParamInfo) -> bool {
+    use ParamType as T;
+    match kind {
+        "num" | "int" | "queue" => width(info).is_some(),
+        "str" | "retpath" => matches!(info.ty, T::Charbuf | T::Fspath | T::Fsrelpath),
+        "data" => info.ty == T::Bytebuf,
+        "openflags" | "mountflags" | "openmode" | "dev" => width(info) == Some(4),
+        "creatflags" => width(info) == Some(2),
+        "ino" | "pipeino" | "sockptr" | "caps" => width(info) == Some(8),
+        "sockaddr" => info.ty == T::Sockaddr,
+        "tuple" => info.ty == T::Socktuple,
+        "ptrace" => info.ty == T::Dyn,
+        "prctl" => matches!(info.ty, T::Charbuf | T::Int64),
+        "msg" => matches!(info.ty, T::Bytebuf | T::Socktuple | T::Uint32),
+        _ => false,
+    }
+}
+
+fn param(text: &str, info: &ParamInfo, conversions: &[Conversion]) -> Result<Param, Error> {
+    let (text, set) = text.split_once('=').map_or((text, None), |(text, set)| (text, Some(set)));
+    let mut parts = text.split(':');
+    let kind = parts.next().unwrap_or_default();
+    let rest: Vec<&str> = parts.collect();
+    let mut param =
+        Param { kind: position(&KINDS, kind)?, width: width(info).unwrap_or(0), ..Param::default() };
+    if !fits(kind, info) {
+        return Err(format!("{kind} is no {:?} as the event table has it", info.ty).into());
+    }
+    if let Some(set) = set {
+        let found = conversions.iter().position(|c| c.name == set);
+        param.set = 1 + found.ok_or_else(|| format!("data/conversions.tbl has no set {set}"))?;
+    }
+    match (kind, &rest[..]) {
+        ("num" | "int" | "str" | "openflags" | "openmode" | "mountflags", [from]) => {
+            source(from, &mut param)?
+        }
+        ("data" | "sockaddr", [pointer, length]) => {
+            param.source = pointer.parse()?;
+            param.offset = if *length == "ret" { 6 } else { length.parse()? };
+        }
+        ("tuple", [fd, direction, address @ ..]) => {
+            source(fd, &mut param)?;
+            param.what = word("direction", direction)?;
+            if let [address] = address {
+                param.size = 1;
+                param.offset = address.parse()?;
+            }
+        }
+        ("queue" | "sockptr" | "caps" | "ptrace" | "prctl" | "msg", [what]) => param.what = word(kind, what)?,
+        ("creatflags" | "dev" | "ino" | "retpath" | "pipeino", []) => {}
+        _ => return Err(format!("{text}: wrong arguments").into()),
+    }
+    Ok(param)
+}
+
+/// Reads the table.
+pub fn read(conversions: &[Conversion]) -> Result<Vec<Plan>, Error> {
+    let mut plans = Vec::new();
+    for (n, line) in lines("syscalls.tbl")? {
+        let place = |why: &dyn std::fmt::Display| -> Error { format!("data/syscalls.tbl:{n}: {why}").into() };
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [call, symbol, texts @ ..] = &words[..] else { return Err(place(&"not understood")) };
+        let event = EVENTS.iter().find(|e| e.symbol == *symbol).ok_or_else(|| place(&"no such event"))?;
+        let mut plan = Plan { call: (*call).into(), event, program: 0, params: Vec::new() };
+        if let [text] = texts
+            && let Some(program) = text.strip_prefix("program:")
+        {
+            plan.program = position(&PROGRAMS, program).map_err(|e| place(&e))?;
+        } else if texts.len() != event.params.len() || texts.len() > PLAN_PARAMS {
+            return Err(place(&format!("{} has {} parameters", event.symbol, event.params.len())));
+        } else {
+            for (text, info) in texts.iter().zip(event.params) {
+                plan.params
+                    .push(param(text, info, conversions).map_err(|e| place(&format!("{}: {e}", info.name)))?);
+            }
+        }
+        plans.push(plan);
+    }
+    Ok(plans)
+}
+
+/// The plan of a call: its index plus one; the last one is for calls without their own.
+fn plan_of(plans: &[Plan], call: &str) -> Option<usize> {
+    plans.iter().position(|p| p.call == call).map(|i| i + 1)
+}
+
+/// The tables for the Rust side.
+pub fn rust(plans: &[Plan], calls: &[Call]) -> Result<String, Error> {
+    let mut out = String::new();
+    writeln!(
+        out,
+        "/// The event of each plan, in the order of the BPF side.\npub static PLANS: [EventType; {}] = [",
+        plans.len()
+    )?;
+    for plan in plans {
+        writeln!(out, "EventType({}), // {}", plan.event.code.0, plan.call)?;
+    }
+    writeln!(out, "];")?;
+    let generic = plan_of(plans, "*").unwrap_or(0);
+    writeln!(
+        out,
+        "/// Every system call of this architecture.\npub static CALLS: [Call; {}] = [",
+        calls.len()
+    )?;
+    for call in calls {
+        // a 32-bit socketcall is seen through: its plan is the one behind the last
+        let plan = match call.name.as_str() {
+            "socketcall" => plans.len() + 1,
+            name => plan_of(plans, name).unwrap_or(generic),
+        };
+        writeln!(
+            out,
+            "Call {{ name: {:?}, plan: {plan}, native: &{:?}, ia32: &{:?} }},",
+            call.name, call.native, call.ia32
+        )?;
+    }
+    writeln!(out, "];")?;
+    let socketcalls: Vec<usize> = SOCKETCALLS.iter().map(|c| plan_of(plans, c).unwrap_or(0)).collect();
+    writeln!(
+        out,
+        "/// Plans of the calls behind `socketcall`.\npub static SOCKETCALL_PLANS: [u16; {}] = {socketcalls:?};",
+        SOCKETCALLS.len()
+    )?;
+    writeln!(out, "/// Length of the tables by number.\npub const NUMBERS: usize = {NUMBERS};")?;
+    Ok(out)
+}

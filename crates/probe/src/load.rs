@@ -1,0 +1,225 @@
+//! Loading the programs into the kernel and attaching them.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd};
+
+use lanner_event::{EventType, types};
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType};
+
+use crate::log::Collector;
+use crate::plans::Wanted;
+use crate::require::kernel_release;
+use crate::skeleton::probe::{ProbeSkelBuilder, types as bpf};
+use crate::sys::{Ring, SharedGlobals, clock};
+use crate::{Attachment, EventSet, ProbeError, ProbeOptions};
+
+/// The global variables of the BPF side.
+pub type Globals = bpf::bss;
+
+/// Everything that keeps the probe alive in the kernel.
+pub struct Loaded {
+    /// Dropping a link detaches its program.
+    _links: Vec<Link>,
+    /// A program array is emptied when its last holder lets it go.
+    _programs: MapHandle,
+    /// The rings' maps, for waiting.
+    pub ring_maps: Vec<MapHandle>,
+    /// The rings' memory.
+    pub rings: Vec<Ring>,
+    /// Counters of lost events.
+    pub lost: MapHandle,
+    /// Counter of unreadable parameters.
+    pub unreadable: MapHandle,
+    /// Nanoseconds between 1970 and boot.
+    pub boot_time: u64,
+    /// How it is attached.
+    pub attachment: Attachment,
+    globals: Globals,
+    shared: SharedGlobals,
+}
+
+/// Says an error of libbpf as one of the system.
+pub fn io_error(error: &libbpf_rs::Error) -> io::Error {
+    use libbpf_rs::ErrorKind as K;
+    let kind = match error.kind() {
+        K::NotFound => io::ErrorKind::NotFound,
+        K::PermissionDenied => io::ErrorKind::PermissionDenied,
+        K::OutOfMemory => io::ErrorKind::OutOfMemory,
+        K::InvalidInput => io::ErrorKind::InvalidInput,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error.to_string())
+}
+
+/// Makes an error about a map.
+fn map_error(map: &str) -> impl Fn(libbpf_rs::Error) -> ProbeError {
+    move |e| ProbeError::Map { map: map.into(), source: io_error(&e) }
+}
+
+/// Makes the error for a program that the kernel did not take.
+pub fn refused(error: &libbpf_rs::Error, log: &Collector) -> ProbeError {
+    ProbeError::Refused {
+        program: log.program().unwrap_or_default(),
+        kernel: kernel_release(),
+        log: log.tail(),
+        source: io_error(error),
+    }
+}
+
+/// Nanoseconds between 1970 and boot, by the tightest of a few pairs of readings.
+pub fn boot_time() -> u64 {
+    (0..5)
+        .map(|_| {
+            let before = clock(libc::CLOCK_BOOTTIME);
+            let wall = clock(libc::CLOCK_REALTIME);
+            let after = clock(libc::CLOCK_BOOTTIME);
+            (after - before, wall.saturating_sub(before + (after - before) / 2))
+        })
+        .min()
+        .map_or(0, |(_, offset)| offset)
+}
+
+/// Whether one of the types is wanted.
+fn any(events: &EventSet, types: &[EventType]) -> u8 {
+    u8::from(types.iter().any(|&ty| events.contains(ty)))
+}
+
+/// Writes what a set of events means into the variables.
+fn fill(globals: &mut Globals, events: &EventSet, wanted: &Wanted) {
+    globals.wanted.copy_from_slice(&wanted.numbers);
+    globals.native_plans.copy_from_slice(&wanted.native);
+    globals.ia32_plans.copy_from_slice(&wanted.ia32);
+    globals.socketcall_plans[..wanted.socketcalls.len()].copy_from_slice(&wanted.socketcalls);
+    globals.want_exec = any(events, &[types::SYSCALL_EXECVE_19_X, types::SYSCALL_EXECVEAT_X]);
+    globals.want_fork = any(
+        events,
+        &[
+            types::SYSCALL_CLONE_20_X,
+            types::SYSCALL_CLONE3_X,
+            types::SYSCALL_FORK_20_X,
+            types::SYSCALL_VFORK_20_X,
+        ],
+    );
+    globals.want_exit = any(events, &[types::PROCEXIT_1_E]);
+}
+
+/// The rings: one for each group of CPUs.
+fn create_rings(cpus: usize, options: &ProbeOptions) -> Result<(Vec<MapHandle>, usize), ProbeError> {
+    let bytes = options.ring_bytes.max(4096).next_power_of_two();
+    let size = u32::try_from(bytes).map_err(|_| ProbeError::Map {
+        map: "ring".into(),
+        source: io::Error::new(io::ErrorKind::InvalidInput, format!("{bytes} bytes are too many")),
+    })?;
+    let opts = libbpf_rs::libbpf_sys::bpf_map_create_opts {
+        sz: size_of::<libbpf_rs::libbpf_sys::bpf_map_create_opts>() as libbpf_rs::libbpf_sys::size_t,
+        ..Default::default()
+    };
+    let rings = (0..cpus.div_ceil(options.cpus_per_ring.max(1)))
+        .map(|_| MapHandle::create(MapType::RingBuf, Some("lanner_ring"), 0, 0, size, &opts))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(map_error("ring"))?;
+    Ok((rings, bytes))
+}
+
+/// Loads the programs and attaches them.
+pub fn load(options: &ProbeOptions, own_pid: u32, iterators: bool) -> Result<Loaded, ProbeError> {
+    let cpus = libbpf_rs::num_possible_cpus().map_err(map_error("rings"))?;
+    let (ring_maps, ring_bytes) = create_rings(cpus, options)?;
+    let first_ring = ring_maps.first().ok_or_else(|| ProbeError::Map {
+        map: "rings".into(),
+        source: io::Error::other("the machine says that it has no CPU"),
+    })?;
+    let wanted = Wanted::of(&options.events);
+    let boot_time = boot_time();
+
+    let log = Collector::start();
+    let mut object = MaybeUninit::uninit();
+    let mut open = ProbeSkelBuilder::default().open(&mut object).map_err(|e| refused(&e, &log))?;
+    let cpu_count = u32::try_from(cpus).unwrap_or(u32::MAX);
+    open.maps.rings.set_max_entries(cpu_count).map_err(map_error("rings"))?;
+    open.maps.rings.set_inner_map_fd(first_ring.as_fd()).map_err(map_error("rings"))?;
+    open.maps.scratch_map.set_max_entries(cpu_count).map_err(map_error("scratch_map"))?;
+    let globals = open.maps.bss_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
+    globals.boot_time = boot_time;
+    globals.wakeup_bytes = (ring_bytes / 8) as u64;
+    let own = (!options.include_self).then_some(own_pid);
+    for (slot, pid) in
+        globals.skip_pids.iter_mut().zip(own.into_iter().chain(options.skip_pids.iter().copied()))
+    {
+        *slot = pid;
+        globals.skip_count += 1;
+    }
+    fill(globals, &options.events, &wanted);
+    let globals = *globals;
+    let loaded = open.load().map_err(|e| refused(&e, &log))?;
+
+    let per_ring = options.cpus_per_ring.max(1);
+    for cpu in 0..cpu_count {
+        let ring = ring_maps.get(cpu as usize / per_ring).unwrap_or(first_ring);
+        let fd = ring.as_fd().as_raw_fd().to_ne_bytes();
+        loaded.maps.rings.update(&cpu.to_ne_bytes(), &fd, MapFlags::ANY).map_err(map_error("rings"))?;
+    }
+    let rings = ring_maps
+        .iter()
+        .map(|map| Ring::new(map.as_fd(), ring_bytes))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(|source| ProbeError::Map { map: "ring".into(), source })?;
+    let handle = |map: &libbpf_rs::MapMut<'_>, name| MapHandle::try_from(map).map_err(map_error(name));
+    let lost = handle(&loaded.maps.lost_map, "lost_map")?;
+    let unreadable = handle(&loaded.maps.unreadable, "unreadable")?;
+    let programs = handle(&loaded.maps.programs, "programs")?;
+    let shared = SharedGlobals::new(loaded.maps.bss.as_fd())
+        .map_err(|source| ProbeError::Map { map: ".bss".into(), source })?;
+
+    let mut links = Vec::new();
+    let mut points = Vec::new();
+    let progs = &loaded.progs;
+    // threads first, so that no call comes from one that was never seen to begin
+    for program in [&progs.on_fork, &progs.on_exec, &progs.on_exit, &progs.on_syscall] {
+        let link = program.attach().map_err(|e| ProbeError::Attach {
+            program: program.name().to_string_lossy().into(),
+            source: io_error(&e),
+        })?;
+        links.push(link);
+    }
+    for section in ["sched_process_fork", "sched_process_exec", "sched_process_exit", "sys_exit"] {
+        points.push(format!("tp_btf/{section}"));
+    }
+    let attachment = Attachment {
+        kernel: kernel_release(),
+        points,
+        syscalls: wanted.names.iter().map(|name| (*name).to_string()).collect(),
+        rings: rings.len(),
+        ring_bytes,
+        iterators,
+    };
+    Ok(Loaded {
+        _links: links,
+        _programs: programs,
+        ring_maps,
+        rings,
+        lost,
+        unreadable,
+        boot_time,
+        attachment,
+        globals,
+        shared,
+    })
+}
+
+/// The error for an object without its variables, which a broken build alone can give.
+pub fn no_globals(object: &str) -> ProbeError {
+    ProbeError::Map { map: format!("{object}.bss"), source: io::Error::other("the program has no variables") }
+}
+
+impl Loaded {
+    /// Changes what is delivered.
+    pub fn update(&mut self, events: &EventSet) {
+        let wanted = Wanted::of(events);
+        fill(&mut self.globals, events, &wanted);
+        self.shared.store(&self.globals);
+        self.attachment.syscalls = wanted.names.iter().map(|name| (*name).to_string()).collect();
+    }
+}
