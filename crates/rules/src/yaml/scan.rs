@@ -366,7 +366,7 @@ impl<'a> Scanner<'a> {
 
     /// A key without a value may stand before a comma or the end.
     fn settle_flow_key(&mut self) {
-        match self.flows.last() {
+        match self.flows.last().copied() {
             Some(Collection::Map) if self.verify_key() => {
                 self.push(Kind::Value, self.stream.mark(), Status::Valid);
             }
