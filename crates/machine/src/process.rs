@@ -208,6 +208,10 @@ impl Machine {
         if event.ty() == types::USER_DELETED_E {
             return self.accounts.remove_user(container, uid);
         }
+        // A container's accounts come from the container; such an event only renews what is known of them.
+        if !container.is_empty() && self.accounts.user(container, uid).is_none() {
+            return;
+        }
         let text = |i| Text::from(event.text(i).unwrap_or_default());
         let user =
             User { uid, gid: event.u32(1).unwrap_or(u32::MAX), name: text(2), home: text(3), shell: text(4) };
@@ -218,6 +222,9 @@ impl Machine {
         let (Some(gid), Some(container)) = (event.u32(0), event.text(2)) else { return };
         if event.ty() == types::GROUP_DELETED_E {
             return self.accounts.remove_group(container, gid);
+        }
+        if !container.is_empty() && self.accounts.group(container, gid).is_none() {
+            return;
         }
         self.accounts
             .add_group(container, Group { gid, name: Text::from(event.text(1).unwrap_or_default()) });
