@@ -29,14 +29,14 @@ impl Names for ThreadNames<'_, '_> {
 
     fn fd(&self, num: i64) -> Option<FdLabel<'_>> {
         let fd = self.cx.machine.fd(self.thread?.tid, num)?;
-        let protocol = match fd.l4 {
-            L4Proto::Tcp => Some('t'),
-            L4Proto::Udp => Some('u'),
-            L4Proto::Icmp => Some('i'),
-            L4Proto::Raw => Some('r'),
-            L4Proto::Unknown => None,
+        let protocol = match fd.protocol() {
+            Some(L4Proto::Tcp) => Some('t'),
+            Some(L4Proto::Udp) => Some('u'),
+            Some(L4Proto::Icmp) => Some('i'),
+            Some(L4Proto::Raw) => Some('r'),
+            Some(L4Proto::Unknown) | None => None,
         };
-        Some(FdLabel { kind: type_char(fd), protocol: protocol.filter(|_| fd.is_ip()), name: &fd.name })
+        Some(FdLabel { kind: type_char(fd), protocol, name: &fd.name })
     }
 
     fn thread_name(&self, tid: i64) -> Option<&[u8]> {
@@ -55,11 +55,12 @@ impl Names for ThreadNames<'_, '_> {
         let Some(thread) = self.thread else { return false };
         let directory = match dir {
             None => path::cwd(self.cx, thread),
-            Some(fd) => path::directory(self.cx, thread, fd),
+            // The path is shown as asked for where its directory is not known.
+            Some(fd) => match path::directory(self.cx, thread, fd) {
+                path::UNKNOWN => b"",
+                known => known,
+            },
         };
-        if directory == path::UNKNOWN {
-            return false;
-        }
         out.extend_from_slice(path::join(self.cx, directory, relative));
         true
     }
