@@ -1,5 +1,6 @@
 //! Settings: our own defaults, and `falco.yaml` with its included files and `-o` assignments.
 
+mod containers;
 mod falco;
 mod files;
 mod node;
@@ -178,6 +179,8 @@ pub struct Config {
     pub cpus_per_ring: usize,
     /// How long an alert may wait for its container's names.
     pub enrichment_timeout: Duration,
+    /// Where container runtimes are asked.
+    pub containers: lanner_container::Config,
     /// Names of the plugins to load.
     pub plugins: Vec<String>,
     /// Values that could not be used, with where and why.
@@ -214,6 +217,7 @@ impl Default for Config {
             ring_bytes: 8 << 20,
             cpus_per_ring: 1,
             enrichment_timeout: Duration::from_secs(1),
+            containers: lanner_container::Config::default(),
             plugins: Vec::new(),
             warnings: Vec::new(),
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Settings of a [`Resolver`](crate::Resolver). [`Config::default`] finds the runtimes by themselves.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Config {
     /// Where the host's root file system is seen: `/`, or where it is mounted when lanner itself runs in a
     /// container. Every path below is looked up beneath it.

@@ -49,7 +49,7 @@ fn parse<T: FromStr>(text: &str) -> Option<T> {
 }
 
 /// Truth values as YAML 1.1 spells them.
-fn truth(text: &str) -> Option<bool> {
+pub(super) fn truth(text: &str) -> Option<bool> {
     let spelled = |word: &str| text == word || text == word.to_uppercase() || text == capital(word);
     if ["y", "yes", "true", "on"].iter().any(|w| spelled(w)) {
         return Some(true);
@@ -133,6 +133,8 @@ impl Reader<'_> {
             selections: self.selections()?,
             append: self.appends()?,
             static_fields: self.static_fields(),
+            containers: super::containers::containers(self.root)
+                .map_err(|error| self.error(&error.to_string()))?,
             plugins: self.plugins()?,
             enrichment_timeout: Duration::from_millis(self.number("lanner.enrichment_timeout", 1000)),
             warnings: Vec::new(),
