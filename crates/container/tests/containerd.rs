@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_container::{Config, Request, Resolver, RuntimeState};
-use lanner_machine::{Container, Runtime};
+use lanner_machine::{Container, Runtime, container_of_cgroups};
 use lanner_testbed::{Bed, bed_or_skip};
 
 /// Knows of the bed alone; where the bundles are is left for containerd to say.
@@ -211,4 +211,21 @@ fn many_are_asked_about_at_once() {
         });
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+#[test]
+fn the_cgroup_of_a_container_names_it() {
+    let bed = bed_or_skip!();
+    let pod = bed.pod("web-0").start().unwrap();
+    let web = pod.container("web").start().unwrap();
+    let lines = fs::read_to_string(format!("/proc/{}/cgroup", web.pid().unwrap())).unwrap();
+    // As events carry them: `controllers=path`.
+    let cgroups: Vec<String> = lines
+        .lines()
+        .filter_map(|line| line.splitn(3, ':').skip(1).collect::<Vec<_>>().try_into().ok())
+        .map(|[controllers, path]: [&str; 2]| format!("{controllers}={path}"))
+        .collect();
+    let found = container_of_cgroups(&cgroups.iter().map(String::as_bytes).collect());
+    let found = found.unwrap_or_else(|| panic!("no container in {cgroups:?}"));
+    assert_eq!((&found.full_id[..], &found.id[..]), (web.id().as_bytes(), web.short_id().as_bytes()));
 }

@@ -1,6 +1,6 @@
 //! Pods and containers, and what is done in them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -228,6 +228,14 @@ impl Container<'_> {
     /// The first twelve digits, by which people know it.
     pub fn short_id(&self) -> &str {
         &self.id[..12]
+    }
+
+    /// Its first process, as the host numbers it.
+    pub fn pid(&self) -> Result<i32> {
+        let file = self.bed.place().runc_root().join(&self.id).join("state.json");
+        let state: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
+        let pid = state.get("init_process_pid").and_then(serde_json::Value::as_i64);
+        i32::try_from(pid.context("runc's state names no process")?).context("a process id")
     }
 
     /// Runs a program in it through CRI, as a probe of the kubelet does, and waits for its end.
