@@ -57,7 +57,7 @@ pub(crate) enum Node {
 }
 
 /// How deep a condition may be nested once its macros are put in; keeps the stack bounded.
-const MAX_NESTING: u32 = 2000;
+const MAX_NESTING: u32 = 500;
 
 /// All conditions over events of one source.
 #[derive(Debug)]

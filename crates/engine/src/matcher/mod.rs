@@ -1,6 +1,8 @@
 //! What a field's value is compared with, and whether it holds.
 
 mod build;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::net::IpAddr;
