@@ -30,6 +30,17 @@ mod thread;
 mod threads;
 mod wire;
 
+#[cfg(test)]
+mod clone_tests;
+#[cfg(test)]
+mod exec_tests;
+#[cfg(test)]
+mod fd_tests;
+#[cfg(test)]
+mod snapshot_tests;
+#[cfg(test)]
+mod testing;
+
 pub use accounts::{Group, User};
 pub use cgroup::{CgroupContainer, container_of_cgroups};
 pub use container::{Container, ContainerId, ContainerMount, Pod, Runtime};
