@@ -1,7 +1,10 @@
 //! Random rules on random events: the engine and the plain evaluation agree.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "world/plain.rs"]
 mod plain;
+
 #[path = "world/mod.rs"]
 mod world;
 
