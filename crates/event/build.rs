@@ -26,7 +26,7 @@ struct Event {
 }
 
 fn main() -> Result<(), Error> {
-    for file in ["events", "flags", "syscalls"] {
+    for file in ["events", "flags", "syscalls", "numbers"] {
         println!("cargo:rerun-if-changed=data/{file}.tbl");
     }
     let events = read_events()?;
@@ -36,6 +36,7 @@ fn main() -> Result<(), Error> {
     write_codes(&mut out, &events)?;
     write_params(&mut out, &events)?;
     write_syscalls(&mut out)?;
+    write_native(&mut out)?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join("table.rs"), out)?;
     Ok(())
 }
@@ -219,5 +220,28 @@ fn write_syscalls(out: &mut String) -> Result<(), Error> {
         }
     }
     writeln!(out, "];")?;
+    Ok(())
+}
+
+/// The kernel's own numbers, for the architecture that is built for.
+fn write_native(out: &mut String) -> Result<(), Error> {
+    let column = match env::var("CARGO_CFG_TARGET_ARCH")?.as_str() {
+        "x86_64" => 1,
+        "aarch64" => 3,
+        _ => return Ok(writeln!(out, "static NATIVE_SYSCALLS: &[(u16, &str)] = &[];")?),
+    };
+    let mut calls: Vec<(u16, String)> = Vec::new();
+    for (n, line) in lines("numbers")? {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, _, _, _] = words[..] else {
+            return Err(format!("data/numbers.tbl:{n}: not understood: {line}").into());
+        };
+        for number in words[column].split(',').filter(|number| *number != "-") {
+            calls.push((number.parse()?, name.into()));
+        }
+    }
+    calls.sort();
+    writeln!(out, "/// Names of system calls by the kernel's own numbers, in order of these.")?;
+    writeln!(out, "static NATIVE_SYSCALLS: &[(u16, &str)] = &{calls:?};")?;
     Ok(())
 }

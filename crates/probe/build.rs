@@ -31,6 +31,7 @@ fn main() -> ExitCode {
 fn build() -> Result<(), Error> {
     println!("cargo:rerun-if-changed=bpf");
     println!("cargo:rerun-if-changed=data");
+    println!("cargo:rerun-if-changed=../event/data/numbers.tbl");
     println!("cargo:rerun-if-changed=build");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;

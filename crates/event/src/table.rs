@@ -294,6 +294,12 @@ impl EventInfo {
 
 include!(concat!(env!("OUT_DIR"), "/table.rs"));
 
+/// The name of a system call by the kernel's own number on this architecture.
+pub fn native_syscall_name(number: u16) -> Option<&'static str> {
+    let at = NATIVE_SYSCALLS.binary_search_by_key(&number, |call| call.0).ok()?;
+    Some(NATIVE_SYSCALLS[at].1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,5 +321,13 @@ mod tests {
         assert_eq!(params::syscall_openat_2_x::NAME, 2);
         assert!(open.has(EventFlag::CreatesFd) && open.is(Category::File));
         assert_eq!(open.params[3].flags.iter().find(|f| f.name == "O_CREAT").unwrap().value, 4);
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn calls_have_the_numbers_that_the_kernel_gives_them() {
+        assert_eq!(native_syscall_name(0), Some("read"));
+        assert_eq!(native_syscall_name(221), Some("fadvise64"));
+        assert_eq!(native_syscall_name(60_000), None);
     }
 }

@@ -57,12 +57,20 @@ pub struct Progress {
     switches: Vec<u64>,
     /// Time of all turns, by thread.
     turns: FxHashMap<i64, u64>,
+    count_turns: bool,
 }
 
 impl Progress {
     /// Before the first event; `meta` tells what stays the same for all events.
     pub fn new(meta: EventMeta) -> Progress {
         Progress { meta, ..Progress::default() }
+    }
+
+    /// The same, counting threads' turns on the CPUs. That makes sense while all events of all CPUs are seen;
+    /// a capture has gaps, and its turns are left at 0.
+    #[must_use]
+    pub fn counting_turns(self) -> Progress {
+        Progress { count_turns: true, ..self }
     }
 
     /// Counts an event, which becomes the current one.
@@ -75,6 +83,9 @@ impl Progress {
         meta.num += 1;
         meta.previous_ts = std::mem::replace(&mut self.last_ts, event.ts);
         meta.exec_time = 0;
+        if !self.count_turns {
+            return &self.meta;
+        }
         if event.ty() == types::SCHEDSWITCH_6_E {
             self.count_turn(event);
         } else if !self.turns.is_empty() {

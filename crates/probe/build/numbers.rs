@@ -1,4 +1,4 @@
-//! System call numbers: `data/numbers.tbl`.
+//! System call numbers: `numbers.tbl` of the event crate.
 
 use lanner_event::SYSCALL_NAMES;
 
@@ -49,10 +49,10 @@ impl Call {
 /// Reads the table for an architecture; only x86_64 has 32-bit calls that the probe tells apart.
 pub fn read(arch: &str) -> Result<Vec<Call>, Error> {
     let mut calls = Vec::new();
-    for (n, line) in lines("numbers.tbl")? {
+    for (n, line) in lines("../../event/data/numbers.tbl")? {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, x86_64, ia32, aarch64] = words[..] else {
-            return Err(format!("data/numbers.tbl:{n}: not understood: {line}").into());
+            return Err(format!("numbers.tbl:{n}: not understood: {line}").into());
         };
         let list = |text: &str| -> Result<Vec<usize>, Error> {
             if text == "-" {
@@ -61,7 +61,7 @@ pub fn read(arch: &str) -> Result<Vec<Call>, Error> {
             text.split(',')
                 .map(|one| match one.parse::<usize>() {
                     Ok(number) if number < NUMBERS => Ok(number),
-                    _ => Err(format!("data/numbers.tbl:{n}: {one} is no number below {NUMBERS}").into()),
+                    _ => Err(format!("numbers.tbl:{n}: {one} is no number below {NUMBERS}").into()),
                 })
                 .collect()
         };

@@ -5,7 +5,7 @@ use lanner_machine::Thread;
 use crate::Context;
 
 /// What a directory fd says that means the working directory.
-const AT_FDCWD: i64 = -100;
+pub(crate) const AT_FDCWD: i64 = -100;
 
 /// What stands for a directory that isn't known.
 pub(crate) const UNKNOWN: &[u8] = b"<UNKNOWN>";

@@ -1,7 +1,7 @@
 //! Fields of events of the kernel: what was called, with which arguments, how it ended.
 
 use lanner_event::{Category, Direction, Event, EventFlag, EventInfo, SYSCALL_NAMES, params, types};
-use lanner_event::{ParamFormat, print_args, print_param, print_raw};
+use lanner_event::{ParamFormat, native_syscall_name, print_args, print_param, print_raw};
 use lanner_machine::FdKind;
 
 use super::names::ThreadNames;
@@ -146,7 +146,10 @@ fn name<'a>(event: &Event<'a>) -> &'a [u8] {
     match event.ty() {
         types::GENERIC_X => {
             let number = event.u16(params::generic_x::ID).map_or(0, usize::from);
-            SYSCALL_NAMES.get(number).map_or(b"unknown", |name| name.as_bytes())
+            // A source that didn't know the call yet gives the kernel's own number beside.
+            let native = || native_syscall_name(event.u16(params::generic_x::NATIVEID)?);
+            let known = SYSCALL_NAMES.get(number).filter(|_| number != 0).copied();
+            known.or_else(native).unwrap_or("unknown").as_bytes()
         }
         types::ASYNCEVENT_E => param::text(event, params::asyncevent_e::NAME).unwrap_or(b"<NA>"),
         _ => event.info.name.as_bytes(),
@@ -185,10 +188,17 @@ fn buffer_length<'a>(cx: &Context<'a>) -> Option<Value<'a>> {
 }
 
 fn category(cx: &Context<'_>) -> &'static str {
-    const SOURCES: [Category; 5] =
-        [Category::Syscall, Category::Tracepoint, Category::Plugin, Category::Metaevent, Category::Iter];
+    /// Where events come from, not what they are about; and the word for nothing more.
+    const OTHERS: [Category; 6] = [
+        Category::Syscall,
+        Category::Tracepoint,
+        Category::Plugin,
+        Category::Metaevent,
+        Category::Iter,
+        Category::Unknown,
+    ];
     let info = cx.event.info;
-    let kind = Category::ALL.iter().find(|c| info.is(**c) && !SOURCES.contains(c));
+    let kind = Category::ALL.iter().find(|c| info.is(**c) && !OTHERS.contains(c));
     match kind {
         None => "unknown",
         Some(Category::Ipc) => "IPC",
@@ -303,10 +313,12 @@ fn absolute_path<'a>(arg: &Arg, cx: &Context<'a>) -> Option<&'a [u8]> {
         return None;
     }
     let name = param::text(event, name)?;
-    let directory: &[u8] = match path::directory(cx, thread, fd) {
+    let directory: &[u8] = match cx.machine.fd(thread.tid, fd) {
         _ if name.starts_with(b"/") => b".",
-        path::UNKNOWN => b"<UNKNOWN>/",
-        known => known,
+        _ if fd == path::AT_FDCWD => path::cwd(cx, thread),
+        // Falco adds a slash even to one, so that files of the root directory begin with two.
+        Some(directory) => cx.scratch.concat(&[&directory.name, b"/"]),
+        None => b"<UNKNOWN>/",
     };
     Some(path::join(cx, directory, name))
 }
