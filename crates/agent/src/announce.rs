@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use lanner_fields::{Context, Format, FormatError, Late, Part};
+use lanner_engine::{CompiledRule, Engine, RuleId};
+use lanner_fields::{Context, Format, Late, Part};
 use lanner_machine::Machine;
 use lanner_output::{Alert, Clock, Fields, Origin, Priority};
-use lanner_rules::{Rule, RuleSet};
 
 /// Local time minus UTC, in seconds, at a time in seconds since 1970.
 pub fn local_offset(seconds: i64) -> i64 {
@@ -18,37 +18,16 @@ pub fn priority(rule: lanner_rules::Priority) -> Priority {
     Priority::ALL[rule as usize % Priority::ALL.len()]
 }
 
-/// A rule whose output can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("rule {rule}: output {text:?}: {cause}")]
-pub struct OutputError {
-    /// The rule.
-    pub rule: String,
-    /// The output, or the format of an added field.
-    pub text: String,
-    /// What is wrong with it.
-    pub cause: FormatError,
-}
-
-/// What one rule's alerts are made from.
-struct Template {
+/// What all alerts of a rule share.
+struct Shared {
     rule: Arc<str>,
     priority: Priority,
     origin: Origin,
-    message: Format,
-    extra: Vec<Extra>,
 }
 
-/// A field that the configuration adds to JSON alerts.
-struct Extra {
-    key: String,
-    format: Format,
-    raw: bool,
-}
-
-/// Makes alerts of matches.
+/// Makes alerts of an engine's matches.
 pub struct Announcer {
-    templates: Vec<Template>,
+    shared: Vec<Shared>,
     with_fields: bool,
 }
 
@@ -60,103 +39,79 @@ pub struct Draft {
 }
 
 impl Announcer {
-    /// Reads the outputs of all rules. Field values are worked out only `with_fields`: text alerts have none.
-    ///
-    /// # Errors
-    /// When an output can't be read.
-    pub fn new(rules: &RuleSet, with_fields: bool) -> Result<Announcer, OutputError> {
-        let templates = rules.rules.iter().map(template).collect::<Result<_, _>>()?;
-        Ok(Announcer { templates, with_fields })
+    /// For the rules of an engine. Field values are worked out only `with_fields`: text alerts have none.
+    pub fn new(engine: &Engine, with_fields: bool) -> Announcer {
+        Announcer { shared: engine.rules().iter().map(shared).collect(), with_fields }
     }
 
-    /// The alert of a rule, `index` being its place among all rules, with what is known now.
-    pub fn alert(&self, index: usize, cx: &Context<'_>) -> Option<Alert> {
-        let template = self.templates.get(index)?;
-        let mut alert = template.alert(cx);
-        template.message.render(cx, &mut alert.message);
+    /// The alert of a rule, with what is known now.
+    pub fn alert(&self, engine: &Engine, id: RuleId, cx: &Context<'_>) -> Alert {
+        let rule = engine.rule(id);
+        let mut alert = self.begin(id, cx);
+        rule.output.render(cx, &mut alert.message);
         if self.with_fields {
-            alert.fields.extend(template.message.values(cx));
-            alert.fields.extend(template.extra.iter().map(|extra| extra.value(cx)));
+            alert.fields.extend(rule.output.values(cx));
+            for (key, format, raw) in &rule.extra_fields {
+                alert.fields.insert(key.clone(), extra(format, *raw, cx));
+            }
         }
-        Some(alert)
+        alert
     }
 
     /// The same, with parts that wait for what is not known yet of the event's container.
-    pub fn draft(&self, index: usize, cx: &Context<'_>) -> Option<Draft> {
-        let template = self.templates.get(index)?;
-        let mut draft = Draft {
-            alert: template.alert(cx),
-            message: template.message.render_parts(cx),
-            fields: Vec::new(),
-        };
+    pub fn draft(&self, engine: &Engine, id: RuleId, cx: &Context<'_>) -> Draft {
+        let rule = engine.rule(id);
+        let mut draft =
+            Draft { alert: self.begin(id, cx), message: rule.output.render_parts(cx), fields: Vec::new() };
         if self.with_fields {
-            draft.fields = template.message.value_parts(cx);
-            draft.fields.extend(template.extra.iter().map(|extra| extra.part(cx)));
+            draft.fields = rule.output.value_parts(cx);
+            for (key, format, raw) in &rule.extra_fields {
+                draft.fields.push((key.clone(), extra_part(format, *raw, cx)));
+            }
         }
-        Some(draft)
+        draft
     }
-}
 
-fn template(rule: &Rule) -> Result<Template, OutputError> {
-    let read = |text: &str| {
-        Format::parse(&rule.source, text).map_err(|cause| OutputError {
-            rule: rule.name.clone(),
-            text: text.to_owned(),
-            cause,
-        })
-    };
-    let extra = |(key, format, raw): &(String, String, bool)| {
-        Ok(Extra { key: key.clone(), format: read(format)?, raw: *raw })
-    };
-    Ok(Template {
-        rule: rule.name.as_str().into(),
-        priority: priority(rule.priority),
-        origin: Origin::Rule {
-            source: rule.source.as_str().into(),
-            tags: rule.tags.iter().cloned().collect(),
-        },
-        message: read(&rule.output)?,
-        extra: rule.extra_fields.iter().map(extra).collect::<Result<_, _>>()?,
-    })
-}
-
-impl Template {
-    /// The alert without its message and fields.
-    fn alert(&self, cx: &Context<'_>) -> Alert {
+    /// An alert without its message and fields.
+    fn begin(&self, id: RuleId, cx: &Context<'_>) -> Alert {
+        let shared = &self.shared[id.index()];
         Alert {
             ts: cx.event.ts,
-            priority: self.priority,
-            rule: Arc::clone(&self.rule),
-            origin: self.origin.clone(),
+            priority: shared.priority,
+            rule: Arc::clone(&shared.rule),
+            origin: shared.origin.clone(),
             message: String::new(),
             fields: Fields::new(),
         }
     }
 }
 
-impl Extra {
-    fn value(&self, cx: &Context<'_>) -> (String, serde_json::Value) {
-        let value = if self.raw {
-            self.format.values(cx).into_iter().next().map(|(_, value)| value).unwrap_or_default()
-        } else {
-            let mut text = String::new();
-            self.format.render(cx, &mut text);
-            text.into()
-        };
-        (self.key.clone(), value)
+fn shared(compiled: &CompiledRule) -> Shared {
+    let rule = &compiled.rule;
+    Shared {
+        rule: rule.name.as_str().into(),
+        priority: priority(rule.priority),
+        origin: Origin::Rule {
+            source: rule.source.as_str().into(),
+            tags: rule.tags.iter().cloned().collect(),
+        },
     }
+}
 
-    /// Only raw fields wait: a text of several parts is rendered with what is known.
-    fn part(&self, cx: &Context<'_>) -> (String, Part<serde_json::Value>) {
-        let waiting = self.raw.then(|| self.format.value_parts(cx).into_iter().next()).flatten();
-        match waiting {
-            Some((_, part)) => (self.key.clone(), part),
-            None => {
-                let (key, value) = self.value(cx);
-                (key, Part::Done(value))
-            }
-        }
+/// The value of an added field: the field's own, or a text.
+fn extra(format: &Format, raw: bool, cx: &Context<'_>) -> serde_json::Value {
+    if raw {
+        return format.values(cx).into_iter().next().map(|(_, value)| value).unwrap_or_default();
     }
+    let mut text = String::new();
+    format.render(cx, &mut text);
+    text.into()
+}
+
+/// The same, if it can wait. A text of several parts can't: it is rendered with what is known.
+fn extra_part(format: &Format, raw: bool, cx: &Context<'_>) -> Part<serde_json::Value> {
+    let waiting = raw.then(|| format.value_parts(cx).into_iter().next()).flatten();
+    waiting.map_or_else(|| Part::Done(extra(format, raw, cx)), |(_, part)| part)
 }
 
 impl Draft {

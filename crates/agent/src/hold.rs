@@ -77,6 +77,7 @@ impl Hold {
 
 #[cfg(test)]
 mod tests {
+    use lanner_engine::{Engine, EngineOptions};
     use lanner_event::{EventBuf, types};
     use lanner_fields::{Context, EventMeta, Scratch};
     use lanner_machine::{Container, MachineOptions, Text, Thread};
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
     use crate::announce::Announcer;
 
-    fn announcer() -> Announcer {
+    fn engine() -> Engine {
         let place = Place::file("f".into()).within(Position::default(), ItemKind::Rule, "r");
         let rule = Rule {
             name: "r".into(),
@@ -102,7 +103,7 @@ mod tests {
             extra_fields: vec![("container.id".into(), "%container.id".into(), true)],
             place,
         };
-        Announcer::new(&RuleSet { rules: vec![rule], ..RuleSet::default() }, true).unwrap()
+        Engine::build(&RuleSet { rules: vec![rule], ..RuleSet::default() }, EngineOptions::default()).unwrap()
     }
 
     fn draft(machine: &mut Machine, container: &str) -> Draft {
@@ -119,7 +120,9 @@ mod tests {
         let subject = machine.apply(&event);
         let (meta, scratch) = (EventMeta::default(), Scratch::new());
         let cx = Context { event: &event, machine, subject: &subject, meta: &meta, scratch: &scratch };
-        announcer().draft(0, &cx).unwrap()
+        let (engine, mut hits) = (engine(), Vec::new());
+        engine.process(&cx, &mut hits);
+        Announcer::new(&engine, true).draft(&engine, hits[0], &cx)
     }
 
     fn known(id: &str, name: &str) -> Container {

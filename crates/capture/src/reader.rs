@@ -43,6 +43,8 @@ pub struct Reader {
     normalised: Vec<u8>,
     /// Numbers are in the other byte order.
     swap: bool,
+    /// The event that was moved to last.
+    current: Option<(Head, Place)>,
     /// Bytes of the block that was handed out last, to move on over.
     used: usize,
     sections: u32,
@@ -82,6 +84,7 @@ impl Reader {
             upgrader: Upgrader::new(),
             normalised: Vec::new(),
             swap: false,
+            current: None,
             used: 0,
             sections: 0,
             skipped: 0,
@@ -135,19 +138,38 @@ impl Reader {
     )]
     #[inline]
     pub fn next(&mut self) -> Result<Option<Event<'_>>, CaptureError> {
+        Ok(if self.advance()? { self.event() } else { None })
+    }
+
+    /// Moves to the next event, which [`Reader::event`] then gives; false at the end. For callers that ask
+    /// the reader about the event while they hold it.
+    ///
+    /// # Errors
+    /// Once, at the end: the first fault that was met.
+    #[inline]
+    pub fn advance(&mut self) -> Result<bool, CaptureError> {
         loop {
+            self.current = None;
             let Some((form, total)) = self.find_event() else {
-                return self.fault.take().map_or(Ok(None), Err);
+                return self.fault.take().map_or(Ok(false), Err);
             };
             self.used = total;
-            if let Some((head, place)) = self.examine(form, total) {
-                return Ok(Some(match place {
-                    Place::Window { back } => head.event(&self.window.bytes()[back..]),
-                    Place::Normalised => head.event(&self.normalised),
-                    Place::Upgraded => head.event(self.upgrader.bytes()),
-                }));
+            self.current = self.examine(form, total);
+            if self.current.is_some() {
+                return Ok(true);
             }
         }
+    }
+
+    /// The event that the reader has moved to, in today's form.
+    #[inline]
+    pub fn event(&self) -> Option<Event<'_>> {
+        let (head, place) = self.current?;
+        Some(match place {
+            Place::Window { back } => head.event(&self.window.bytes()[back..]),
+            Place::Normalised => head.event(&self.normalised),
+            Place::Upgraded => head.event(self.upgrader.bytes()),
+        })
     }
 
     /// Looks at the event in the block at hand: `None` if it is not to be handed out.

@@ -13,4 +13,4 @@ pub use alert::{Alert, Fields, Origin, Priority, UnknownPriority};
 pub use clock::Clock;
 pub use format::{Form, Formatter, JsonParts};
 pub use outputs::{ChannelStats, Outputs, Overflow};
-pub use sink::{Colour, FileSink, Line, Sink, SinkError, StdoutSink};
+pub use sink::{Colour, FileSink, Line, ProgramSink, Sink, SinkError, StdoutSink};

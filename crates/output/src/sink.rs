@@ -1,11 +1,13 @@
 //! Where lines go.
 
 mod file;
+mod program;
 mod stdout;
 
 use crate::Priority;
 
 pub use file::FileSink;
+pub use program::ProgramSink;
 pub use stdout::{Colour, StdoutSink};
 
 /// A finished line, without its newline.

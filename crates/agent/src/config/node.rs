@@ -96,6 +96,16 @@ impl Node {
         }
     }
 
+    /// The tree as JSON; scalars are texts.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.content {
+            Content::Null => serde_json::Value::Null,
+            Content::Scalar(text) => text.as_str().into(),
+            Content::List(items) => items.iter().map(Node::to_json).collect(),
+            Content::Map(pairs) => pairs.iter().map(|(key, node)| (key.clone(), node.to_json())).collect(),
+        }
+    }
+
     /// Calls `change` for every scalar in the tree.
     pub fn each_scalar(&mut self, change: &mut dyn FnMut(&mut String)) {
         match &mut self.content {

@@ -5,20 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
+use crate::cli::ListForm;
+
 /// Where the configuration is when `-c` doesn't say it.
 pub const DEFAULT_CONFIG: &str = "/etc/falco/falco.yaml";
-
-/// Form of listings.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
-pub enum ListForm {
-    /// For people.
-    #[default]
-    Text,
-    /// For documents.
-    Markdown,
-    /// For programs.
-    Json,
-}
 
 /// What Falco's command line says. The help texts are our own.
 #[derive(Clone, Debug, Default, Parser)]
@@ -186,9 +176,8 @@ impl Options {
         match &self.print.format {
             None if self.print.markdown => Ok(ListForm::Markdown),
             None => Ok(ListForm::Text),
-            Some(text) => ListForm::from_str(text, true).map_err(|_| {
-                format!("Invalid format '{text}'. Valid values are: text, markdown, json")
-            }),
+            Some(text) => ListForm::from_str(text, true)
+                .map_err(|_| format!("Invalid format '{text}'. Valid values are: text, markdown, json")),
         }
     }
 
@@ -216,7 +205,9 @@ mod tests {
 
     #[test]
     fn options_are_read_as_falco_reads_them() {
-        let options = read(&["-c", "/dev/null", "-r", "a", "-r", "b", "-o", "x=1", "-pk", "-M", "5", "--list=syscall"]).unwrap();
+        let options =
+            read(&["-c", "/dev/null", "-r", "a", "-r", "b", "-o", "x=1", "-pk", "-M", "5", "--list=syscall"])
+                .unwrap();
         assert_eq!(options.rules, [PathBuf::from("a"), PathBuf::from("b")]);
         assert_eq!((&options.set[0][..], options.seconds), ("x=1", 5));
         assert_eq!(options.print_additional.as_deref(), Some("k"));

@@ -1,0 +1,354 @@
+//! The running host: probe, machine, engine, alerts, sinks, in one loop that never waits for anything but
+//! events.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use lanner_container::{Request, Resolver, ResolverError, RuntimeFound};
+use lanner_engine::{Engine, RuleId};
+use lanner_event::Event;
+use lanner_fields::{Context, EventMeta, Progress, Scratch};
+use lanner_machine::{ContainerId, Machine, MachineOptions};
+use lanner_output::{Alert, ChannelStats, Colour, Form, Formatter, Outputs, Overflow};
+use lanner_probe::{Attachment, Probe, ProbeError, ProbeOptions, SnapshotStats};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+
+use crate::accounts::{AccountReader, Accounts};
+use crate::announce::{Announcer, local_offset};
+use crate::config::{Config, DropAction};
+use crate::drops::DropWatch;
+use crate::hold::Hold;
+use crate::log::{Log, now};
+use crate::tally::Tally;
+use crate::wanted::wanted;
+use crate::{replay, sinks};
+
+/// Why the host is not watched, or no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// The probe can't be opened or read.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The runtimes can't be asked.
+    #[error(transparent)]
+    Resolver(#[from] ResolverError),
+    /// The system refuses a thread or a signal handler.
+    #[error("can't start: {0}")]
+    System(#[from] std::io::Error),
+    /// The settings say to end when events are lost, and some were.
+    #[error("Drop manager internal error")]
+    Dropped,
+}
+
+/// How to run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LiveOptions {
+    /// End after so long.
+    pub duration: Option<Duration>,
+    /// Whether a terminal shows priorities in colour.
+    pub colour: Colour,
+}
+
+/// What is known when watching begins.
+#[derive(Debug)]
+pub struct Started<'a> {
+    /// How the probe is attached.
+    pub attachment: &'a Attachment,
+    /// What ran before.
+    pub snapshot: SnapshotStats,
+    /// Container runtimes of this host.
+    pub runtimes: Vec<RuntimeFound>,
+    /// How long all that took.
+    pub took: Duration,
+}
+
+/// How watching ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// By SIGINT, SIGTERM, or because its time was up.
+    Ended,
+    /// By SIGHUP: to be started again.
+    Restart,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// Alerts by rule.
+    pub tally: Tally,
+    /// Events delivered.
+    pub events: u64,
+    /// Events lost.
+    pub lost: u64,
+    /// Losses that were told.
+    pub drops: DropWatch,
+    /// What became of the lines.
+    pub outputs: Vec<ChannelStats>,
+    /// Alerts that went before all was known of their container.
+    pub incomplete: u64,
+}
+
+/// Between two sweeps of the machine.
+const SWEEP: Duration = Duration::from_secs(60);
+/// Longest wait for events, so that signals are noticed.
+const LONGEST_WAIT: Duration = Duration::from_millis(200);
+/// Longest wait for events while alerts wait for their container.
+const HELD_WAIT: Duration = Duration::from_millis(10);
+/// How long the start may wait for runtimes to answer.
+const RUNTIME_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Flags that signals set.
+#[derive(Clone, Default)]
+struct Signals {
+    end: Arc<AtomicBool>,
+    restart: Arc<AtomicBool>,
+    reopen: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn install() -> std::io::Result<Signals> {
+        let signals = Signals::default();
+        for signal in [SIGINT, SIGTERM] {
+            // A second one ends the process at once, should a clean end take too long.
+            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&signals.end))?;
+            signal_hook::flag::register(signal, Arc::clone(&signals.end))?;
+        }
+        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.restart))?;
+        signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.reopen))?;
+        Ok(signals)
+    }
+}
+
+/// Where the host's root is seen: `/`, or `HOST_ROOT` when lanner runs in a container.
+fn host_root() -> PathBuf {
+    std::env::var_os("HOST_ROOT").filter(|v| !v.is_empty()).map_or_else(|| "/".into(), PathBuf::from)
+}
+
+struct Live<'a> {
+    engine: &'a Engine,
+    config: &'a Config,
+    log: &'a Log,
+    announcer: Announcer,
+    formatter: Formatter,
+    outputs: Outputs,
+    machine: Machine,
+    progress: Progress,
+    scratch: Scratch,
+    hits: Vec<RuleId>,
+    hold: Hold,
+    tally: Tally,
+    drops: DropWatch,
+    resolver: Resolver,
+    accounts: AccountReader,
+    host_root: PathBuf,
+    /// Containers that the resolver had no room for.
+    unasked: Vec<Request>,
+    events: u64,
+}
+
+/// Watches this host until a signal comes or the time is up. `started` is told once watching has begun.
+///
+/// # Errors
+/// When the kernel or the system refuses what is needed; nothing stays attached then.
+pub fn run(
+    engine: &Engine,
+    config: &Config,
+    log: &Log,
+    options: LiveOptions,
+    started: &mut dyn FnMut(&Started<'_>),
+) -> Result<Outcome, LiveError> {
+    let begin = Instant::now();
+    let host_root = host_root();
+    let resolver_config = lanner_container::Config { host_root: host_root.clone(), ..Default::default() };
+    let resolver = Resolver::start(resolver_config)?;
+    let mut probe = Probe::open(ProbeOptions {
+        events: wanted(&engine.event_types(), &config.base_syscalls),
+        ring_bytes: config.ring_bytes,
+        cpus_per_ring: config.cpus_per_ring,
+        ..ProbeOptions::default()
+    })?;
+    let signals = Signals::install()?;
+    let hostname = sinks::hostname();
+    let mut live = Live {
+        engine,
+        config,
+        log,
+        announcer: Announcer::new(engine, config.form == Form::Json),
+        formatter: sinks::formatter(config, hostname.clone()),
+        outputs: sinks::start(config, options.colour, Overflow::Lose)?,
+        machine: machine(&host_root),
+        progress: Progress::new(EventMeta {
+            hostname: hostname.into(),
+            utc_offset: local_offset,
+            ..EventMeta::default()
+        }),
+        scratch: Scratch::new(),
+        hits: Vec::new(),
+        hold: Hold::new(config.enrichment_timeout),
+        tally: replay::tally(engine),
+        drops: DropWatch::new(config.drops.clone()),
+        resolver,
+        accounts: AccountReader::start()?,
+        host_root,
+        unasked: Vec::new(),
+        events: 0,
+    };
+    let snapshot = probe.snapshot(&mut |event| {
+        live.machine.apply(event);
+    })?;
+    live.ask_about_containers();
+    started(&Started {
+        attachment: probe.attachment(),
+        snapshot,
+        runtimes: live.resolver.runtimes_within(RUNTIME_PATIENCE),
+        took: begin.elapsed(),
+    });
+    let end = options.duration.map(|d| Instant::now() + d);
+    let result = live.watch(&mut probe, &signals, end);
+    Ok(live.close(probe.lost().total(), result?))
+}
+
+fn machine(host_root: &Path) -> Machine {
+    let mut machine = Machine::new(MachineOptions::default());
+    machine.set_boot_ts(boot_ts());
+    Accounts::read(ContainerId::default(), host_root).give_to(&mut machine);
+    machine
+}
+
+/// When the host started, ns since 1970.
+fn boot_ts() -> u64 {
+    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    now().saturating_sub(uptime.tv_sec as u64 * 1_000_000_000 + uptime.tv_nsec as u64)
+}
+
+impl Live<'_> {
+    fn watch(
+        &mut self,
+        probe: &mut Probe,
+        signals: &Signals,
+        end: Option<Instant>,
+    ) -> Result<Ending, LiveError> {
+        let mut sweep = Instant::now() + SWEEP;
+        loop {
+            let before = Instant::now();
+            if signals.end.load(Ordering::Relaxed) || end.is_some_and(|end| before >= end) {
+                return Ok(Ending::Ended);
+            }
+            if signals.restart.swap(false, Ordering::Relaxed) {
+                return Ok(Ending::Restart);
+            }
+            if signals.reopen.swap(false, Ordering::Relaxed) {
+                self.outputs.reopen();
+            }
+            let mut wait = self.hold.due_in(before).map_or(LONGEST_WAIT, |due| due.min(HELD_WAIT));
+            if let Some(end) = end {
+                wait = wait.min(end.saturating_duration_since(before));
+            }
+            probe.poll(wait, &mut |event| self.event(event))?;
+            self.between_polls(probe)?;
+            if before >= sweep {
+                sweep = before + SWEEP;
+                let proc = self.host_root.join("proc");
+                self.machine.sweep(now(), |tid| proc.join(tid.to_string()).exists());
+            }
+        }
+    }
+
+    /// One event: what it does to the machine, and which rules it matches.
+    fn event(&mut self, event: &Event<'_>) {
+        self.events += 1;
+        let subject = self.machine.apply(event);
+        self.progress.advance(event);
+        self.scratch.reset();
+        let cx = Context {
+            event,
+            machine: &self.machine,
+            subject: &subject,
+            meta: self.progress.meta(),
+            scratch: &self.scratch,
+        };
+        self.hits.clear();
+        self.engine.process(&cx, &mut self.hits);
+        if self.hits.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for id in &self.hits {
+            self.tally.count(id.index());
+            let draft = self.announcer.draft(self.engine, *id, &cx);
+            let (formatter, outputs) = (&self.formatter, &self.outputs);
+            self.hold.take(draft, now, &self.machine, &mut |alert| outputs.send(formatter.line(&alert)));
+        }
+    }
+
+    /// What is done while no event waits: containers are asked about and answers taken, alerts that waited go,
+    /// losses are told.
+    fn between_polls(&mut self, probe: &Probe) -> Result<(), LiveError> {
+        self.ask_about_containers();
+        let mut news = false;
+        let machine = &mut self.machine;
+        self.resolver.drain(&mut |container| {
+            news = true;
+            machine.set_container(container);
+        });
+        self.accounts.drain(&mut |accounts| accounts.give_to(machine));
+        let (formatter, outputs) = (&self.formatter, &self.outputs);
+        let mut send = |alert: Alert| outputs.send(formatter.line(&alert));
+        self.hold.release(Instant::now(), news, &self.machine, &mut send);
+        let ts = now();
+        if !self.drops.due(ts) {
+            return Ok(());
+        }
+        let Some(drops) = self.drops.check(ts, probe.lost(), self.events) else { return Ok(()) };
+        for action in &self.config.drops.actions {
+            match action {
+                DropAction::Alert => send(drops.alert(ts)),
+                DropAction::Log => self.log.write(lanner_output::Priority::Debug, &drops.message()),
+                DropAction::Exit => {
+                    self.log.write(lanner_output::Priority::Critical, &drops.message());
+                    self.log.write(lanner_output::Priority::Critical, "Exiting.");
+                    return Err(LiveError::Dropped);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_about_containers(&mut self) {
+        for found in self.machine.new_containers() {
+            self.ask_for_accounts(&found.id);
+            self.unasked.push(Request {
+                id: found.id.to_string(),
+                full_id: found.full_id.to_string(),
+                runtime: found.runtime,
+            });
+        }
+        let resolver = &self.resolver;
+        self.unasked.retain(|request| !resolver.ask(request.clone()));
+    }
+
+    /// The users of a container are read through the root of one of its processes.
+    fn ask_for_accounts(&self, id: &ContainerId) {
+        let Some(thread) = self.machine.threads().find(|t| t.container == *id) else { return };
+        let root = self.host_root.join(format!("proc/{}/root", thread.pid));
+        self.accounts.ask(id.clone(), root);
+    }
+
+    fn close(mut self, lost: u64, ending: Ending) -> Outcome {
+        let (formatter, outputs) = (&self.formatter, &self.outputs);
+        self.hold.release_all(&self.machine, &mut |alert| outputs.send(formatter.line(&alert)));
+        Outcome {
+            ending,
+            tally: self.tally,
+            events: self.events,
+            lost,
+            drops: self.drops,
+            outputs: self.outputs.close(self.config.output_timeout),
+            incomplete: self.hold.incomplete,
+        }
+    }
+}

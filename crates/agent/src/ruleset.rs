@@ -1,0 +1,184 @@
+//! Rules: found, loaded, checked and compiled.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lanner_engine::{BuildError, Catalog, Engine, EngineOptions};
+use lanner_rules::{ExtraField, ExtraOutput, LoadOptions, Loaded, Report, RuleSet, Scope, SourceText};
+
+use crate::config::{Append, Config, Matching};
+
+/// The rules that are in force when no others are given, by file.
+pub const OWN_RULES: &[(&str, &str)] = &[];
+
+/// Fields of a container that alerts show, in Falco's order.
+const CONTAINER_FIELDS: [&str; 6] = [
+    "container.id",
+    "container.name",
+    "container.image.repository",
+    "container.image.tag",
+    "k8s.pod.name",
+    "k8s.ns.name",
+];
+
+/// Why there are no rules to run.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// A file can't be read.
+    #[error("{path}: {cause}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Files have errors; the report says which.
+    #[error("rules can't be loaded")]
+    Broken(Box<Report>),
+    /// A rule can't be compiled.
+    #[error(transparent)]
+    Build(#[from] Box<BuildError>),
+}
+
+/// Rules, ready to run.
+#[derive(Debug)]
+pub struct Ruleset {
+    /// All rules that were loaded, those that are off too.
+    pub rules: RuleSet,
+    /// What was found in their files.
+    pub report: Report,
+    /// The rules in force.
+    pub engine: Engine,
+}
+
+/// The rule files at a path: the file, or a directory's in order. Only `.yaml` and `.yml` count.
+pub fn files_at(path: &Path) -> Vec<PathBuf> {
+    let yaml = |p: &PathBuf| p.extension().is_some_and(|e| e == "yaml" || e == "yml");
+    if !path.is_dir() {
+        return Some(path.to_owned()).filter(yaml).into_iter().collect();
+    }
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| p.is_file() && yaml(p)).collect();
+    files.sort();
+    files
+}
+
+/// Reads rule files.
+///
+/// # Errors
+/// Names the first that can't be read.
+pub fn read_files(files: &[PathBuf]) -> Result<Vec<SourceText>, RulesError> {
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path);
+        bytes
+            .map(|bytes| SourceText::from_bytes(&name, bytes))
+            .map_err(|cause| RulesError::Read { path: name, cause })
+    };
+    files.iter().map(read).collect()
+}
+
+/// lanner's own rules.
+pub fn own_rules() -> Vec<SourceText> {
+    OWN_RULES.iter().map(|(name, text)| SourceText::new(*name, *text)).collect()
+}
+
+/// The sources that events come from.
+pub fn catalog() -> Catalog {
+    Catalog::new(["syscall"])
+}
+
+/// How rules are loaded under these settings.
+pub fn load_options(config: &Config) -> LoadOptions {
+    let mut options = LoadOptions::default();
+    for append in &config.append {
+        let scope = scope(append);
+        let mut add =
+            |format: String| options.extra_outputs.push(ExtraOutput { scope: scope.clone(), format });
+        if !append.output.is_empty() {
+            add(append.output.clone());
+        }
+        if append.suggested && config.has_container_plugin() && matches!(&*append.source, "" | "syscall") {
+            CONTAINER_FIELDS.iter().for_each(|field| add(suggestion(field)));
+        }
+        let formatted = append.formatted.iter().map(|(key, format)| (key.clone(), format.clone(), false));
+        let raw = append.raw.iter().map(|key| (key.clone(), format!("%{key}"), true));
+        let field = |(key, format, raw)| ExtraField { scope: scope.clone(), key, format, raw };
+        options.extra_fields.extend(formatted.chain(raw).map(field));
+    }
+    options
+}
+
+fn scope(append: &Append) -> Scope {
+    Scope { source: append.source.clone(), tags: append.tags.clone(), rule: append.rule.clone() }
+}
+
+/// `container_id=%container.id`
+fn suggestion(field: &str) -> String {
+    format!("{}=%{field}", field.replace('.', "_"))
+}
+
+/// Loads and compiles rules under these settings, and stops at the first error, as Falco does.
+///
+/// # Errors
+/// When a file has an error; the report has it.
+pub fn load(texts: &[SourceText], config: &Config) -> Result<Ruleset, RulesError> {
+    let loaded = lanner_rules::load(texts, &catalog(), &load_options(config));
+    if !loaded.report.successful() {
+        return Err(RulesError::Broken(Box::new(loaded.report)));
+    }
+    compile(loaded.rules, loaded.report, config)
+}
+
+/// Loads files one after the other and goes on behind a broken one, as Falco's `-V` does.
+pub fn load_each(texts: &[SourceText], config: &Config) -> Loaded {
+    lanner_rules::load(texts, &catalog(), &load_options(config))
+}
+
+/// Loads rules and finds everything that is wrong with them.
+pub fn check(texts: &[SourceText], config: &Config) -> Loaded {
+    let options = LoadOptions { all_errors: true, ..load_options(config) };
+    lanner_rules::load(texts, &catalog(), &options)
+}
+
+/// Loads and compiles rules for lanner's own commands: all errors are found, and alerts show the container.
+///
+/// # Errors
+/// When a file has errors; the report has all of them.
+pub fn load_for_people(texts: &[SourceText], config: &Config) -> Result<Ruleset, RulesError> {
+    let mut loaded = check(texts, config);
+    if !loaded.report.successful() {
+        return Err(RulesError::Broken(Box::new(loaded.report)));
+    }
+    show_containers(&mut loaded.rules);
+    compile(loaded.rules, loaded.report, config)
+}
+
+/// Compiles rules that were loaded.
+///
+/// # Errors
+/// When one can't be compiled.
+pub fn compile(mut rules: RuleSet, report: Report, config: &Config) -> Result<Ruleset, RulesError> {
+    rules.select(&config.selections);
+    let options = EngineOptions {
+        matching: match config.matching {
+            Matching::First => lanner_engine::Matching::First,
+            Matching::All => lanner_engine::Matching::All,
+        },
+        priority: lanner_rules::Priority::ALL[config.priority as usize],
+    };
+    let engine = Engine::build(&rules, options).map_err(Box::new)?;
+    Ok(Ruleset { rules, report, engine })
+}
+
+/// Adds to each rule's output the fields of the container that it doesn't name, as a stock Falco does.
+fn show_containers(rules: &mut RuleSet) {
+    for rule in rules.rules.iter_mut().filter(|rule| rule.source == "syscall") {
+        for field in CONTAINER_FIELDS {
+            if !rule.output.contains(&format!("%{field}")) {
+                rule.output.push(' ');
+                rule.output.push_str(&suggestion(field));
+            }
+        }
+    }
+}

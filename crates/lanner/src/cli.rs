@@ -1,0 +1,156 @@
+//! lanner's own command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lanner_output::Priority;
+
+/// Cloud-native runtime security: watches what a host's processes do and tells what should not be.
+#[derive(Debug, Parser)]
+#[command(name = "lanner", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What lanner does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch this host, live
+    Run(RunArgs),
+    /// Look at a capture file as if it happened now
+    Replay(ReplayArgs),
+    /// Check or list rules
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// List the fields that rules and outputs can name
+    Fields(FieldsArgs),
+    /// List the event types that rules can name
+    Events(EventsArgs),
+    /// Take Falco's options: a Falco deployment runs unchanged
+    #[command(disable_help_flag = true)]
+    Falco {
+        /// Falco's options; `lanner falco --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+}
+
+/// Where rules come from.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RuleArgs {
+    /// Rules file or directory (may be repeated); lanner's own rules when there is none
+    #[arg(short, long = "rules", value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+}
+
+/// How alerts look.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AlertArgs {
+    /// Print alerts as JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+
+    /// Leave out rules that are less urgent than this
+    #[arg(long, value_name = "PRIORITY", value_parser = parse_priority)]
+    pub priority: Option<Priority>,
+
+    /// Tell every rule that an event matches, not just the first
+    #[arg(long)]
+    pub all_matches: bool,
+}
+
+fn parse_priority(text: &str) -> Result<Priority, String> {
+    text.parse().map_err(|e: lanner_output::UnknownPriority| e.to_string())
+}
+
+/// `lanner run`
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub rules: RuleArgs,
+
+    #[command(flatten)]
+    pub alerts: AlertArgs,
+
+    /// Read settings from a falco.yaml
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub duration: Option<u64>,
+
+    /// How long an alert may wait for its container's names, in milliseconds
+    #[arg(long, value_name = "MS")]
+    pub enrichment_timeout: Option<u64>,
+
+    /// Don't print the start screen
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `lanner replay`
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArgs {
+    /// The capture, plain or gzip
+    pub file: PathBuf,
+
+    #[command(flatten)]
+    pub rules: RuleArgs,
+
+    #[command(flatten)]
+    pub alerts: AlertArgs,
+}
+
+/// `lanner rules`
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Check rules files and say everything that is wrong with them
+    Check {
+        /// Rules files or directories; lanner's own rules when there is none
+        files: Vec<PathBuf>,
+        /// Print the findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List rules: priority, name and description
+    List(RuleArgs),
+}
+
+/// Form of a listing.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub enum ListForm {
+    /// For people
+    #[default]
+    Text,
+    /// For documents
+    Markdown,
+    /// For programs
+    Json,
+}
+
+/// `lanner fields`
+#[derive(Debug, Args)]
+pub struct FieldsArgs {
+    /// Only fields of this source's events (syscall, k8s_audit, …)
+    #[arg(long)]
+    pub source: Option<String>,
+
+    /// Only the names
+    #[arg(long)]
+    pub names: bool,
+
+    /// Form of the list
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ListForm,
+}
+
+/// `lanner events`
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Form of the list
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ListForm,
+}

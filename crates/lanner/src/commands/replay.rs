@@ -1,0 +1,21 @@
+//! `lanner replay`
+
+use lanner_agent::log::Log;
+use lanner_agent::replay;
+use lanner_output::Colour;
+
+use super::{config, load, print_summary, rule_texts, tell_losses};
+use crate::cli::ReplayArgs;
+
+/// Tells what rules find in a capture.
+pub fn replay(args: &ReplayArgs) -> Result<(), String> {
+    let config = config(None, &args.alerts)?;
+    let rules = load(&rule_texts(&args.rules, &config)?, &config)?;
+    let log = Log::new(config.log.clone(), config.iso8601);
+    let (outcome, result) = replay::run(&args.file, &rules.engine, &config, &log, Colour::Terminal);
+    if let Some(outcome) = outcome {
+        tell_losses(&outcome.outputs);
+        print_summary(&outcome.tally.summary(outcome.events, 0), config.form)?;
+    }
+    result.map_err(|error| format!("lanner: {}: {error}", args.file.display()))
+}

@@ -1,0 +1,56 @@
+//! `lanner rules`
+
+use std::fmt::Write;
+
+use lanner_agent::config::Config;
+use lanner_agent::ruleset;
+use serde_json::json;
+
+use super::{load, print, rule_texts};
+use crate::cli::{RuleArgs, RulesCommand};
+use crate::listing::wrap;
+
+/// Checks or lists rules.
+pub fn rules(command: RulesCommand) -> Result<(), String> {
+    match command {
+        RulesCommand::Check { files, json } => check(RuleArgs { rules: files }, json),
+        RulesCommand::List(args) => list(&args),
+    }
+}
+
+/// Says everything that is wrong with rules files.
+fn check(args: RuleArgs, as_json: bool) -> Result<(), String> {
+    let config = Config::default();
+    let texts = rule_texts(&args, &config)?;
+    let loaded = ruleset::check(&texts, &config);
+    let report = &loaded.report;
+    if as_json {
+        let files: Vec<_> = report.files.iter().map(|file| report.falco_json(file)).collect();
+        print(&format!("{}\n", json!({ "falco_load_results": files })))?;
+        return if report.successful() { Ok(()) } else { Err("lanner: the rules have errors".to_owned()) };
+    }
+    let text = report.human_text();
+    if !report.successful() {
+        return Err(text);
+    }
+    let on = loaded.rules.rules.iter().filter(|rule| rule.enabled).count();
+    print(&format!(
+        "{text}{} rules, {on} of them on, {} macros, {} lists\n",
+        loaded.rules.rules.len(),
+        loaded.rules.macros.len(),
+        loaded.rules.lists.len()
+    ))
+}
+
+fn list(args: &RuleArgs) -> Result<(), String> {
+    let config = Config::default();
+    let rules = load(&rule_texts(args, &config)?, &config)?.rules;
+    let mut out = String::new();
+    for rule in &rules.rules {
+        let state = if rule.enabled { "" } else { " (off)" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{:<13} {}{state}", rule.priority.name(), rule.name);
+        wrap(&rule.description, 84, "              ", &mut out);
+    }
+    print(&out)
+}

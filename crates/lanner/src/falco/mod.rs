@@ -1,0 +1,192 @@
+//! In the place of Falco: its options, configuration, messages and exit codes.
+
+mod describe;
+mod options;
+mod plugins;
+mod process;
+mod rules;
+mod version;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use lanner_agent::config::{Config, Settings, Source};
+use lanner_agent::log::Log;
+use lanner_agent::wanted::IGNORED;
+
+use crate::listing;
+use options::Options;
+
+/// What follows a step that went well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Next {
+    /// The program is done.
+    Done,
+    /// It starts again, with configuration and rules read anew.
+    Restart,
+}
+
+/// Everything that the steps share.
+struct Session {
+    options: Options,
+    settings: Settings,
+    config: Config,
+    log: Log,
+    command_line: String,
+}
+
+/// Runs as Falco does with these options.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    loop {
+        match run(&args) {
+            Ok(Next::Restart) => {}
+            Ok(Next::Done) => return ExitCode::SUCCESS,
+            Err(message) => {
+                eprintln!("Error: {message}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+}
+
+/// Prints to standard output; a reader that has gone away is no failure.
+fn print(text: &str) {
+    // There is nobody to tell.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn run(args: &[OsString]) -> Result<Next, String> {
+    let options = Options::read(args.to_vec())?;
+    if let Some(text) = unconfigured(&options)? {
+        print(&text);
+        return Ok(Next::Done);
+    }
+    let session = Session::load(options, args)?;
+    if session.options.print.version {
+        print(&version::text(&session.config));
+        return Ok(Next::Done);
+    }
+    if session.options.print.page_size {
+        session.log.info(&format!("Your system page size is: {} bytes", version::page_size()));
+        return Ok(Next::Done);
+    }
+    if session.options.config.is_none() {
+        return Err(format!("You must create a config file at {} or by passing -c", options::DEFAULT_CONFIG));
+    }
+    if let Some(text) = plugins::listing(&session)? {
+        print(&text);
+        return Ok(Next::Done);
+    }
+    plugins::load(&session)?;
+    if let Some(source) = &session.options.print.list {
+        print(&fields(&session, source)?);
+        return Ok(Next::Done);
+    }
+    session.select_sources()?;
+    if !session.options.validate.is_empty() {
+        rules::validate(&session)?;
+        return Ok(Next::Done);
+    }
+    let rules = rules::load(&session)?;
+    if rules::describe(&session, &rules) {
+        return Ok(Next::Done);
+    }
+    if session.options.print.support {
+        print(&version::support(&session, &rules));
+        return Ok(Next::Done);
+    }
+    process::process(&session, &rules.set)
+}
+
+/// What is printed without a configuration.
+fn unconfigured(options: &Options) -> Result<Option<String>, String> {
+    if options.help {
+        return Ok(Some(Options::help()));
+    }
+    if options.print.ignored_events {
+        let calls: String = IGNORED.iter().map(|name| format!("- {name}\n")).collect();
+        return Ok(Some(format!("Ignored syscall(s):\n{calls}\n")));
+    }
+    if options.print.list_events {
+        return Ok(Some(listing::events(options.form()?)));
+    }
+    Ok(None)
+}
+
+fn fields(session: &Session, source: &str) -> Result<String, String> {
+    if !matches!(source, "" | "syscall") {
+        return Err("Value for --list must be a valid source type".to_owned());
+    }
+    Ok(listing::fields(Some("syscall"), session.options.print.names_only, session.options.form()?))
+}
+
+impl Session {
+    fn load(options: Options, args: &[OsString]) -> Result<Session, String> {
+        let settings = Settings::load(options.config.as_deref(), &options.set).map_err(|e| e.to_string())?;
+        let mut config = Config::from_falco(&settings).map_err(|e| e.to_string())?;
+        if options.unbuffered {
+            config.buffered = false;
+        }
+        if let Some(format) = options.print_additional.as_deref() {
+            add_output(&mut config, format);
+        }
+        let log = Log::new(config.log.clone(), config.iso8601);
+        let mut command_line = "falco".to_owned();
+        for arg in args {
+            command_line.push(' ');
+            command_line.push_str(&arg.to_string_lossy());
+        }
+        log.info(&format!("Falco version: {} ({})", version::FALCO, std::env::consts::ARCH));
+        log.write(lanner_output::Priority::Debug, &format!("CLI args: {command_line}"));
+        if !settings.files.is_empty() {
+            log.info("Falco initialized with configuration files:");
+            for file in &settings.files {
+                log.info(&format!("   {}", file.display()));
+            }
+        }
+        config.warnings.iter().for_each(|warning| log.warning(warning));
+        for name in &config.sinks.unsupported {
+            log.warning(&format!("the {name} output is not supported yet: nothing goes there"));
+        }
+        if options.print_additional.is_some() {
+            log.warning(
+                "The -p/--print option is deprecated and will be removed. Use -o append_output=... instead.",
+            );
+        }
+        Ok(Session { options, settings, config, log, command_line })
+    }
+
+    fn is_replay(&self) -> bool {
+        matches!(self.config.source, Source::Replay(_))
+    }
+
+    /// Which sources are on: without plugins there is `syscall` only.
+    fn select_sources(&self) -> Result<(), String> {
+        let (enable, disable) = (&self.options.enable_source, &self.options.disable_source);
+        if self.is_replay() {
+            return Ok(());
+        }
+        if !enable.is_empty() && !disable.is_empty() {
+            return Err("You can not mix --enable-source and --disable-source".to_owned());
+        }
+        let unknown = |list: &[String]| list.iter().find(|source| *source != "syscall").cloned();
+        if let Some(source) = unknown(enable) {
+            return Err(format!("Attempted enabling an unknown event source: {source}"));
+        }
+        if let Some(source) = unknown(disable) {
+            return Err(format!("Attempted disabling an unknown event source: {source}"));
+        }
+        if !disable.is_empty() {
+            return Err("Must enable at least one event source".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// `-p`: a text for all alerts. The short forms for containers say what the container plugin does anyway.
+fn add_output(config: &mut Config, format: &str) {
+    if !matches!(format, "c" | "container" | "k" | "kubernetes" | "") {
+        config.append.push(lanner_agent::config::Append { output: format.to_owned(), ..Default::default() });
+    }
+}

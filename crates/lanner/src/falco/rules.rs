@@ -1,0 +1,123 @@
+//! Rules: loaded, checked (`-V`) and described (`-L`, `-l`).
+
+use std::path::{Path, PathBuf};
+
+use lanner_agent::ruleset::{self, RulesError, Ruleset};
+use lanner_output::Form;
+use lanner_rules::{FileReport, Report, SourceText};
+use serde_json::{Map, Value};
+
+use super::describe::{describe_json, describe_text};
+use super::{Session, print};
+
+/// Rules, and the texts that they came from.
+pub struct Loaded {
+    /// The rules.
+    pub set: Ruleset,
+    /// Their files.
+    pub texts: Vec<SourceText>,
+}
+
+fn read(files: &[PathBuf]) -> Result<Vec<SourceText>, String> {
+    ruleset::read_files(files).map_err(|error| match error {
+        RulesError::Read { path, .. } => format!("Could not open {path}"),
+        other => other.to_string(),
+    })
+}
+
+/// `-V`: the result is printed whatever it is.
+///
+/// # Errors
+/// When a file has an error: the same text once more, for standard error.
+pub fn validate(session: &Session) -> Result<(), String> {
+    let texts = read(&session.options.validate)?;
+    session.log.info("Validating rules file(s):");
+    for text in &texts {
+        session.log.info(&format!("   {}", text.name));
+    }
+    let loaded = ruleset::load_each(&texts, &session.config);
+    let report = &loaded.report;
+    let summary: Vec<String> = report.files.iter().map(|file| summary(session, report, file)).collect();
+    let summary = summary.join("\n");
+    let wanted = session.options.print.describe_all || session.options.print.describe.is_some();
+    let described = (wanted && report.successful())
+        .then(|| describe_json(&loaded.rules, session.options.print.describe.as_deref()));
+    if session.config.form == Form::Json {
+        let mut result = Map::new();
+        if let Some(described) = described {
+            result.insert("falco_describe_results".to_owned(), described);
+        }
+        let files = report.files.iter().map(|file| report.falco_json(file)).collect();
+        result.insert("falco_load_results".to_owned(), Value::Array(files));
+        print(&format!("{}\n", Value::Object(result)));
+    } else {
+        print(&format!("{summary}\n"));
+        if wanted && report.successful() {
+            print(&format!("\n{}", describe_text(&loaded.rules, session.options.print.describe.as_deref())));
+        }
+    }
+    if report.successful() { Ok(()) } else { Err(summary) }
+}
+
+/// A file's part of the summary; its warnings go to the log.
+fn summary(session: &Session, report: &Report, file: &FileReport) -> String {
+    let text = report.falco_text(file);
+    if file.successful() && file.has_warnings() {
+        session.log.warning(&text);
+        return format!("{}: Ok, with warnings", file.name);
+    }
+    text
+}
+
+/// Loads the configured rules.
+///
+/// # Errors
+/// With Falco's text of what is wrong.
+pub fn load(session: &Session) -> Result<Loaded, String> {
+    let configured = &session.config.rules;
+    let paths = if session.options.rules.is_empty() { configured } else { &session.options.rules };
+    if paths.is_empty() {
+        return Err(
+            "You must specify at least one rules file/directory via -r or a rules_file entry in falco.yaml"
+                .to_owned(),
+        );
+    }
+    let files: Vec<PathBuf> = paths.iter().flat_map(|path| ruleset::files_at(Path::new(path))).collect();
+    let texts = read(&files)?;
+    session.log.info("Loading rules from:");
+    let tell = |report: &Report| {
+        for file in &report.files {
+            session.log.info(&format!("   {} | schema validation: {}", file.name, file.schema_status()));
+            if file.successful() && file.has_warnings() {
+                session.log.warning(&report.falco_text(file));
+            }
+        }
+    };
+    match ruleset::load(&texts, &session.config) {
+        Ok(set) => {
+            tell(&set.report);
+            Ok(Loaded { set, texts })
+        }
+        Err(RulesError::Broken(report)) => {
+            tell(&report);
+            let broken = report.files.iter().find(|file| !file.successful());
+            Err(broken.map(|file| report.falco_text(file)).unwrap_or_default())
+        }
+        Err(other) => Err(other.to_string()),
+    }
+}
+
+/// `-L` and `-l`; whether something was printed.
+pub fn describe(session: &Session, loaded: &Loaded) -> bool {
+    let print_options = &session.options.print;
+    let name = print_options.describe.as_deref();
+    if !print_options.describe_all && name.is_none() {
+        return false;
+    }
+    if session.config.form == Form::Json {
+        print(&format!("{}\n", describe_json(&loaded.set.rules, name)));
+    } else {
+        print(&describe_text(&loaded.set.rules, name));
+    }
+    true
+}

@@ -1,0 +1,108 @@
+//! Lines on the standard input of a program.
+
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
+use super::{Line, Sink, SinkError};
+
+/// Gives lines to a shell command.
+#[derive(Debug)]
+pub struct ProgramSink {
+    command: String,
+    keep_running: bool,
+    child: Option<Child>,
+}
+
+impl ProgramSink {
+    /// A sink for a shell command. With `keep_running` one process takes all lines; else each line has its own,
+    /// which sees its input end behind the line.
+    pub fn new(command: String, keep_running: bool) -> ProgramSink {
+        ProgramSink { command, keep_running, child: None }
+    }
+
+    fn error(&self, what: &str, cause: std::io::Error) -> SinkError {
+        SinkError { sink: "program".into(), what: format!("{what} '{}'", self.command), cause }
+    }
+
+    fn put(&mut self, line: &Line) -> std::io::Result<()> {
+        let child = match self.child.take() {
+            Some(child) => child,
+            None => Command::new("/bin/sh").arg("-c").arg(&self.command).stdin(Stdio::piped()).spawn()?,
+        };
+        let child = self.child.insert(child);
+        let Some(stdin) = &mut child.stdin else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
+        // In one piece, so that the program never sees half a line.
+        let mut bytes = Vec::with_capacity(line.text.len() + 1);
+        bytes.extend_from_slice(line.text.as_bytes());
+        bytes.push(b'\n');
+        stdin.write_all(&bytes)
+    }
+
+    /// Ends the program's input and waits for it.
+    fn close(&mut self) -> std::io::Result<()> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        drop(child.stdin.take());
+        child.wait().map(drop)
+    }
+}
+
+impl Sink for ProgramSink {
+    fn name(&self) -> &str {
+        "program"
+    }
+
+    fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+        let mut written = self.put(line);
+        if written.is_err() || !self.keep_running {
+            written = written.and(self.close());
+        }
+        written.map_err(|cause| self.error("cannot write to", cause))
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<(), SinkError> {
+        self.close().map_err(|cause| self.error("cannot end", cause))
+    }
+}
+
+impl Drop for ProgramSink {
+    fn drop(&mut self) {
+        // Without its input the program ends by itself; how is not ours to judge any more.
+        let _ = self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Priority;
+
+    fn written(keep_running: bool) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let mut sink = ProgramSink::new(format!("echo begin >>{0}; cat >>{0}", out.display()), keep_running);
+        for text in ["one", "two"] {
+            sink.write(&Line { text: text.to_owned(), priority: Priority::Notice, priority_at: None })
+                .unwrap();
+        }
+        drop(sink);
+        std::fs::read_to_string(out).unwrap()
+    }
+
+    #[test]
+    fn one_program_takes_all_lines_or_each_its_own() {
+        assert_eq!(written(true), "begin\none\ntwo\n");
+        assert_eq!(written(false), "begin\none\nbegin\ntwo\n");
+    }
+
+    #[test]
+    fn a_program_that_does_not_read_costs_the_line_and_is_started_again() {
+        let mut sink = ProgramSink::new("exec true".into(), true);
+        let line = Line { text: "x".repeat(200_000), priority: Priority::Notice, priority_at: None };
+        assert!(sink.write(&line).unwrap_err().to_string().contains("cannot write to 'exec true'"));
+        assert!(sink.child.is_none());
+    }
+}
