@@ -28,6 +28,11 @@ pub trait FieldCatalog {
 
     /// Names of fields of the source, for proposals.
     fn field_names(&self, source: &str) -> Vec<String>;
+
+    /// Names of loaded plugins that provide the source or one of these fields (as written, `name[argument]`).
+    fn plugins_using(&self, _source: &str, _fields: &[String]) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Why a part of a rule can't be used.

@@ -8,6 +8,7 @@ mod catalog;
 mod collect;
 mod compile;
 mod define;
+mod describe;
 mod fold;
 mod lists;
 mod load;
@@ -24,6 +25,7 @@ mod version;
 mod yaml;
 
 pub use catalog::{CheckWarning, FieldCatalog, Problem};
+pub use describe::{Definitions, NoSuchRule, UnorderedNames, description_table};
 pub use load::{ExtraField, ExtraOutput, LoadOptions, Loaded, Scope, load};
 pub use place::{ItemKind, Location, Place, Position};
 pub use priority::{Priority, UnknownPriority};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::catalog::FieldCatalog;
 use crate::collect::Collector;
 use crate::compile::compile;
+use crate::describe::Definitions;
 use crate::read::Reader;
 use crate::report::{Code, ErrorCode, FileReport, Report};
 use crate::rule::RuleSet;
@@ -75,6 +76,8 @@ pub struct Loaded {
     pub rules: RuleSet,
     /// What was found.
     pub report: Report,
+    /// The rules as they were written, for listings.
+    pub definitions: Definitions,
 }
 
 /// Loads files in their order, later ones seeing and changing what earlier ones define.
@@ -102,6 +105,7 @@ pub fn load(files: &[SourceText], catalog: &dyn FieldCatalog, options: &LoadOpti
             let rules = compile(&collector, options, &mut report);
             if report.successful() {
                 loaded.rules = rules;
+                loaded.definitions = Definitions::new(&collector);
             }
         }
         loaded.report.texts.push((name, text));
