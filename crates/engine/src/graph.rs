@@ -190,10 +190,6 @@ pub(crate) fn reach_of(reach: &[Reach], edge: Edge) -> Reach {
 }
 
 fn leaf_reach(predicate: &Predicate) -> Reach {
-    let by_type = predicate.term.as_field().is_some_and(|f| matches!(f.info().name, "evt.type" | "evt.dir"));
-    if !by_type {
-        return Reach::any();
-    }
     let mut of = Reach { may_hold: EventTypes::NONE, may_fail: EventTypes::NONE };
     for info in &EVENTS {
         let settled = predicate.settled(info.code);

@@ -1,6 +1,6 @@
 //! One comparison of a condition, compiled.
 
-use lanner_event::{Direction, EVENTS, EventType, SYSCALL_NAMES};
+use lanner_event::{EVENTS, EventType, SYSCALL_NAMES};
 use lanner_fields::{Context, FieldType, Term, Value};
 use lanner_filter::{Check, Expr, ExprKind, Literal, Operator, Right};
 use lanner_rules::Problem;
@@ -80,30 +80,26 @@ impl Predicate {
 
     /// Its truth for all events of a type, if the type settles it.
     pub(crate) fn settled(&self, ty: EventType) -> Option<bool> {
-        let info = ty.info()?;
-        let value = match self.term.as_field()?.info().name {
-            // A generic event is named after its system call.
-            "evt.type" if is_generic(ty) => return self.settled_for_generic(),
-            "evt.type" => info.name,
-            "evt.dir" if info.direction == Direction::Enter => ">",
-            "evt.dir" => "<",
-            _ => return None,
-        };
-        self.holds_for_name(value)
+        let field = self.term.as_field()?;
+        match field.fixed_for(ty) {
+            Some(value) => self.holds_for_fixed(&value),
+            None if field.info().name == "evt.type" && is_generic(ty) => self.settled_for_generic(),
+            None => None,
+        }
     }
 
-    fn holds_for_name(&self, name: &str) -> Option<bool> {
-        let value = Value::Text(name.as_bytes());
+    fn holds_for_fixed(&self, value: &Value<'_>) -> Option<bool> {
         match &self.test {
-            Test::Fits(matcher) => Some(matcher.matches(&value)),
-            Test::Shares(matcher) => Some(matcher.intersects(&value)),
-            Test::With(..) => None,
+            Test::Fits(matcher) => Some(matcher.matches(value)),
+            Test::Shares(matcher) => Some(matcher.intersects(value)),
+            Test::With(..) => value.is_absent().then_some(false),
         }
     }
 
     /// A generic event is named after its system call: settled if the answer is the same for all.
     fn settled_for_generic(&self) -> Option<bool> {
-        let mut answers = Names::get().generic().iter().map(|name| self.holds_for_name(name));
+        let mut answers =
+            Names::get().generic().iter().map(|name| self.holds_for_fixed(&Value::Text(name.as_bytes())));
         let first = answers.next()??;
         answers.all(|answer| answer == Some(first)).then_some(first)
     }

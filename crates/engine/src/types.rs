@@ -84,10 +84,6 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    pub(crate) fn any() -> Reach {
-        Reach { may_hold: EventTypes::all(), may_fail: EventTypes::all() }
-    }
-
     pub(crate) fn always() -> Reach {
         Reach { may_hold: EventTypes::all(), may_fail: EventTypes::NONE }
     }

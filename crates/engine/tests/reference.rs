@@ -50,6 +50,9 @@ fn check() -> impl Strategy<Value = String> {
         "tolower(proc.name)",
         "basename(fd.name)",
         "evt.arg.name",
+        "fs.path.name",
+        "fs.path.source",
+        "evt.res",
     ]);
     let text_test = prop_oneof![
         (select(vec!["=", "==", "!=", "contains", "icontains", "startswith", "endswith"]), select(texts))
@@ -79,6 +82,9 @@ fn check() -> impl Strategy<Value = String> {
             "fd.port",
             "fd.sport",
             "evt.rawres",
+            "evt.rawarg.flags",
+            "evt.rawarg.fd",
+            "evt.buflen",
             "len(proc.name)",
         ]),
         prop_oneof![
@@ -108,9 +114,11 @@ fn check() -> impl Strategy<Value = String> {
         ),
     ]
     .prop_map(|(field, test)| format!("{field} {test}"));
-    let truth =
-        (select(vec!["evt.is_open_read", "evt.failed"]), select(vec!["= true", "= false", "!= true"]))
-            .prop_map(|(field, test)| format!("{field} {test}"));
+    let truth = (
+        select(vec!["evt.is_open_read", "evt.is_open_exec", "evt.is_io_write", "evt.failed", "fd.connected"]),
+        select(vec!["= true", "= false", "!= true"]),
+    )
+        .prop_map(|(field, test)| format!("{field} {test}"));
     let types = (
         select(vec!["evt.type"]),
         select(vec![

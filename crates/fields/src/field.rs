@@ -153,6 +153,11 @@ impl Field {
         extract::extract(self, self.info.extractor, cx)
     }
 
+    /// Its value as a condition compares it, if it is the same for every event of a type.
+    pub fn fixed_for(&self, ty: EventType) -> Option<Value<'static>> {
+        extract::fixed(self, self.info.extractor, ty.info()?)
+    }
+
     /// Its value as a condition compares it: [`Value::Any`] of all ancestors' names for `proc.aname` without
     /// index, [`Value::Ends`] for `fd.ip`, the bytes themselves for `evt.buffer`.
     pub fn operand<'a>(&self, cx: &Context<'a>) -> Value<'a> {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use lanner_event::{Direction, EventFlag, print_param, types};
+use lanner_event::{Direction, EventFlag, EventInfo, print_param, types};
 use lanner_machine::{Endpoint, Ends, Fd as Known, FdKind, L4Proto, Role, Thread};
 
 use super::names::{ThreadNames, type_char, type_name};
@@ -11,13 +11,15 @@ use crate::field::Arg;
 use crate::table::Fd;
 use crate::{Context, Value};
 
+/// Whether events of the type have to do with an fd.
+pub(crate) fn has_fd(info: &EventInfo) -> bool {
+    let fd_flags = EventFlag::CreatesFd.bit() | EventFlag::UsesFd.bit() | EventFlag::DestroysFd.bit();
+    info.flags & fd_flags != 0
+}
+
 /// The thread, for events that have to do with an fd.
 fn thread<'a>(cx: &Context<'a>) -> Option<&'a Thread> {
-    let fd_flags = EventFlag::CreatesFd.bit() | EventFlag::UsesFd.bit() | EventFlag::DestroysFd.bit();
-    if cx.event.info.flags & fd_flags == 0 {
-        return None;
-    }
-    cx.thread()
+    if has_fd(cx.event.info) { cx.thread() } else { None }
 }
 
 pub(crate) fn extract<'a>(id: Fd, arg: &Arg, cx: &Context<'a>) -> Option<Value<'a>> {

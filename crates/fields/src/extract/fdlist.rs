@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use lanner_event::{params, print_ipv6, types};
+use lanner_event::{EventType, params, print_ipv6, types};
 use lanner_machine::{Ends, Fd, FdKind};
 
 use crate::scratch::{Buffer, Sink};
@@ -13,12 +13,17 @@ use crate::{Context, Value};
 /// Bytes of an entry: fd i64, flags i16.
 const ENTRY: usize = 10;
 
+/// Where events of a type have their list.
+pub(crate) fn place(ty: EventType) -> Option<usize> {
+    match ty {
+        types::SYSCALL_POLL_X => Some(params::syscall_poll_x::FDS),
+        types::SYSCALL_PPOLL_X => Some(params::syscall_ppoll_x::FDS),
+        _ => None,
+    }
+}
+
 pub(crate) fn extract<'a>(id: Fdlist, cx: &Context<'a>) -> Option<Value<'a>> {
-    let index = match cx.event.ty() {
-        types::SYSCALL_POLL_X => params::syscall_poll_x::FDS,
-        types::SYSCALL_PPOLL_X => params::syscall_ppoll_x::FDS,
-        _ => return None,
-    };
+    let index = place(cx.event.ty())?;
     let thread = cx.thread()?;
     let (count, entries) = cx.event.param(index)?.split_first_chunk::<2>()?;
     let count = usize::from(u16::from_ne_bytes(*count));

@@ -46,6 +46,12 @@ fn paths(ty: EventType) -> Option<Paths> {
     })
 }
 
+/// Whether events of a type can have the field.
+pub(crate) fn has(id: FsPath, ty: EventType) -> bool {
+    let single = matches!(id, FsPath::FsPathName | FsPath::FsPathNameraw);
+    paths(ty).is_some_and(|paths| single != matches!(paths, Paths::Two(..)))
+}
+
 pub(crate) fn extract<'a>(id: FsPath, cx: &Context<'a>) -> Option<Value<'a>> {
     let paths = paths(cx.event.ty())?;
     if !succeeded(cx) {

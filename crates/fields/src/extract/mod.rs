@@ -12,6 +12,8 @@ mod process;
 pub(crate) mod syscall;
 mod user;
 
+use lanner_event::EventInfo;
+
 use crate::table::Extractor;
 use crate::{Context, Field, Value};
 
@@ -40,4 +42,17 @@ pub(crate) fn operand<'a>(field: &Field, extractor: Extractor, cx: &Context<'a>)
         _ => None,
     };
     special.unwrap_or_else(|| extract(field, extractor, cx))
+}
+
+/// The value, as a condition compares it, that the field has for every event of a type.
+pub(crate) fn fixed(field: &Field, extractor: Extractor, info: &'static EventInfo) -> Option<Value<'static>> {
+    let absent = |absent: bool| absent.then_some(Value::Absent);
+    match extractor {
+        Extractor::Syscall(id) => syscall::fixed(id, &field.arg, info),
+        Extractor::Fd(_) => absent(!fd::has_fd(info)),
+        Extractor::FsPath(id) => absent(!fspath::has(id, info.code)),
+        Extractor::Fdlist(_) => absent(fdlist::place(info.code).is_none()),
+        Extractor::Later => Some(Value::Absent),
+        _ => None,
+    }
 }

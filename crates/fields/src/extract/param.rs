@@ -64,14 +64,14 @@ fn unsigned(bytes: &[u8]) -> Option<u64> {
     })
 }
 
+/// Whether events of a type carry the result of a call.
+pub(crate) fn has_result(info: &EventInfo) -> bool {
+    info.code != types::GENERIC_X && info.is(Category::Syscall) && info.direction == Direction::Exit
+}
+
 /// What the call returned, for events at the end of a call whose parameters are known.
 pub(crate) fn result(event: &Event<'_>) -> Option<i64> {
-    let info = event.info;
-    let has = event.ty() != types::GENERIC_X
-        && info.is(Category::Syscall)
-        && info.direction == Direction::Exit
-        && event.param_count() > 0;
-    if !has {
+    if !has_result(event.info) || event.param_count() == 0 {
         return None;
     }
     match event.param(0)?.len() {

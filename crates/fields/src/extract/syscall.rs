@@ -1,6 +1,8 @@
 //! Fields of events of the kernel: what was called, with which arguments, how it ended.
 
-use lanner_event::{Category, Direction, Event, EventFlag, EventInfo, SYSCALL_NAMES, params, types};
+use lanner_event::{
+    Category, Direction, Event, EventFlag, EventInfo, EventType, SYSCALL_NAMES, params, types,
+};
 use lanner_event::{ParamFormat, native_syscall_name, print_args, print_param, print_raw};
 use lanner_machine::FdKind;
 
@@ -116,6 +118,38 @@ pub(crate) fn operand<'a>(id: Syscall, arg: &Arg, cx: &Context<'a>) -> Option<Va
         (Syscall::EvtAround, Arg::Index(moment)) => Some(Value::Distance(cx.event.ts.abs_diff(*moment))),
         _ => None,
     }
+}
+
+/// The value that a field has for every event of a type.
+pub(crate) fn fixed(id: Syscall, arg: &Arg, info: &'static EventInfo) -> Option<Value<'static>> {
+    let ty = info.code;
+    let flag = |flag| Some(Value::Bool(info.has(flag)));
+    let absent = |absent: bool| absent.then_some(Value::Absent);
+    let no = |unless: bool| (!unless).then_some(Value::Bool(false));
+    match (id, arg) {
+        (Syscall::EvtDir, _) if info.direction == Direction::Enter => Some(Value::Text(b">")),
+        (Syscall::EvtDir, _) => Some(Value::Text(b"<")),
+        (Syscall::SyscallType, _) if !info.is(Category::Syscall) => Some(Value::Absent),
+        (Syscall::EvtType | Syscall::SyscallType, _) if has_own_name(ty) => {
+            Some(Value::Text(info.name.as_bytes()))
+        }
+        (Syscall::EvtTypeIs, Arg::Types(types)) => Some(Value::Unsigned(types.contains(&ty).into())),
+        (Syscall::EvtArg | Syscall::EvtRawarg, Arg::Param(places)) => absent(places.get(ty).is_none()),
+        (Syscall::EvtBuffer, _) => absent(param::place(info, "data").is_none()),
+        (Syscall::EvtBuflen, _) => absent(!is_io(info)),
+        (Syscall::EvtRes | Syscall::EvtRawres | Syscall::EvtFailed, _) => absent(!param::has_result(info)),
+        (Syscall::EvtIsIoRead, _) => flag(EventFlag::ReadsFromFd),
+        (Syscall::EvtIsIoWrite, _) => flag(EventFlag::WritesToFd),
+        (Syscall::EvtIsWait, _) => flag(EventFlag::Waits),
+        (Syscall::EvtIsOpenRead | Syscall::EvtIsOpenWrite | Syscall::EvtIsOpenCreate, _) => no(opens(ty)),
+        (Syscall::EvtIsOpenExec, _) => no(opens(ty) || ty == types::SYSCALL_CREAT_X),
+        _ => None,
+    }
+}
+
+/// Whether all events of a type have the same name.
+fn has_own_name(ty: EventType) -> bool {
+    ty != types::GENERIC_X && ty != types::ASYNCEVENT_E
 }
 
 /// How numbers of the field are printed.
@@ -252,13 +286,23 @@ struct Opened {
     mode: Option<u32>,
 }
 
-fn opened(event: &Event<'_>) -> Option<Opened> {
-    let (flags, mode) = match event.ty() {
+/// Whether events of a type open a file with flags.
+fn opens(ty: EventType) -> bool {
+    open_params(ty).is_some()
+}
+
+/// Where such events have the flags and, if at all, the mode.
+fn open_params(ty: EventType) -> Option<(usize, Option<usize>)> {
+    Some(match ty {
         types::SYSCALL_OPEN_X => (2, Some(3)),
         types::SYSCALL_OPENAT_2_X | types::SYSCALL_OPENAT2_X => (3, Some(4)),
         types::SYSCALL_OPEN_BY_HANDLE_AT_X => (2, None),
         _ => return None,
-    };
+    })
+}
+
+fn opened(event: &Event<'_>) -> Option<Opened> {
+    let (flags, mode) = open_params(event.ty())?;
     Some(Opened { flags: event.u32(flags).unwrap_or(0), mode: mode.and_then(|i| event.u32(i)) })
 }
 
