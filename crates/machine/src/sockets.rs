@@ -214,10 +214,13 @@ impl Machine {
             self.stats.unknown_fds += u64::from(frame.fd.is_some());
             return;
         };
-        let mut socket = Socket::of(fd);
-        socket.connected |= socket.is_ip_pair();
         let tcp = fd.kind == FdKind::Ipv4 && fd.l4 == L4Proto::Tcp;
         let wanted = tuple.filter(|_| fd.name.is_empty() || !tcp);
+        let ip_pair = matches!(fd.kind, FdKind::Ipv4 | FdKind::Ipv6);
+        if wanted.is_none() && (fd.connected || !ip_pair) {
+            return;
+        }
+        let mut socket = Socket { connected: fd.connected || ip_pair, ..Socket::of(fd) };
         let Some((index, told)) = wanted.and_then(|i| Some((i, Tuple::read(frame.event.param(i)?)?))) else {
             return self.set_socket(frame, socket);
         };
