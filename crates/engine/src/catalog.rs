@@ -50,13 +50,11 @@ impl FieldCatalog for Catalog {
 
     fn event_names(&self, source: &str, condition: &Expr) -> Vec<String> {
         if !matches!(source, "" | "syscall") {
-            return vec!["pluginevent".to_owned(), "asyncevent".to_owned()];
+            return names::in_falco_order(&["pluginevent", "asyncevent"]);
         }
         let mut names = names::of_condition(condition);
-        if !names.contains(&"asyncevent") {
-            names.push("asyncevent");
-        }
-        names.into_iter().map(str::to_owned).collect()
+        names.push("asyncevent");
+        names::in_falco_order(&names)
     }
 
     fn field_names(&self, source: &str) -> Vec<String> {

@@ -6,8 +6,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use lanner_event::{EVENTS, SYSCALL_NAMES};
+use lanner_event::{Category, EVENTS, EventInfo, SYSCALL_NAMES};
 use lanner_filter::{Check, Expr, ExprKind, Operand, Operator, Right};
+use lanner_rules::UnorderedNames;
 use rustc_hash::FxHashMap;
 
 use crate::engine::is_generic;
@@ -102,6 +103,49 @@ pub(crate) fn of_condition(condition: &Expr) -> Vec<&'static str> {
     let set = reach(condition, &mut FxHashMap::default()).may_hold;
     let names = Names::get().all.iter().enumerate();
     names.filter(|(at, _)| set.has(*at)).map(|(_, name)| *name).collect()
+}
+
+/// Entries of the table of system calls whose events bear another name, which Falco lists instead.
+const LISTED_OTHERWISE: [&str; 23] = [
+    "_llseek",
+    "fcntl64",
+    "getegid32",
+    "geteuid32",
+    "getgid32",
+    "getresgid32",
+    "getresuid32",
+    "getuid32",
+    "na_1",
+    "page_fault_kernel",
+    "page_fault_user",
+    "pread64",
+    "prlimit64",
+    "pwrite64",
+    "sched_process_exit",
+    "sched_switch",
+    "sendfile64",
+    "setgid32",
+    "setresgid32",
+    "setresuid32",
+    "setuid32",
+    "signal_deliver",
+    "ugetrlimit",
+];
+
+/// Names in the order in which Falco lists them: it joins the sets of the names of system calls' and
+/// tracepoints' events, of generic system calls, and of all events, each built in table order.
+pub(crate) fn in_falco_order(names: &[&str]) -> Vec<String> {
+    let set = Set::of(names.iter().copied());
+    let known = Names::get();
+    let wanted = |info: &&EventInfo| !is_generic(info.code) && set.has(known.index[info.name]);
+    let of_calls = |info: &&EventInfo| info.is(Category::Syscall) || info.is(Category::Tracepoint);
+    let mut listed = UnorderedNames::of(EVENTS.iter().filter(wanted).filter(of_calls).map(|info| info.name));
+    let generic = (known.generic_from..known.all.len()).filter(|&at| set.has(at)).map(|at| known.all[at]);
+    let generic = generic.filter(|name| !LISTED_OTHERWISE.contains(name));
+    UnorderedNames::of(generic).iter().for_each(|name| listed.insert(name));
+    let events = UnorderedNames::of(EVENTS.iter().filter(wanted).map(|info| info.name));
+    events.iter().for_each(|name| listed.insert(name));
+    listed.iter().map(str::to_owned).collect()
 }
 
 /// How many event types have one of these names; generic system calls share two.
