@@ -2,8 +2,8 @@
 
 use lanner_event::types;
 
-use crate::abi;
 use crate::testing::{Host, SHELL, params};
+use crate::{User, abi};
 
 const A: &str = "8ccfeddbf91f9bd933b4842130cd61492ea189b413a603500dd20687602cd52c";
 
@@ -156,14 +156,21 @@ fn directories_follow_their_calls() {
 #[test]
 fn accounts_come_and_go_by_events() {
     let mut host = Host::new();
-    host.send(1, types::USER_ADDED_E, &params![5u32, 6u32, "app", "/home/app", "/bin/sh", "c1"]);
-    host.send(1, types::GROUP_ADDED_E, &params![6u32, "apps", "c1"]);
-    assert_eq!(host.machine.user(b"c1", 5).map(|u| u.name.to_string()), Some("app".to_owned()));
-    assert_eq!(host.machine.group(b"c1", 6).map(|g| g.name.to_string()), Some("apps".to_owned()));
-    assert!(host.machine.user(b"", 5).is_none());
-    host.send(1, types::USER_DELETED_E, &params![5u32, 6u32, "app", "/home/app", "/bin/sh", "c1"]);
-    host.send(1, types::GROUP_DELETED_E, &params![6u32, "apps", "c1"]);
-    assert!(host.machine.user(b"c1", 5).is_none() && host.machine.group(b"c1", 6).is_none());
+    let user = |home: &str, container: &str| params![5u32, 6u32, "app", home, "/bin/sh", container];
+    let home = |host: &Host, container: &[u8]| host.machine.user(container, 5).map(|u| u.home.to_string());
+    host.send(1, types::USER_ADDED_E, &user("/home/app", ""));
+    host.send(1, types::GROUP_ADDED_E, &params![6u32, "apps", ""]);
+    assert_eq!(home(&host, b""), Some("/home/app".to_owned()));
+    assert_eq!(host.machine.group(b"", 6).map(|g| g.name.to_string()), Some("apps".to_owned()));
+    host.send(1, types::USER_DELETED_E, &user("/home/app", ""));
+    host.send(1, types::GROUP_DELETED_E, &params![6u32, "apps", ""]);
+    assert!(home(&host, b"").is_none() && host.machine.group(b"", 6).is_none());
+
+    host.send(1, types::USER_ADDED_E, &user("/home/app", "c1"));
+    assert_eq!(home(&host, b"c1"), None, "a container's accounts come from the container");
+    host.machine.add_user(b"c1", User { uid: 5, ..User::default() });
+    host.send(1, types::USER_ADDED_E, &user("/srv", "c1"));
+    assert_eq!(home(&host, b"c1"), Some("/srv".to_owned()));
 }
 
 #[test]
