@@ -46,7 +46,7 @@ fn build() -> Result<(), Error> {
     let include = out.join("include");
     fs::create_dir_all(&include)?;
     fs::write(include.join("tables.h"), header::write(&plans, &conversions, &numbers)?)?;
-    fs::write(out.join("plans.rs"), plans::rust(&plans, &numbers)?)?;
+    fs::write(out.join("plans.rs"), plans::rust(&plans, &numbers, &conversions)?)?;
     for (program, module) in [("probe", "probe"), ("snapshot", "snapshot")] {
         SkeletonBuilder::new()
             .source(format!("bpf/{program}.bpf.c"))

@@ -309,9 +309,10 @@ __noinline int exe_flags(u64 task, u64 file_at)
 	return flags;
 }
 
-static __always_inline u64 nanoseconds(s64 seconds, u64 rest)
+/* Since 6.13 the highest bit of an inode's nanoseconds is a mark of its own. */
+static __always_inline u64 nanoseconds(s64 seconds, u32 rest)
 {
-	return seconds < 0 ? 0 : seconds * 1000000000ull + rest;
+	return seconds < 0 ? 0 : seconds * 1000000000ull + (rest & 0x7fffffff);
 }
 
 /* inode number, change time and modification time */

@@ -177,9 +177,8 @@ pub fn read(conversions: &[Conversion]) -> Result<Vec<Plan>, Error> {
         let [call, symbol, texts @ ..] = &words[..] else { return Err(place(&"not understood")) };
         let event = EVENTS.iter().find(|e| e.symbol == *symbol).ok_or_else(|| place(&"no such event"))?;
         let mut plan = Plan { call: (*call).into(), event, program: 0, params: Vec::new() };
-        if let [text] = texts
-            && let Some(program) = text.strip_prefix("program:")
-        {
+        let program = texts.first().and_then(|text| text.strip_prefix("program:"));
+        if let Some(program) = program {
             plan.program = position(&PROGRAMS, program).map_err(|e| place(&e))?;
         } else if texts.len() != event.params.len() || texts.len() > PLAN_PARAMS {
             return Err(place(&format!("{} has {} parameters", event.symbol, event.params.len())));
@@ -200,7 +199,7 @@ fn plan_of(plans: &[Plan], call: &str) -> Option<usize> {
 }
 
 /// The tables for the Rust side.
-pub fn rust(plans: &[Plan], calls: &[Call]) -> Result<String, Error> {
+pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Result<String, Error> {
     let mut out = String::new();
     writeln!(
         out,
@@ -236,6 +235,16 @@ pub fn rust(plans: &[Plan], calls: &[Call]) -> Result<String, Error> {
         "/// Plans of the calls behind `socketcall`.\npub static SOCKETCALL_PLANS: [u16; {}] = {socketcalls:?};",
         SOCKETCALLS.len()
     )?;
+    let open =
+        conversions.iter().find(|c| c.name == "open_flags").ok_or("data/conversions.tbl lacks open_flags")?;
+    writeln!(
+        out,
+        "/// Open flags: mask, what is met under it, what it becomes.\nstatic OPEN_FLAGS: &[(u64, u64, u64)] = &["
+    )?;
+    for step in &open.steps {
+        writeln!(out, "({}, {}, {}),", step.mask, step.value, step.result)?;
+    }
+    writeln!(out, "];")?;
     writeln!(out, "/// Length of the tables by number.\npub const NUMBERS: usize = {NUMBERS};")?;
     Ok(out)
 }

@@ -11,6 +11,7 @@ mod lost;
 mod merge;
 mod options;
 mod plans;
+mod proc;
 mod require;
 mod skeleton;
 mod snapshot;
@@ -20,6 +21,7 @@ pub use error::ProbeError;
 pub use options::{Attachment, EventSet, Lost, LostReason, ProbeOptions, SnapshotSource, SnapshotStats};
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lanner_event::Event;
@@ -46,7 +48,11 @@ impl Probe {
     /// Says what the machine or the caller lacks, and what to do about it.
     pub fn open(options: ProbeOptions) -> Result<Probe, ProbeError> {
         require::check()?;
-        let iterators = Iterators::load(load::boot_time()).ok();
+        let iterators = match options.snapshot_from {
+            Some(SnapshotSource::Proc) => None,
+            Some(SnapshotSource::Iterators) => Some(Iterators::load(load::boot_time())?),
+            None => Iterators::load(load::boot_time()).ok(),
+        };
         let own_pid = iterators.as_ref().and_then(Iterators::own_pid).unwrap_or_else(std::process::id);
         let loaded = load::load(&options, own_pid, iterators.is_some())?;
         Ok(Probe { loaded, iterators })
@@ -58,10 +64,11 @@ impl Probe {
     /// # Errors
     /// When neither the kernel's iterators nor `/proc` can be read.
     pub fn snapshot(&mut self, sink: &mut dyn FnMut(&Event<'_>)) -> Result<SnapshotStats, ProbeError> {
-        match &self.iterators {
-            Some(iterators) => iterators.read(sink).map_err(|source| ProbeError::Snapshot { source }),
-            None => Ok(SnapshotStats::default()),
-        }
+        let read = match &self.iterators {
+            Some(iterators) => iterators.read(sink),
+            None => proc::snapshot(Path::new("/proc"), self.loaded.boot_time, sink),
+        };
+        read.map_err(|source| ProbeError::Snapshot { source })
     }
 
     /// Delivers the events that are there in the order of time, waiting up to `timeout` for the first.

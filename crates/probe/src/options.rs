@@ -85,6 +85,8 @@ pub struct ProbeOptions {
     pub skip_pids: Vec<u32>,
     /// Deliver this process's own events too. For tests.
     pub include_self: bool,
+    /// Where the snapshot is to come from; by default from the kernel's iterators where it lets them.
+    pub snapshot_from: Option<SnapshotSource>,
 }
 
 impl Default for ProbeOptions {
@@ -95,6 +97,7 @@ impl Default for ProbeOptions {
             cpus_per_ring: 1,
             skip_pids: Vec::new(),
             include_self: false,
+            snapshot_from: None,
         }
     }
 }

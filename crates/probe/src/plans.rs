@@ -18,6 +18,12 @@ pub struct Call {
 
 include!(concat!(env!("OUT_DIR"), "/plans.rs"));
 
+/// The kernel's open flags as the event table numbers them.
+pub fn convert_open_flags(flags: u32) -> u32 {
+    let met = OPEN_FLAGS.iter().filter(|(mask, value, _)| u64::from(flags) & mask == *value);
+    met.fold(0, |all, (_, _, result)| all | *result as u32)
+}
+
 /// What the kernel side's tables are to hold for a set of events.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wanted {

@@ -1,0 +1,80 @@
+//! What runs already, by `/proc`: the fall-back where the kernel refuses iterators. The same events with the
+//! same parameters, except what `/proc` does not tell (execve flags, start of a pid namespace).
+
+mod files;
+mod sockets;
+mod task;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use lanner_event::{Event, EventBuf, EventType};
+
+use crate::{SnapshotSource, SnapshotStats};
+
+/// Reads a `/proc` and delivers every thread and every file. What ends meanwhile is left out.
+pub fn snapshot(proc: &Path, boot_time: u64, sink: &mut dyn FnMut(&Event<'_>)) -> io::Result<SnapshotStats> {
+    let mut stats = SnapshotStats { source: SnapshotSource::Proc, ..SnapshotStats::default() };
+    let mut tables = sockets::Tables::default();
+    for pid in numbers(proc)? {
+        let home = proc.join(pid.to_string());
+        let threads = numbers(&home.join("task")).unwrap_or_default();
+        let mut user_process = false;
+        for tid in threads {
+            let Some(event) = task::read(&home.join("task").join(tid.to_string()), pid, tid, boot_time)
+            else {
+                continue;
+            };
+            user_process = true;
+            stats.threads += deliver(&event, sink);
+        }
+        if !user_process {
+            continue;
+        }
+        for fd in numbers(&home.join("fd")).unwrap_or_default() {
+            if let Some(event) = files::read(&home, pid, fd, &mut tables) {
+                stats.files += deliver(&event, sink);
+            }
+        }
+    }
+    Ok(stats)
+}
+
+fn deliver(event: &EventBuf, sink: &mut dyn FnMut(&Event<'_>)) -> usize {
+    match event.event() {
+        Ok(event) => {
+            sink(&event);
+            1
+        }
+        Err(_) => 0,
+    }
+}
+
+/// The entries of a directory that are numbers, in order.
+fn numbers(directory: &Path) -> io::Result<Vec<u32>> {
+    let mut found: Vec<u32> =
+        fs::read_dir(directory)?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// An event whose thread id is packed as iterators pack it.
+fn event(pid: u32, tid: u32, ty: EventType, params: &[Vec<u8>]) -> Option<EventBuf> {
+    let params: Vec<&[u8]> = params.iter().map(Vec::as_slice).collect();
+    EventBuf::new(0, i64::from(pid) << 32 | i64::from(tid), 0, ty, &params).ok()
+}
+
+/// Text with the NUL that a parameter has; nothing for nothing.
+fn text(bytes: &[u8]) -> Vec<u8> {
+    match bytes {
+        [] => Vec::new(),
+        bytes => [bytes, b"\0"].concat(),
+    }
+}
+
+/// Where a link points.
+fn link(path: &Path) -> Vec<u8> {
+    use std::os::unix::ffi::OsStringExt as _;
+    fs::read_link(path).map(|to| to.into_os_string().into_vec()).unwrap_or_default()
+}

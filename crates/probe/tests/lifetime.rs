@@ -1,0 +1,103 @@
+//! What the probe loses, what it leaves behind, and what can be changed while it runs.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use lanner_event::types as t;
+use lanner_probe::{EventSet, LostReason, ProbeOptions};
+use support::call::{Arg::N, Arg::P, call};
+use support::{number, watch};
+
+#[test]
+fn every_event_that_finds_no_room_is_counted() {
+    let events: EventSet = [t::SYSCALL_MUNLOCKALL_X].into_iter().collect();
+    let options = ProbeOptions { events, ring_bytes: 4096, include_self: true, ..ProbeOptions::default() };
+    let Some(mut watch) = support::open(options) else { return };
+    const CALLS: u64 = 5000;
+    for _ in 0..CALLS {
+        call(libc::SYS_munlockall, &[]);
+    }
+    let delivered = watch.events_until(|events| !events.is_empty()).len() as u64;
+    let lost = watch.probe.lost();
+    assert!(delivered > 0 && lost.total() > 0);
+    assert_eq!(delivered + lost.by_reason(LostReason::RingFull), CALLS);
+    assert_eq!(lost.by_type.keys().map(|(ty, _)| *ty).collect::<Vec<_>>(), [t::SYSCALL_MUNLOCKALL_X]);
+}
+
+#[test]
+fn events_come_in_the_order_of_time() {
+    let Some(mut watch) = watch(&[t::SYSCALL_MUNLOCKALL_X]) else { return };
+    let online = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = move |thread: usize| {
+        let cpu = 1u64 << (thread % online);
+        call(libc::SYS_sched_setaffinity, &[N(0), N(8), P(&cpu.to_ne_bytes())]);
+        for _ in 0..20_000 {
+            call(libc::SYS_munlockall, &[]);
+        }
+    };
+    let threads: Vec<_> = (0..4).map(|i| std::thread::spawn(move || work(i))).collect();
+    let mut seen = 0;
+    let mut last = 0;
+    let mut cpus = BTreeSet::new();
+    let end = Instant::now() + Duration::from_secs(10);
+    while seen < 80_000 && Instant::now() < end {
+        let sink = &mut |event: &lanner_event::Event<'_>| {
+            assert!(event.ts >= last, "{} after {last}", event.ts);
+            last = event.ts;
+            cpus.insert(event.cpu);
+            seen += 1;
+        };
+        watch.probe.poll(Duration::from_millis(10), sink).unwrap();
+    }
+    threads.into_iter().for_each(|t| t.join().unwrap());
+    assert_eq!((seen, watch.probe.lost().total()), (80_000, 0));
+    assert!(online == 1 || cpus.len() > 1, "{cpus:?}");
+}
+
+#[test]
+fn what_is_wanted_can_be_changed() {
+    let Some(mut watch) = watch(&[t::SYSCALL_MUNLOCKALL_X]) else { return };
+    watch.probe.update_events(&[t::SYSCALL_MLOCKALL_X].into_iter().collect()).unwrap();
+    assert_eq!(watch.probe.attachment().syscalls, ["mlockall"]);
+    call(libc::SYS_munlockall, &[]);
+    call(libc::SYS_mlockall, &[N(0x80)]);
+    let events = watch.own(1);
+    let types: Vec<_> = events.iter().map(|e| e.event().unwrap().ty()).collect();
+    assert_eq!(types, [t::SYSCALL_MLOCKALL_X]);
+    assert_eq!(number(&events[0].event().unwrap(), "res"), Some(-22));
+}
+
+#[test]
+fn the_own_process_is_left_out() {
+    let events: EventSet = [t::SYSCALL_MUNLOCKALL_X].into_iter().collect();
+    let Some(mut watch) = support::open(ProbeOptions { events, ..ProbeOptions::default() }) else { return };
+    call(libc::SYS_munlockall, &[]);
+    let events = watch.events_until(|_| false);
+    assert!(events.iter().all(|e| e.event().unwrap().tid != support::call::gettid()));
+}
+
+/// Ids of loaded programs of the probe's name.
+fn programs() -> BTreeSet<u32> {
+    libbpf_rs::query::ProgInfoIter::default()
+        .filter(|p| p.name.to_string_lossy() == "on_syscall")
+        .map(|p| p.id)
+        .collect()
+}
+
+#[test]
+fn a_closed_probe_leaves_no_program() {
+    let before = programs();
+    let Some(watch) = watch(&[t::SYSCALL_MUNLOCKALL_X]) else { return };
+    let opened: BTreeSet<u32> = programs().difference(&before).copied().collect();
+    assert!(!opened.is_empty());
+    drop(watch);
+    // other tests have probes of their own, but they end; the kernel frees programs a little later
+    let end = Instant::now() + Duration::from_secs(30);
+    while !programs().is_disjoint(&opened) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(programs().is_disjoint(&opened));
+}

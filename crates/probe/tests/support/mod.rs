@@ -1,0 +1,113 @@
+//! What the live tests share: a probe on this very process, and raw system calls.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub mod call;
+
+use std::time::{Duration, Instant};
+
+use lanner_event::{Event, EventBuf, EventType};
+use lanner_probe::{Probe, ProbeError, ProbeOptions};
+
+/// A probe that delivers this process's events too.
+pub struct Watch {
+    pub probe: Probe,
+}
+
+/// Opens a probe for some types; says why and gives `None` where the machine does not let it.
+pub fn watch(types: &[EventType]) -> Option<Watch> {
+    open(ProbeOptions {
+        events: types.iter().copied().collect(),
+        include_self: true,
+        ..ProbeOptions::default()
+    })
+}
+
+/// Opens a probe.
+pub fn open(options: ProbeOptions) -> Option<Watch> {
+    match Probe::open(options) {
+        Ok(probe) => {
+            let mut watch = Watch { probe };
+            watch.forget();
+            Some(watch)
+        }
+        Err(e @ (ProbeError::NoPermission { .. } | ProbeError::NoBtf { .. })) => {
+            eprintln!("skipped: {e}");
+            None
+        }
+        Err(e) => panic!("{e}"),
+    }
+}
+
+impl Watch {
+    /// Drops what has come so far: what opening the probe itself did, for one.
+    pub fn forget(&mut self) {
+        // longer than an event takes to settle, and without a system call
+        let end = Instant::now() + Duration::from_millis(1);
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+        self.probe.poll(Duration::ZERO, &mut |_| {}).unwrap();
+    }
+
+    /// All events since the last, of every process, until `enough` says so or two seconds
+    /// have passed.
+    pub fn events_until(&mut self, mut enough: impl FnMut(&[EventBuf]) -> bool) -> Vec<EventBuf> {
+        let end = Instant::now() + Duration::from_secs(2);
+        let mut events = Vec::new();
+        while !enough(&events) && Instant::now() < end {
+            let sink = &mut |event: &Event<'_>| events.push(EventBuf::copy_of(event));
+            self.probe.poll(Duration::from_millis(50), sink).unwrap();
+        }
+        events
+    }
+
+    /// The next `n` events of this thread.
+    pub fn own(&mut self, n: usize) -> Vec<EventBuf> {
+        let tid = call::gettid();
+        let own = |events: &[EventBuf]| events.iter().filter(|e| e.event().unwrap().tid == tid).count();
+        let mut events = self.events_until(|events| own(events) >= n);
+        events.retain(|e| e.event().unwrap().tid == tid);
+        events
+    }
+}
+
+/// A parameter that is a number, of whatever width, as the table's type says.
+pub fn number(event: &Event<'_>, name: &str) -> Option<i64> {
+    let index = index(event, name);
+    match *event.param(index)? {
+        [a] => Some(i64::from(a)),
+        [a, b] => Some(i64::from(u16::from_ne_bytes([a, b]))),
+        [a, b, c, d] => Some(i64::from(u32::from_ne_bytes([a, b, c, d]))),
+        _ => event.i64(index),
+    }
+}
+
+/// A parameter that is text.
+pub fn text(event: &Event<'_>, name: &str) -> Option<String> {
+    event.text(index(event, name)).map(|t| String::from_utf8_lossy(t).into_owned())
+}
+
+/// A parameter's bytes.
+pub fn bytes<'a>(event: &Event<'a>, name: &str) -> &'a [u8] {
+    event.param(index(event, name)).unwrap_or_default()
+}
+
+/// Texts with a NUL behind each.
+pub fn texts(event: &Event<'_>, name: &str) -> Vec<String> {
+    let bytes = bytes(event, name);
+    bytes.strip_suffix(b"\0").map_or_else(Vec::new, |all| {
+        all.split(|b| *b == 0).map(|t| String::from_utf8_lossy(t).into_owned()).collect()
+    })
+}
+
+fn index(event: &Event<'_>, name: &str) -> usize {
+    let found = event.info.params.iter().position(|p| p.name == name);
+    found.unwrap_or_else(|| panic!("{} has no parameter {name}", event.info.symbol))
+}
+
+/// The value of a flag or an enumeration's name of the event table.
+pub fn flag(ty: EventType, param: &str, name: &str) -> i64 {
+    let info = ty.info().unwrap().params.iter().find(|p| p.name == param).unwrap();
+    info.flags.iter().find(|f| f.name == name).unwrap().value as i64
+}
