@@ -1,5 +1,7 @@
 //! No event, whatever its bytes, and no format text makes extraction or rendering panic.
 
+#![allow(clippy::unwrap_used, reason = "a test may end so")]
+
 mod world;
 
 use lanner_event::{EVENTS, EventType};

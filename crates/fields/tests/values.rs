@@ -1,5 +1,7 @@
 //! What fields tell of events on a small host.
 
+#![allow(clippy::unwrap_used, reason = "a test may end so")]
+
 mod world;
 
 use lanner_event::types;

@@ -1,5 +1,6 @@
 //! A small host: init, a login shell, a command of two threads in a container, files and a connection.
 #![allow(dead_code, reason = "not every test looks at all of it")]
+#![allow(clippy::unwrap_used, reason = "a test may end so")]
 
 use std::net::IpAddr;
 
