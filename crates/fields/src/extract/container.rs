@@ -14,7 +14,6 @@ use crate::{Context, Field, Scratch, Value};
 pub(crate) struct View<'a> {
     id: &'a [u8],
     known: Option<&'a Known>,
-    ts: u64,
     scratch: &'a Scratch,
 }
 
@@ -22,17 +21,12 @@ impl<'a> View<'a> {
     /// The container of the event's thread; an id of no bytes is the host's.
     fn of_event(cx: &Context<'a>) -> Option<View<'a>> {
         let id: &[u8] = &cx.thread()?.container;
-        Some(View::of_container(id, cx.machine, cx.event.ts, cx.scratch))
+        Some(View::of_container(id, cx.machine, cx.scratch))
     }
 
-    /// A container as the machine knows it. `ts`: time of the event, ns since 1970.
-    pub(crate) fn of_container(
-        id: &'a [u8],
-        machine: &'a Machine,
-        ts: u64,
-        scratch: &'a Scratch,
-    ) -> View<'a> {
-        View { id, known: machine.container(id), ts, scratch }
+    /// A container as the machine knows it.
+    pub(crate) fn of_container(id: &'a [u8], machine: &'a Machine, scratch: &'a Scratch) -> View<'a> {
+        View { id, known: machine.container(id), scratch }
     }
 
     fn host_or(&self, other: impl FnOnce(&'a Known) -> Option<&'a [u8]>) -> Option<Value<'a>> {
@@ -45,11 +39,23 @@ impl<'a> View<'a> {
 
 /// Whether the runtime has to be asked for the value.
 pub(crate) fn is_late(id: Container) -> bool {
-    id != Container::ContainerId
+    !matches!(id, Container::ContainerId | Container::ContainerStartTs | Container::ContainerDuration)
 }
 
 pub(crate) fn extract<'a>(id: Container, arg: &Arg, cx: &Context<'a>) -> Option<Value<'a>> {
-    value(id, arg, &View::of_event(cx)?)
+    match id {
+        Container::ContainerStartTs => start(cx).map(Value::Unsigned),
+        Container::ContainerDuration => Some(Value::Unsigned(cx.event.ts.wrapping_sub(start(cx)?))),
+        _ => value(id, arg, &View::of_event(cx)?),
+    }
+}
+
+/// When the container started: when the first process of the thread's pid namespace did, if the
+/// thread is in a container. The kernel knows; no runtime need be asked.
+fn start(cx: &Context<'_>) -> Option<u64> {
+    let thread = cx.thread()?;
+    let started = thread.pidns_init_start_ts;
+    (started > 0 && !thread.container.is_empty()).then_some(started)
 }
 
 /// The value of a container's field after the event.
@@ -84,10 +90,6 @@ fn value<'a>(id: Container, arg: &Arg, view: &View<'a>) -> Option<Value<'a>> {
         Container::ContainerHostPid => Some(Value::Bool(known.host_pid)),
         Container::ContainerHostNetwork => Some(Value::Bool(known.host_network)),
         Container::ContainerHostIpc => Some(Value::Bool(known.host_ipc)),
-        Container::ContainerStartTs => (known.created_ts > 0).then_some(Value::Unsigned(known.created_ts)),
-        Container::ContainerDuration => {
-            (known.created_ts > 0).then(|| Value::Unsigned(view.ts.wrapping_sub(known.created_ts)))
-        }
         Container::ContainerIp => Some(Value::Text(view.scratch.format(format_args!("{}", known.ip?)))),
         Container::ContainerLabel => text(known.labels.get(key(arg)?)?),
         Container::ContainerLabels => labels(&known.labels, view.scratch),

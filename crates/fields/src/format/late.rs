@@ -22,7 +22,6 @@ pub struct Late {
     term: Term,
     width: usize,
     container: Box<[u8]>,
-    ts: u64,
 }
 
 impl Late {
@@ -38,7 +37,7 @@ impl Late {
 
     fn value<T>(&self, machine: &Machine, take: impl FnOnce(&crate::Value<'_>) -> T) -> T {
         let scratch = Scratch::new();
-        let view = container::View::of_container(&self.container, machine, self.ts, &scratch);
+        let view = container::View::of_container(&self.container, machine, &scratch);
         let value = self.term.evaluate(&scratch, &|field| container::late_value(field, &view));
         take(&value)
     }
@@ -121,5 +120,5 @@ fn late(term: &Term, width: usize, cx: &Context<'_>) -> Option<Late> {
     if id.is_empty() || cx.machine.container(id).is_some_and(|c| c.complete) {
         return None;
     }
-    Some(Late { term: term.clone(), width, container: (**id).into(), ts: cx.event.ts })
+    Some(Late { term: term.clone(), width, container: (**id).into() })
 }
