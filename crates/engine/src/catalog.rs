@@ -1,8 +1,11 @@
 //! What the rules crate must be told of fields and events.
 
+use std::sync::OnceLock;
+
 use lanner_fields::{Format, table};
 use lanner_filter::{Check, Expr, ExprKind, Operand, Operator, Right, Span};
 use lanner_rules::{CheckWarning, FieldCatalog, Problem};
+use rustc_hash::FxHashSet;
 
 use crate::lower::lower;
 use crate::names;
@@ -79,12 +82,15 @@ fn warnings(source: &str, check: &Check) -> Vec<CheckWarning> {
                 "regex check with '{text}' may be optimized with simpler operators such as '=', 'contains', 'startswith', 'endswith'"
             ));
         }
+        if !text.contains(['.', '(']) {
+            continue;
+        }
         let dense: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         match lanner_filter::parse_operand(&dense) {
             Ok(Operand::Transform(_)) => {
                 warn(format!("'{text}' may be a valid field transformer misused as a const string value"));
             }
-            Ok(operand) if lower(source, &operand).is_ok() => {
+            Ok(operand) if may_be_known(&operand) && lower(source, &operand).is_ok() => {
                 warn(format!("'{text}' may be a valid field misused as a const string value"));
             }
             Ok(_) => {}
@@ -95,6 +101,16 @@ fn warnings(source: &str, check: &Check) -> Vec<CheckWarning> {
         }
     }
     found
+}
+
+/// Whether a field's name, or what precedes a dot in it, is in the table. Spares most values, which are no
+/// fields, the search for what they may have been meant to be.
+fn may_be_known(operand: &Operand) -> bool {
+    static NAMES: OnceLock<FxHashSet<&'static str>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| table().iter().map(|field| field.name).collect());
+    let Operand::Field(field) = operand else { return true };
+    let dots = field.name.match_indices('.').map(|(at, _)| &field.name[..at]);
+    names.contains(field.name.as_str()) || dots.into_iter().any(|prefix| names.contains(prefix))
 }
 
 fn looks_like_val(text: &str) -> bool {
