@@ -6,11 +6,9 @@ use lanner_machine::{
     Thread, User,
 };
 
-/// Puts a snapshot into an empty machine.
+/// Puts a snapshot into an empty machine. When the host started is left unknown, as in Falco, so that times which
+/// captures count from there show as they stand.
 pub fn give_to(snapshot: Snapshot, machine: &mut Machine) {
-    if let Some(host) = &snapshot.host {
-        machine.set_boot_ts(host.boot_ts);
-    }
     let interface = |i: lanner_capture::InterfaceRecord| Interface {
         name: String::from_utf8_lossy(&i.name).into_owned(),
         address: i.address,

@@ -14,6 +14,7 @@ use crate::layout::{Decoder, Layout};
 use crate::records::Snapshot;
 use crate::snapshot::read_block;
 use crate::upgrade::{Upgraded, Upgrader};
+use crate::upgrade_table::is_beginning;
 
 /// No block of a real capture is longer. Longer ones are damage, and not worth the memory.
 const LONGEST_BLOCK: u32 = 256 << 20;
@@ -118,7 +119,8 @@ impl Reader {
         self.skipped
     }
 
-    /// Whether the last event only tells of a change of state: whoever recorded it filtered it out.
+    /// Whether the last event only tells of a change of state and is nothing that a rule sees: whoever recorded it
+    /// filtered it out, or it is the beginning of a call whose end is an event of its own.
     pub fn is_state_only(&self) -> bool {
         self.state_only
     }
@@ -155,7 +157,8 @@ impl Reader {
             };
             self.used = total;
             self.current = self.examine(form, total);
-            if self.current.is_some() {
+            if let Some((head, _)) = &self.current {
+                self.state_only |= is_beginning(head.ty());
                 return Ok(true);
             }
         }

@@ -86,6 +86,21 @@ pub(crate) const PASSED: &[EventType] = &[
     PROCEXIT_1_E, SCHEDSWITCH_6_E, CONTAINER_JSON_2_E,
 ];
 
+/// Whether an event is the beginning of a call that is still handed out, for what it says of the state. The call's
+/// end is the event that rules see.
+pub(crate) fn is_beginning(ty: EventType) -> bool {
+    matches!(
+        ty,
+        SYSCALL_OPEN_E
+            | SYSCALL_CREAT_E
+            | SYSCALL_OPENAT_2_E
+            | SYSCALL_OPENAT2_E
+            | SYSCALL_EXECVE_19_E
+            | SYSCALL_EXECVEAT_E
+            | SOCKET_CONNECT_E
+    )
+}
+
 /// Beginnings of calls that are events in their own right and complete the end's event too.
 pub(crate) const KEPT_AND_PASSED: &[EventType] = &[SYSCALL_EXECVE_19_E, SOCKET_CONNECT_E];
 

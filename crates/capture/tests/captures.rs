@@ -256,6 +256,22 @@ fn events_of_newer_types_and_unknown_blocks_are_passed_over() {
     assert_eq!(reader.skipped(), 1);
 }
 
+#[test]
+fn the_beginning_of_a_call_is_state_only_even_when_it_is_old() {
+    let fd = 3i64.to_ne_bytes();
+    let connect = event(types::SOCKET_CONNECT_E, &[&fd, b"\x01/run\0"]);
+    let exec = event(types::SYSCALL_EXECVE_16_E, &[]);
+    let bytes = write(&Snapshot::default(), &[connect, exec, events()[0].clone()]);
+    let mut reader = Reader::new(Cursor::new(bytes)).unwrap();
+    let mut seen = Vec::new();
+    while let Some(event) = reader.next().unwrap() {
+        let name = event.info.symbol;
+        seen.push((name, reader.is_state_only()));
+    }
+    let want = [("SOCKET_CONNECT_E", true), ("SYSCALL_EXECVE_19_E", true), ("SYSCALL_CLOSE_X", false)];
+    assert_eq!(seen, want);
+}
+
 /// A capture of the other byte order and an early version, byte by byte.
 #[test]
 fn the_other_byte_order_and_early_versions_are_read() {

@@ -69,6 +69,11 @@ impl Head {
         }
     }
 
+    /// The type's number.
+    pub fn ty(&self) -> EventType {
+        self.info.code
+    }
+
     /// Where the parameters end, if their lengths are there.
     fn end_of_params(&self, bytes: &[u8]) -> Option<usize> {
         let width = if self.wide { 4 } else { 2 };
