@@ -7,7 +7,7 @@ mod macros;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lanner_filter::Expr;
+use lanner_filter::{Expr, Function, ParseError, Reason};
 
 use crate::collect::{Collector, Dated};
 use crate::define::RuleDefinition;
@@ -85,10 +85,19 @@ impl Compiler<'_, '_> {
                 let origins = self.lists.origins(&folded.text);
                 let at = error.position.offset as usize;
                 let raw = origins.get(at).copied().unwrap_or(folded.text.len());
-                let mark = folded.marked(raw, raw + 1);
+                let list = self.lists.name_at(&folded.text, raw);
+                let mark = folded.marked(raw, raw + list.map_or(1, str::len));
+                let advice = match list {
+                    Some(list) => {
+                        format!(
+                            "an item of list '{list}' can't stand in a condition so: put quotes within its quotes"
+                        )
+                    }
+                    None => parse_advice(&error),
+                };
                 let place = place.in_condition(position(error.position), text.into()).mark(mark);
                 let found = Diagnostic::error(ErrorCode::CompileCondition, error.to_string(), place);
-                Err(Box::new(found.advise(error.advice())))
+                Err(Box::new(found.advise(advice)))
             }
         }
     }
@@ -167,7 +176,9 @@ impl Compiler<'_, '_> {
         if output.contains(CONTAINER_INFO) {
             let message = "%container.info is deprecated and no more useful, and will be dropped by Falco 1.0.0. \
                            The container plugin will automatically add required fields to the output message.";
-            let warning = Diagnostic::warning(WarningCode::DeprecatedItem, message, rule.place.clone());
+            let mark = Folded::plain(&rule.output).marked_word(CONTAINER_INFO);
+            let place = rule.place.clone().mark(mark);
+            let warning = Diagnostic::warning(WarningCode::DeprecatedItem, message, place);
             self.report.warnings.push(warning.advise("remove %container.info from the output"));
             output = output.replace(CONTAINER_INFO, "");
         }
@@ -223,7 +234,8 @@ impl Compiler<'_, '_> {
             if output.contains(field) {
                 let message =
                     format!("usage of deprecated field '{field}' has been detected in the rule output");
-                let place = rule.output_place.clone();
+                let mark = Folded::plain(&rule.output).marked_word(field);
+                let place = rule.output_place.clone().mark(mark);
                 let mut warning = Diagnostic::warning(WarningCode::DeprecatedItem, message, place);
                 warning.deprecated_field = Some(field);
                 self.report.warnings.push(warning.advise(format!("remove %{field} from the output")));
@@ -252,14 +264,14 @@ impl Compiler<'_, '_> {
                 let message = "Macro not referred to by any other rule/macro";
                 let warning =
                     Diagnostic::warning(WarningCode::UnusedMacro, message, macro_.item.place.clone());
-                self.report.warnings.push(warning);
+                self.report.warnings.push(warning.advise("remove it, or use it in a condition"));
             }
         }
         for (list, ready) in collector.lists.items.iter().zip(&self.lists.lists) {
             if !ready.used {
                 let message = "List not referred to by any other rule/macro";
                 let warning = Diagnostic::warning(WarningCode::UnusedList, message, list.item.place.clone());
-                self.report.warnings.push(warning);
+                self.report.warnings.push(warning.advise("remove it, or use it in a condition"));
             }
         }
     }
@@ -288,6 +300,16 @@ impl Compiler<'_, '_> {
                 .map(|plugin| PluginRequirement { any_of: plugin.any_of.clone() })
                 .collect(),
         }
+    }
+}
+
+fn parse_advice(error: &ParseError) -> String {
+    match &error.reason {
+        Reason::Trailing { after, found: '(' } if after.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            let known: Vec<&str> = Function::ALL.iter().map(|function| function.as_str()).collect();
+            format!("'{after}' is no transformer: known are {}", known.join(", "))
+        }
+        _ => error.advice(),
     }
 }
 

@@ -85,6 +85,12 @@ impl Folded {
         Ok(if tuples.is_empty() { String::new() } else { format!("({})", tuples.join(" or ")) })
     }
 
+    /// What a person should look at for the first time a word comes in the text.
+    pub fn marked_word(&self, word: &str) -> Option<Marked> {
+        let start = self.text.find(word)?;
+        self.marked(start, start + word.len())
+    }
+
     /// What a person should look at for the bytes `start..end` of the text.
     pub fn marked(&self, start: usize, end: usize) -> Option<Marked> {
         let own_end = self.own_at + self.own.text.len();
@@ -113,6 +119,12 @@ fn right_side(comp: &str, value: &Entry) -> String {
 
 /// Where in a file the bytes `start..end` of a text were written.
 fn mark_in(text: &Text, start: usize, end: usize) -> Option<Marked> {
+    let solid = text.text.trim_end().len();
+    if start >= solid && solid > 0 {
+        // What is missing at the end is missing after the last word.
+        let last = mark_in(text, solid - 1, solid)?;
+        return Some(Marked { start: last.end, end: last.end + 1, ..last });
+    }
     let piece = text.pieces.iter().rev().find(|piece| piece.at <= start).or(text.pieces.first())?;
     let find = |offset: usize| {
         let offset = offset.saturating_sub(piece.at);

@@ -90,6 +90,13 @@ impl Lists {
         self.by_name.contains_key(name)
     }
 
+    /// The list whose name is the word at an offset.
+    pub fn name_at<'t>(&self, text: &'t str, offset: usize) -> Option<&'t str> {
+        let rest = text.get(offset..)?;
+        let end = rest.find(|c: char| u8::try_from(c).is_ok_and(is_delimiter)).unwrap_or(rest.len());
+        rest.get(..end).filter(|word| self.has(word))
+    }
+
     /// The condition with all lists put in.
     pub fn put_in(&mut self, condition: &str) -> Result<String, TooLong> {
         let (text, used) = self.all(Traced::new(condition, false))?;

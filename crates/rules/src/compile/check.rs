@@ -154,14 +154,15 @@ impl Compiler<'_, '_> {
             }
             _ => {}
         });
-        let place =
-            rule.condition_place.in_condition(Position::default(), folded.text.as_str().into()).mark(None);
+        let place = rule.condition_place.in_condition(Position::default(), folded.text.as_str().into());
         if unsafe_na {
-            let warning = Diagnostic::warning(WarningCode::UnsafeNaCheck, "", place.clone());
+            let place = place.clone().mark(folded.marked_word("<NA>"));
+            let warning = Diagnostic::warning(WarningCode::UnsafeNaCheck, "", place);
             self.report.warnings.push(warning.advise("write 'exists' or 'not … exists' instead"));
         }
         for ((field, why), _) in DEPRECATED_FIELDS.iter().zip(deprecated).filter(|(_, used)| *used) {
-            let mut warning = Diagnostic::warning(WarningCode::DeprecatedItem, *why, place.clone());
+            let place = place.clone().mark(folded.marked_word(field));
+            let mut warning = Diagnostic::warning(WarningCode::DeprecatedItem, *why, place);
             warning.deprecated_field = Some(field);
             self.report.warnings.push(warning.advise(format!("remove the check of {field}")));
         }

@@ -26,6 +26,8 @@ pub(super) struct Macros {
     pub bodies: Vec<Option<Arc<Expr>>>,
     sizes: Vec<Size>,
     pub used: Vec<bool>,
+    /// Whether all that can be put into each other have been.
+    done: bool,
 }
 
 /// What a condition comes to when macros are written out.
@@ -78,6 +80,7 @@ impl Compiler<'_, '_> {
                 self.macros.bodies[index] = Some(Arc::new(body));
             }
         }
+        self.macros.done = true;
         Ok(())
     }
 
@@ -163,8 +166,8 @@ impl Compiler<'_, '_> {
             return Some(Arc::clone(body));
         }
         // Changed after its first definition, so that it comes later in the order, yet visible here.
-        let deep = path.len() >= DEEPEST;
-        let Some(Parsed { expr, .. }) = self.macros.parsed[index].as_ref().filter(|_| !deep) else {
+        let hopeless = self.macros.done || path.len() >= DEEPEST;
+        let Some(Parsed { expr, .. }) = self.macros.parsed[index].as_ref().filter(|_| !hopeless) else {
             trouble.spoiled = true;
             return None;
         };

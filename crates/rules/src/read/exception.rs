@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::values::advice_for_key;
 use super::{Reader, Step};
 use crate::define::{Entry, Exception};
 use crate::place::{ItemKind, Place};
@@ -77,9 +78,7 @@ impl Reader<'_, '_> {
             None => {
                 let message = format!("Item has no mapping for key '{key}'");
                 let error = Diagnostic::error(ErrorCode::YamlValidate, message, place.clone());
-                self.fail(
-                    error.advise("write 'fields: [proc.name, fd.name]', what the values are compared with"),
-                )
+                self.fail(error.advise_some(advice_for_key(key)))
             }
         }
     }

@@ -305,7 +305,9 @@ fn part_place(item: &Node, key: &str, kind: ItemKind, place: &Place) -> Place {
 fn not_yaml(error: &YamlError, whole: &Place) -> Diagnostic {
     let Position { line, column, .. } = error.at;
     let message = format!("yaml-cpp: error at line {}, column {}: {}", line + 1, column + 1, error.reason);
-    let place = whole.within(error.at, ItemKind::ValueFor, "");
+    let file = Arc::clone(whole.file_name());
+    let mark = error.opened.map(|opened| Marked { file, start: opened.offset, end: opened.offset + 1 });
+    let place = whole.within(error.at, ItemKind::ValueFor, "").mark(mark);
     Diagnostic::error(ErrorCode::YamlParse, message, place).advise_some(yaml_advice(&error.reason))
 }
 
@@ -317,10 +319,10 @@ fn yaml_advice(reason: &str) -> Option<String> {
         "end of sequence not found" | "end of map not found" => {
             "this line is indented differently from those it belongs to"
         }
-        "end of sequence flow not found" => "a '[' before this is not closed, or a ',' is missing",
-        "end of map flow not found" => "a '{' before this is not closed, or a ',' is missing",
+        "end of sequence flow not found" => "this '[' is not closed, or a ',' is missing after it",
+        "end of map flow not found" => "this '{' is not closed, or a ',' is missing after it",
         "illegal flow end" => "this bracket closes nothing, or not what is open",
-        "illegal EOF in scalar" => "a quote before this is not closed",
+        "illegal EOF in scalar" => "this quote is not closed",
         "illegal block entry" => "a '- ' can't begin here: put it on a line of its own, or quote the value",
         "illegal tab when looking for indentation" => "indent with blanks, not with tabs",
         "unknown token" => "a value can't begin with this character: put it in quotes",

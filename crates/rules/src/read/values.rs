@@ -51,23 +51,23 @@ pub(super) fn unsigned(text: &str) -> Option<u32> {
 }
 
 /// What a key is for, to whoever left it out.
-fn advice_for_key(key: &str) -> Option<String> {
+pub(super) fn advice_for_key(key: &str) -> Option<String> {
     let advice = match key {
-        "condition" => "condition: when it fires, for example 'evt.type = execve and proc.name = nc'",
-        "output" => {
-            "output: the text of the alert, with fields, for example 'nc ran (command=%proc.cmdline)'"
+        "condition" => "say when it fires, for example 'condition: evt.type = execve and proc.name = nc'",
+        "output" => "give the text of the alert, for example 'output: nc ran (command=%proc.cmdline)'",
+        "desc" => "say what the rule finds and why that matters: 'desc: ...'",
+        "priority" => {
+            "add 'priority:' with EMERGENCY, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG"
         }
-        "desc" => "desc: what the rule finds and why that matters",
-        "priority" => "priority: one of EMERGENCY, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFO, DEBUG",
-        "items" => "items: a sequence, for example [a, b]",
+        "items" => "give the items, for example 'items: [a, b]'",
         "enabled" => {
             "a rule needs condition, output, desc and priority; an item that changes an earlier rule needs 'override'"
         }
-        "fields" => "fields: what to compare, for example [proc.name, fd.name]",
+        "fields" => "say what the values are compared with, for example 'fields: [proc.name, fd.name]'",
         "name" | "version" | "rule" | "macro" | "list" => return Some(format!("write '{key}: ...'")),
         _ => return None,
     };
-    Some(format!("write '{advice}'"))
+    Some(advice.to_owned())
 }
 
 impl Reader<'_, '_> {

@@ -43,9 +43,8 @@ impl Report {
         let kind = if matches!(finding.code, Code::Error(_)) { "error" } else { "warning" };
         let message = match finding.message.as_str() {
             "" => finding.title(),
-            message => message.to_owned(),
+            message => plain(message),
         };
-        let message = message.strip_prefix("yaml-cpp: ").unwrap_or(&message);
         let _ = writeln!(out, "{kind}[{}]: {message}", finding.code.name());
         let (name, start, end) = focus(&finding.place);
         let margin = match self.text(name) {
@@ -61,6 +60,26 @@ impl Report {
         if let Some(advice) = &finding.advice {
             let _ = writeln!(out, "{:margin$} = help: {advice}", "");
         }
+    }
+}
+
+/// A message of Falco's in plain words, where its own need knowledge of Falco's inside.
+fn plain(message: &str) -> String {
+    let quoted = |before: &str, after: &str| message.strip_prefix(before)?.strip_suffix(after);
+    if let Some(field) = message.strip_prefix("filter_check called with nonexistent field ") {
+        format!("there is no field '{field}'")
+    } else if message.starts_with("unknown filter: unexpected token after ") {
+        "the output names a field that doesn't exist".to_owned()
+    } else if let Some(key) = quoted("Item has no mapping for key '", "'") {
+        format!("key '{key}' is missing")
+    } else if let Some(key) = quoted("Mapping for key '", "' is empty") {
+        format!("key '{key}' has no value")
+    } else if let Some((_, reason)) =
+        message.strip_prefix("yaml-cpp: error at ").and_then(|m| m.split_once(": "))
+    {
+        format!("not YAML: {reason}")
+    } else {
+        message.trim_end().to_owned()
     }
 }
 

@@ -62,6 +62,14 @@ pub(crate) struct YamlError {
     pub at: Position,
     /// The reason, without the place.
     pub reason: String,
+    /// Where what isn't closed was opened.
+    pub opened: Option<Position>,
+}
+
+impl YamlError {
+    fn new(at: Position, reason: impl Into<String>) -> YamlError {
+        YamlError { at, reason: reason.into(), opened: None }
+    }
 }
 
 impl Node {

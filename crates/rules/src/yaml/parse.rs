@@ -8,7 +8,7 @@ use super::{Node, Scalar, Style, Value, YamlError};
 use crate::place::Position;
 
 /// How deep nodes may stand within each other, aliases included.
-const DEEPEST: u32 = 500;
+const DEEPEST: u32 = 100;
 /// How many nodes all aliases together may stand for.
 const MOST_ALIASED: usize = 1_000_000;
 
@@ -56,7 +56,13 @@ enum Within {
 }
 
 fn error(at: Position, reason: &str) -> YamlError {
-    YamlError { at, reason: reason.to_owned() }
+    YamlError::new(at, reason)
+}
+
+/// The error of a flow collection that isn't closed, with where the innermost one was opened.
+fn opened_at(error: YamlError, at: Position) -> YamlError {
+    let unclosed = error.reason.ends_with("flow not found");
+    YamlError { opened: error.opened.or(unclosed.then_some(at)), ..error }
 }
 
 fn is_null(text: &str) -> bool {
@@ -187,9 +193,9 @@ impl Parser<'_> {
                 let null = scalar.style == Style::Plain && !tagged && is_null(&scalar.text);
                 self.make(at, if null { Value::Null } else { Value::Scalar(scalar) })
             }
-            Some(Kind::FlowSequenceStart) => self.flow_sequence(at),
+            Some(Kind::FlowSequenceStart) => self.flow_sequence(at).map_err(|error| opened_at(error, at)),
             Some(Kind::SequenceStart) => self.block_sequence(at),
-            Some(Kind::FlowMapStart) => self.flow_map(at),
+            Some(Kind::FlowMapStart) => self.flow_map(at).map_err(|error| opened_at(error, at)),
             Some(Kind::MapStart) => {
                 self.pop();
                 self.block_map(at)

@@ -137,7 +137,7 @@ pub(super) fn scan(stream: &mut Stream<'_>, mut plan: Plan) -> Result<Read, Yaml
         }
     }
     if plan.quoted() {
-        return Err(YamlError { at: stream.mark(), reason: "illegal EOF in scalar".to_owned() });
+        return Err(YamlError::new(stream.mark(), "illegal EOF in scalar"));
     }
     Ok(Read { text: b.finish(&plan), ended_by_indent })
 }
@@ -152,8 +152,7 @@ impl Builder {
                     break;
                 }
                 if plan.quoted() {
-                    let reason = "illegal document indicator in scalar".to_owned();
-                    return Err(YamlError { at: stream.mark(), reason });
+                    return Err(YamlError::new(stream.mark(), "illegal document indicator in scalar"));
                 }
             }
             self.found_text = true;
@@ -224,8 +223,7 @@ impl Builder {
         }
         while stream.at_blank() {
             if stream.peek() == Some(b'\t') && stream.column() < plan.indent && !plan.quoted() {
-                let reason = "illegal tab when looking for indentation".to_owned();
-                return Err(YamlError { at: stream.mark(), reason });
+                return Err(YamlError::new(stream.mark(), "illegal tab when looking for indentation"));
             }
             if plan.fold != Fold::Flow || plan.end.here(stream) {
                 break;
@@ -320,21 +318,19 @@ fn escape(stream: &mut Stream<'_>) -> Result<char, YamlError> {
         Some(b'U') => 8,
         other => {
             let what = other.map_or(String::new(), |byte| char::from(byte).to_string());
-            return Err(YamlError { at: stream.mark(), reason: format!("unknown escape character: {what}") });
+            return Err(YamlError::new(stream.mark(), format!("unknown escape character: {what}")));
         }
     };
     let mut code = 0u32;
     for _ in 0..digits {
         let digit = stream.peek().and_then(|byte| char::from(byte).to_digit(16));
         let Some(digit) = digit else {
-            let reason = "bad character found while scanning hex number".to_owned();
-            return Err(YamlError { at: stream.mark(), reason });
+            return Err(YamlError::new(stream.mark(), "bad character found while scanning hex number"));
         };
         stream.eat(1);
         code = code.wrapping_mul(16).wrapping_add(digit);
     }
-    char::from_u32(code)
-        .ok_or_else(|| YamlError { at: stream.mark(), reason: format!("invalid unicode: {code}") })
+    char::from_u32(code).ok_or_else(|| YamlError::new(stream.mark(), format!("invalid unicode: {code}")))
 }
 
 impl Style {

@@ -161,7 +161,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn error<T>(&self, reason: &str) -> Result<T, YamlError> {
-        Err(YamlError { at: self.stream.mark(), reason: reason.to_owned() })
+        Err(YamlError::new(self.stream.mark(), reason))
     }
 
     fn scan(&mut self) -> Result<(), YamlError> {
@@ -549,7 +549,11 @@ impl<'a> Scanner<'a> {
 
     fn scalar(&mut self, at: Position, plan: Plan) -> Result<bool, YamlError> {
         let style = Style::ending(plan.end);
-        let read = scalar::scan(&mut self.stream, plan)?;
+        let quoted = matches!(style, Style::SingleQuoted | Style::DoubleQuoted);
+        let read = scalar::scan(&mut self.stream, plan).map_err(|error| match error.reason.as_str() {
+            "illegal EOF in scalar" if quoted => YamlError { opened: Some(at), ..error },
+            _ => error,
+        })?;
         self.push(Kind::Scalar(Scalar { text: read.text, style }), at, Status::Valid);
         Ok(read.ended_by_indent)
     }
