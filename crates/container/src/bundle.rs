@@ -11,8 +11,11 @@ use std::path::{Path, PathBuf};
 use lanner_machine::{Container, Runtime};
 
 use crate::config::Config;
+use crate::early::Early;
 use crate::resolver::Request;
 
+/// The description in a bundle.
+pub(crate) const CONFIG: &str = "config.json";
 /// Files above this size are not a container's description.
 const MAX_FILE: u64 = 16 << 20;
 
@@ -31,6 +34,7 @@ pub(crate) enum Found {
 pub(crate) fn read(
     config: &Config,
     learned_bundles: &[PathBuf],
+    early: &Early,
     request: &Request,
     container: &mut Container,
 ) -> Found {
@@ -38,6 +42,7 @@ pub(crate) fn read(
         return Found::Nothing;
     }
     let found = [
+        early.tell(container),
         in_containerd(config, learned_bundles, request, container),
         in_storage(config, request, container),
         in_docker(config, request, container),
@@ -56,11 +61,15 @@ fn in_containerd(
     container: &mut Container,
 ) -> bool {
     let mut roots = config.containerd_bundles.iter().chain(learned_bundles).map(|root| config.seen(root));
-    let Some((namespace, file)) = roots.find_map(|root| in_namespaces(&root, &request.full_id)) else {
-        return false;
-    };
-    settle_runtime(container, if namespace == "moby" { Runtime::Docker } else { Runtime::Containerd });
-    spec::read(&file, config, container)
+    let bundle = roots.find_map(|root| in_namespaces(&root, &request.full_id));
+    bundle.is_some_and(|bundle| read_at(&bundle, config, container))
+}
+
+/// Reads a bundle of containerd's, whose folder is that of its namespace.
+pub(crate) fn read_at(bundle: &Path, config: &Config, container: &mut Container) -> bool {
+    let is_docker = bundle.parent().is_some_and(|namespace| namespace.ends_with("moby"));
+    settle_runtime(container, if is_docker { Runtime::Docker } else { Runtime::Containerd });
+    spec::read(&bundle.join(CONFIG), config, container)
 }
 
 fn in_storage(config: &Config, request: &Request, container: &mut Container) -> bool {
@@ -102,11 +111,9 @@ fn settle_runtime(container: &mut Container, runtime: Runtime) {
     }
 }
 
-fn in_namespaces(root: &Path, id: &str) -> Option<(String, PathBuf)> {
-    fs::read_dir(root).ok()?.flatten().find_map(|namespace| {
-        let file = namespace.path().join(id).join("config.json");
-        file.exists().then(|| (namespace.file_name().to_string_lossy().into_owned(), file))
-    })
+fn in_namespaces(root: &Path, id: &str) -> Option<PathBuf> {
+    let namespaces = fs::read_dir(root).ok()?.flatten();
+    namespaces.map(|namespace| namespace.path().join(id)).find(|bundle| bundle.join(CONFIG).exists())
 }
 
 /// Reads a JSON file as far as `T` knows it; anything unreadable is as good as absent, since it may just be
@@ -137,7 +144,8 @@ mod tests {
     fn read_under(root: &Path) -> Option<Container> {
         let config = Config { host_root: root.to_path_buf(), ..Config::default() };
         let mut container = Container { full_id: ID.into(), ..Container::default() };
-        (read(&config, &[], &request(), &mut container) != Found::Nothing).then_some(container)
+        (read(&config, &[], &Early::default(), &request(), &mut container) != Found::Nothing)
+            .then_some(container)
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::bundle;
 use crate::config::Config;
 use crate::cri::{Answer, Sockets};
+use crate::early::{Early, Watcher};
 use crate::resolver::Request;
 use crate::runtimes::Runtimes;
 
@@ -24,7 +25,8 @@ pub(crate) struct Desk {
 
 struct Lookups {
     config: Arc<Config>,
-    sockets: Sockets,
+    sockets: Arc<Sockets>,
+    early: Early,
     answers: mpsc::Sender<Container>,
     /// Lookups that somebody waits for.
     urgent: Arc<Semaphore>,
@@ -38,7 +40,8 @@ impl Desk {
         let room = config.max_pending.clamp(1, Semaphore::MAX_PERMITS);
         Desk {
             lookups: Arc::new(Lookups {
-                sockets: Sockets::new(config.clone(), runtimes),
+                sockets: Arc::new(Sockets::new(config.clone(), runtimes)),
+                early: Early::default(),
                 config,
                 answers,
                 urgent: Arc::new(Semaphore::new(room)),
@@ -50,6 +53,9 @@ impl Desk {
     /// Runs until the resolver is dropped.
     pub(crate) async fn run(self, mut incoming: mpsc::Receiver<Request>) {
         self.lookups.sockets.watch();
+        if let Some(watcher) = Watcher::new(self.lookups.config.clone(), self.lookups.early.clone()) {
+            tokio::spawn(watcher.run(self.lookups.sockets.clone()));
+        }
         while let Some(request) = incoming.recv().await {
             let Ok(place) = self.lookups.urgent.clone().acquire_owned().await else { return };
             let lookups = self.lookups.clone();
@@ -79,7 +85,7 @@ impl Lookups {
         let asked_at = Instant::now();
         loop {
             if on_disk == bundle::Found::Nothing {
-                on_disk = bundle::read(&self.config, &self.sockets.bundles(), request, &mut container);
+                on_disk = self.read_bundle(request, &mut container);
                 if on_disk == bundle::Found::Pod {
                     self.tell(&container).await;
                 }
@@ -107,13 +113,17 @@ impl Lookups {
         while asked_at.elapsed() < self.config.give_up && !self.answers.is_closed() {
             retry = (retry * 2).min(LAST_RETRY);
             self.sockets.changed_within(retry).await;
-            bundle::read(&self.config, &self.sockets.bundles(), request, &mut container);
+            self.read_bundle(request, &mut container);
             match self.sockets.ask(&mut container).await {
                 Answer::Told => return self.tell(&container).await,
                 Answer::NotFound => return,
                 Answer::Silent => {}
             }
         }
+    }
+
+    fn read_bundle(&self, request: &Request, container: &mut Container) -> bundle::Found {
+        bundle::read(&self.config, &self.sockets.bundles(), &self.early, request, container)
     }
 
     /// A full queue holds up this lookup alone. The other end is gone only when lanner ends.

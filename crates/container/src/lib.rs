@@ -8,6 +8,7 @@ mod bundle;
 mod config;
 mod cri;
 mod desk;
+mod early;
 mod image;
 mod init_config;
 mod labels;

@@ -229,3 +229,31 @@ fn the_cgroup_of_a_container_names_it() {
     let found = found.unwrap_or_else(|| panic!("no container in {cgroups:?}"));
     assert_eq!((&found.full_id[..], &found.id[..]), (web.id().as_bytes(), web.short_id().as_bytes()));
 }
+
+#[test]
+fn a_container_that_is_gone_before_anybody_asks_is_known() {
+    let bed = bed_or_skip!();
+    // CRI would still know of it: only what was on disk is asked here.
+    let config =
+        Config { cri_sockets: Vec::new(), containerd_bundles: vec![bed.place().bundles()], ..config(&bed) };
+    let resolver = Resolver::start(config).unwrap();
+    let id = {
+        let pod = bed.pod("flash-0").namespace("shop").start().unwrap();
+        let flash = pod.container("flash").start().unwrap();
+        let id = flash.id().to_owned();
+        flash.stop().unwrap();
+        pod.stop().unwrap();
+        id
+    };
+    let bundle = bed.place().bundles().join("k8s.io").join(&id);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while bundle.exists() {
+        assert!(Instant::now() < deadline, "the bundle stays");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(resolver.ask(request(&id)));
+    let known = wait_for(&resolver, |container| container.complete);
+    assert_eq!((known.full_id.as_str(), known.name.as_str()), (id.as_str(), "flash"));
+    let pod = known.pod.unwrap();
+    assert_eq!((pod.name.as_str(), pod.namespace.as_str()), ("flash-0", "shop"));
+}
