@@ -163,7 +163,8 @@ pub fn run(
 ) -> Result<Outcome, LiveError> {
     let begin = Instant::now();
     let host_root = host_root();
-    let resolver_config = lanner_container::Config { host_root: host_root.clone(), ..Default::default() };
+    let resolver_config =
+        lanner_container::Config { host_root: host_root.clone(), ..config.containers.clone() };
     let resolver = Resolver::start(resolver_config)?;
     let mut probe = Probe::open(ProbeOptions {
         events: wanted(&engine.event_types(), &config.base_syscalls),

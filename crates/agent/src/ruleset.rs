@@ -9,7 +9,8 @@ use lanner_rules::{ExtraField, ExtraOutput, LoadOptions, Loaded, Report, RuleSet
 use crate::config::{Append, Config, Matching};
 
 /// The rules that are in force when no others are given, by file.
-pub const OWN_RULES: &[(&str, &str)] = &[];
+pub const OWN_RULES: &[(&str, &str)] =
+    &[("lanner_rules.yaml", include_str!("../../../rules/lanner_rules.yaml"))];
 
 /// Fields of a container that alerts show, in Falco's order.
 const CONTAINER_FIELDS: [&str; 6] = [
