@@ -5,10 +5,10 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check compat bench fuzz
+.PHONY: help run build test check compat bench fuzz soak-idle
 
 help: ## Show this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
 
 run: build ## Install what is missing, build, and watch this host
 	@exec $(TARGET)/release/lanner run
@@ -33,6 +33,10 @@ bench: ## Run the benchmarks
 	@scripts/setup.sh
 	cargo build --release -p lanner
 	cargo run --quiet --release -p lanner-bench -- --bin $(TARGET)/release/lanner
+
+soak-idle: ## Ten minutes of rest and a whole build must raise nothing, attacks afterwards their alerts
+	@scripts/setup.sh --test
+	@scripts/soak-idle.sh
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh

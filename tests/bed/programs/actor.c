@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +42,10 @@ static int dial(const char *host, const char *port)
 	if (inet_pton(AF_INET, host, &to.sin_addr) != 1)
 		return 2;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	// Long enough for a neighbour, short enough for an address that answers nobody.
+	struct timeval patience = { .tv_sec = 1 };
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) {
 		perror(host);
 		return 1;

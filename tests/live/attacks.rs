@@ -1,0 +1,153 @@
+//! Each detection by the real thing, in a real container where it is about one, and by a near miss. The near
+//! miss comes first: alerts keep the order of events, so an attack's alert without one before it says that
+//! there is none.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use lanner_testbed::{API_CLIENT_IMAGE, bed_or_skip};
+
+use crate::watch::{Turn, Watch};
+
+const POD: &str = "mysql-db-d5dc6b85d-77hrm";
+/// Longer than an alert waits for its container's names.
+const LATE: Duration = Duration::from_millis(1200);
+
+#[test]
+fn a_terminal_shell_in_a_container() {
+    let _turn = Turn::take();
+    let bed = bed_or_skip!();
+    let mut watch = Watch::with_bed(&bed, "");
+    let pod = bed.pod(POD).start().unwrap();
+    let mysql = pod.container("mysql").start().unwrap();
+
+    // A shell without a terminal, and one with a terminal outside containers.
+    mysql.exec(&["bash", "-c", "true"]).unwrap();
+    let on_host =
+        Command::new("script").args(["-qec", "bash -c 'true; true'", "/dev/null"]).output().unwrap();
+    assert!(on_host.status.success());
+
+    let mut by_runc = mysql.exec_tty(&["bash", "-il"]).unwrap();
+    let line = watch.alert(&["shell", "bash -il"]);
+    for part in ["parent=runc", "terminal=34816", POD, "default", "docker.io/library/mysql", mysql.short_id()]
+    {
+        assert!(line.contains(part), "`{part}` is not in: {line}");
+    }
+    by_runc.line("exit").unwrap();
+    by_runc.wait().unwrap();
+
+    let mut by_shim = mysql.exec_tty_by_shim(&["bash", "--login"]).unwrap();
+    let line = watch.alert(&["shell", "bash --login"]);
+    for part in ["parent=runc", "terminal=34816", POD] {
+        assert!(line.contains(part), "`{part}` is not in: {line}");
+    }
+    by_shim.line("exit").unwrap();
+    thread::sleep(LATE);
+    let shells = watch.alerts_with(&["terminal="]);
+    assert_eq!(shells.len(), 2, "{shells:#?}");
+    watch.stop();
+}
+
+#[test]
+fn a_kubernetes_client_in_a_container() {
+    let _turn = Turn::take();
+    let bed = bed_or_skip!();
+    let mut watch = Watch::with_bed(&bed, "");
+    let pod = bed.pod("recon-0").start().unwrap();
+    let recon = pod.container("recon").image(API_CLIENT_IMAGE).start().unwrap();
+
+    Command::new(bed.place().program("kubectl")).args(["get", "nodes"]).output().unwrap();
+    recon.exec(&["kube-recon", "ls", "/usr/bin/kubectl"]).unwrap();
+
+    recon.exec(&["kube-recon", "kubectl", "get", "pods"]).unwrap();
+    let line = watch.alert(&["kubectl get pods"]);
+    for part in ["parent=kube-recon", "recon-0", "default", "docker.io/library/kube-recon"] {
+        assert!(line.contains(part), "`{part}` is not in: {line}");
+    }
+    thread::sleep(LATE);
+    assert_eq!(watch.alerts_with(&["kubectl get nodes"]), Vec::<String>::new());
+    assert_eq!(watch.alerts_with(&["ls /usr/bin"]), Vec::<String>::new());
+    watch.stop();
+}
+
+#[test]
+fn a_connection_to_the_api_server_from_a_container() {
+    let _turn = Turn::take();
+    let bed = bed_or_skip!();
+    // The pod is on the host's network, so that a listener of ours can stand for the API server.
+    let Ok(_server) = TcpListener::bind("127.0.0.1:6443") else {
+        return lanner_testbed::skipped(&"port 6443 is taken on this machine");
+    };
+    let neighbour = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other_port = neighbour.local_addr().unwrap().port().to_string();
+    let mut watch = Watch::with_bed(&bed, "");
+    let pod = bed.pod("recon-0").start().unwrap();
+    let recon = pod.container("recon").image(API_CLIENT_IMAGE).start().unwrap();
+
+    let dialled = Command::new(bed.place().program("dial")).args(["127.0.0.1", "6443"]).status().unwrap();
+    assert!(dialled.success());
+    assert_eq!(recon.exec(&["dial", "127.0.0.1", &other_port]).unwrap().exit_code, 0);
+
+    // An address that is for documentation, on the port of every web server.
+    recon.exec(&["dial", "192.0.2.1", "443"]).unwrap();
+
+    assert_eq!(recon.exec(&["kube-recon", "dial", "127.0.0.1", "6443"]).unwrap().exit_code, 0);
+    let line = watch.alert(&["127.0.0.1:6443"]);
+    for part in ["recon-0", "docker.io/library/kube-recon", recon.short_id()] {
+        assert!(line.contains(part), "`{part}` is not in: {line}");
+    }
+    // The cluster's service, whether or not it answers.
+    recon.exec(&["dial", "10.96.0.1", "443"]).unwrap();
+    watch.alert(&["10.96.0.1:443", "recon-0"]);
+    thread::sleep(LATE);
+    assert_eq!(watch.alerts_with(&["192.0.2.1"]), Vec::<String>::new());
+    assert_eq!(watch.alerts_with(&["127.0.0.1:6443"]).len(), 1);
+    assert_eq!(watch.alerts_with(&[&format!("127.0.0.1:{other_port}")]), Vec::<String>::new());
+    watch.stop();
+}
+
+#[test]
+fn a_change_of_namespace_by_an_unexpected_program() {
+    let _turn = Turn::take();
+    let bed = bed_or_skip!();
+    let mut watch = Watch::with_bed(&bed, "");
+    let pod = bed.pod("recon-0").privileged().start().unwrap();
+    let recon = pod.container("recon").image(API_CLIENT_IMAGE).privileged().start().unwrap();
+
+    // What administrators do; and a program of the same name that changes nothing.
+    let own = std::process::id().to_string();
+    let entered = Command::new("nsenter").args(["--target", &own, "--uts", "true"]).status().unwrap();
+    assert!(entered.success());
+    recon.exec(&["bash", "-c", "amicontained; true"]).ok();
+
+    // `true` keeps bash from becoming the program, so that it stays the parent.
+    let done = recon.exec(&["bash", "-c", "amicontained /proc/self/ns/ipc && true"]).unwrap();
+    assert_eq!(done.exit_code, 0, "{}", String::from_utf8_lossy(&done.stderr));
+    let line = watch.alert(&["amicontained /proc/self/ns/ipc"]);
+    for part in ["parent=bash", "recon-0", "docker.io/library/kube-recon"] {
+        assert!(line.contains(part), "`{part}` is not in: {line}");
+    }
+    thread::sleep(LATE);
+    assert_eq!(watch.alerts_with(&["nsenter"]), Vec::<String>::new());
+    assert_eq!(watch.alerts_with(&["amicontained"]).len(), 1);
+    watch.stop();
+}
+
+#[test]
+fn a_sensitive_file_read_on_the_host() {
+    let _turn = Turn::take();
+    let mut watch = Watch::start("");
+
+    // A file beside it, and the account tools' own reading of it.
+    Command::new("cat").args(["/etc/hostname", "/etc/passwd"]).output().unwrap();
+    Command::new("passwd").args(["--status", "root"]).output().unwrap();
+
+    Command::new("cat").arg("/etc/shadow").output().unwrap();
+    let line = watch.alert(&["/etc/shadow", "cat /etc/shadow"]);
+    assert!(line.contains("Warning"), "{line}");
+    assert_eq!(watch.alerts_with(&["passwd --status"]), Vec::<String>::new());
+    assert_eq!(watch.alerts_with(&["/etc/hostname"]).len(), 0);
+    watch.stop();
+}

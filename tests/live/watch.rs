@@ -1,0 +1,179 @@
+//! `lanner run` under test: started, read, asked for alerts, stopped.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const START_LIMIT: Duration = Duration::from_secs(20);
+const ALERT_LIMIT: Duration = Duration::from_secs(10);
+
+/// One live test at a time, on this machine: they share its kernel.
+pub struct Turn {
+    _file: nix::fcntl::Flock<File>,
+    _within: MutexGuard<'static, ()>,
+}
+
+impl Turn {
+    pub fn take() -> Turn {
+        static TURN: Mutex<()> = Mutex::new(());
+        let within = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = File::create(std::env::temp_dir().join("lanner-live-tests.lock")).unwrap();
+        let file = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).unwrap();
+        Turn { _file: file, _within: within }
+    }
+}
+
+/// What the last line of a run says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Summary {
+    pub events: u64,
+    pub alerts: u64,
+    pub lost: u64,
+}
+
+/// A running `lanner run`.
+pub struct Watch {
+    process: Child,
+    lines: Receiver<String>,
+    /// Every line so far.
+    pub seen: Vec<String>,
+    folder: tempfile::TempDir,
+}
+
+impl Watch {
+    /// Starts it with our default rules and these settings, in `falco.yaml`'s words, and waits until it
+    /// watches.
+    pub fn start(settings: &str) -> Watch {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("falco.yaml");
+        fs::write(&config, format!("stdout_output: {{enabled: true}}\n{settings}\n")).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_lanner"))
+            .arg("run")
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        let errors = sender.clone();
+        let stdout = process.stdout.take().unwrap();
+        let stderr = process.stderr.take().unwrap();
+        thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|l| sender.send(l))
+        });
+        thread::spawn(move || {
+            BufReader::new(stderr).lines().map_while(Result::ok).try_for_each(|l| errors.send(l))
+        });
+        let mut watch = Watch { process, lines, seen: Vec::new(), folder };
+        watch.wait_for(START_LIMIT, "it watches", |line| line.to_lowercase().contains("watching"));
+        watch
+    }
+
+    /// Settings that make it ask the containerd of a bed.
+    pub fn with_bed(bed: &lanner_testbed::Bed, settings: &str) -> Watch {
+        let socket = bed.place().socket();
+        Watch::start(&format!(
+            "plugins:\n- name: container\n  library_path: libcontainer.so\n  init_config:\n    engines:\n      \
+             cri: {{enabled: true, sockets: [{}]}}\nload_plugins: [container]\n{settings}",
+            socket.display()
+        ))
+    }
+
+    /// A folder that is gone when the watch ends.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_path_buf()
+    }
+
+    /// The first line, from the beginning, that has all parts; waits for it.
+    pub fn alert(&mut self, parts: &[&str]) -> String {
+        let has = |line: &str| parts.iter().all(|part| line.contains(part));
+        if let Some(line) = self.seen.iter().find(|line| has(line)) {
+            return line.clone();
+        }
+        self.wait_for(ALERT_LIMIT, &format!("an alert with {parts:?}"), has)
+    }
+
+    /// The lines so far that have all parts; reads what has come without waiting.
+    pub fn alerts_with(&mut self, parts: &[&str]) -> Vec<String> {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().filter(|line| parts.iter().all(|part| line.contains(part))).cloned().collect()
+    }
+
+    /// Alerts of the length of time given, whatever they are about.
+    pub fn alerts_within(&mut self, length: Duration) -> Vec<String> {
+        let end = Instant::now() + length;
+        let from = self.seen.len();
+        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            self.seen.push(line);
+        }
+        self.seen[from..].iter().filter(|line| is_alert(line)).cloned().collect()
+    }
+
+    fn wait_for(&mut self, limit: Duration, what: &str, fits: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + limit;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if fits(&line) {
+                        return line;
+                    }
+                }
+                Err(why) => panic!("waited for {what} ({why}); seen:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.process.id() as i32), signal).unwrap();
+    }
+
+    /// Ends it as Ctrl-C does and reads its last words.
+    pub fn stop(mut self) -> Summary {
+        self.signal(Signal::SIGINT);
+        let end = Instant::now() + ALERT_LIMIT;
+        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            self.seen.push(line);
+        }
+        let status = self.process.wait().unwrap();
+        assert!(status.success(), "{status}; seen:\n{}", self.seen.join("\n"));
+        let last = self.seen.iter().rev().find_map(|line| summary(line));
+        last.unwrap_or_else(|| panic!("no summary; seen:\n{}", self.seen.join("\n")))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// `HH:MM:SS.nnnnnnnnn: Priority text`
+fn is_alert(line: &str) -> bool {
+    let mut parts = line.splitn(3, ": ");
+    let time = parts.next().unwrap_or_default();
+    parts.next().is_some()
+        && time.len() == 18
+        && time.bytes().all(|b| b.is_ascii_digit() || b":.".contains(&b))
+}
+
+/// `events N, alerts N, lost N`
+fn summary(line: &str) -> Option<Summary> {
+    let mut numbers = ["events ", "alerts ", "lost "]
+        .into_iter()
+        .zip(line.split(", "))
+        .map(|(word, part)| part.strip_prefix(word).and_then(|number| number.parse().ok()));
+    Some(Summary { events: numbers.next()??, alerts: numbers.next()??, lost: numbers.next()?? })
+}
