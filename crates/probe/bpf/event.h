@@ -20,6 +20,8 @@ struct scratch {
 	u64 args[6];
 	s64 ret;
 	u64 open_flags; /* the raw flags that `openmode` depends on */
+	u64 file;	/* the open file that the call returned, once `file_known` */
+	u32 file_known;
 	u32 nr;
 	u32 plan;
 	u32 compat;

@@ -157,7 +157,7 @@ static __always_inline void put_open_flags(struct scratch *s, const struct param
 	bool missing;
 
 	s->open_flags = source_of(s, p, &missing);
-	put_u32(s, convert(SET_OPEN_FLAGS, (u32)s->open_flags) | open_file_flags(file_of_fd(s->ret)));
+	put_u32(s, convert(SET_OPEN_FLAGS, (u32)s->open_flags) | open_file_flags(returned_file(s)));
 }
 
 static __always_inline void put_open_mode(struct scratch *s, const struct param *p)
@@ -189,16 +189,16 @@ static __always_inline void put_param(struct scratch *s, const struct param *p)
 		put_open_mode(s, p);
 		break;
 	case KIND_CREATFLAGS:
-		put_u16(s, created_file_layer(file_of_fd(s->ret)));
+		put_u16(s, created_file_layer(returned_file(s)));
 		break;
 	case KIND_DEV:
-		put_u32(s, device_of(file_of_fd(s->ret)));
+		put_u32(s, device_of(returned_file(s)));
 		break;
 	case KIND_INO:
-		put_u64(s, inode_of(file_of_fd(s->ret)));
+		put_u64(s, inode_of(returned_file(s)));
 		break;
 	case KIND_RETPATH:
-		put_path(path_of_file(file_of_fd(s->ret)));
+		put_path(path_of_file(returned_file(s)));
 		break;
 	case KIND_SOCKADDR:
 		put_sockaddr(argument(s, p->source), argument(s, p->offset));

@@ -60,6 +60,8 @@ static __always_inline u32 number_of(struct pt_regs *regs)
 
 static __always_inline bool is_compat(void)
 {
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return bpf_get_current_task_btf()->thread_info.status & TS_COMPAT;
 	return BPF_CORE_READ(current_task(), thread_info.status) & TS_COMPAT;
 }
 
@@ -136,6 +138,7 @@ int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
 	}
 	s->compat = compat;
 	s->nr = nr;
+	s->file_known = 0;
 	s->ret = compat ? (s32)ret : ret;
 	read_args(s, regs);
 	if (plan == PLAN_SOCKETCALL)

@@ -12,7 +12,7 @@ const CAP_BPF: u32 = 39;
 
 /// Checks capabilities and BTF, so that a lack of them is told in plain words.
 pub fn check() -> Result<(), ProbeError> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     // without /proc the kernel itself will tell
     if let Some(missing) = effective(&status).and_then(missing) {
         return Err(ProbeError::NoPermission { missing });
@@ -23,7 +23,7 @@ pub fn check() -> Result<(), ProbeError> {
     Ok(())
 }
 
-/// The effective capabilities in the text of `/proc/self/status`.
+/// The effective capabilities in the text of `/proc/thread-self/status`: they belong to a thread.
 fn effective(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|l| l.strip_prefix("CapEff:"))?;
     u64::from_str_radix(line.trim(), 16).ok()

@@ -101,3 +101,16 @@ fn a_closed_probe_leaves_no_program() {
     }
     assert!(programs().is_disjoint(&opened));
 }
+
+#[test]
+fn without_capabilities_it_says_which_one_is_missing() {
+    // capabilities are a thread's own, so only this one loses them
+    let refused = std::thread::spawn(|| {
+        let header = [0x2008_0522u32, 0].map(u32::to_ne_bytes).concat();
+        assert_eq!(call(libc::SYS_capset, &[P(&header), P(&[0; 24])]), 0);
+        lanner_probe::Probe::open(ProbeOptions::default()).err()
+    });
+    let error = refused.join().unwrap().expect("an error");
+    assert!(matches!(error, lanner_probe::ProbeError::NoPermission { missing: "CAP_BPF" }), "{error}");
+    assert!(error.to_string().contains("run as root"), "{error}");
+}
