@@ -18,6 +18,8 @@ use crate::upgrade_table::is_beginning;
 
 /// No block of a real capture is longer. Longer ones are damage, and not worth the memory.
 const LONGEST_BLOCK: u32 = 256 << 20;
+/// The most bytes of a section's lists of threads, fds and so on.
+const MOST_LISTED: u64 = 512 << 20;
 /// A section header's least length: frame, byte order, version, section length.
 const SECTION_LEN: usize = FRAME_LEN + 16;
 
@@ -49,6 +51,8 @@ pub struct Reader {
     /// Bytes of the block that was handed out last, to move on over.
     used: usize,
     sections: u32,
+    /// Bytes of the section's lists.
+    listed: u64,
     skipped: u64,
     state_only: bool,
     fault: Option<CaptureError>,
@@ -88,6 +92,7 @@ impl Reader {
             current: None,
             used: 0,
             sections: 0,
+            listed: 0,
             skipped: 0,
             state_only: false,
             fault: None,
@@ -329,6 +334,11 @@ impl Reader {
             _ => {}
         }
         let total = self.block_len(total, FRAME_LEN)?;
+        self.listed += total as u64;
+        if self.listed > MOST_LISTED {
+            let what = format!("its lists of threads and fds have more than {MOST_LISTED} bytes");
+            return Err(CaptureError::Damaged { at: self.window.at(), what });
+        }
         let cut = self.need("a block", total);
         let have = self.window.bytes().len().min(total);
         let block = &self.window.bytes()[..have];
@@ -383,6 +393,7 @@ impl Reader {
             return Err(self.cut_off("a section header", total as u64, had));
         }
         self.sections += 1;
+        self.listed = 0;
         Ok(())
     }
 }

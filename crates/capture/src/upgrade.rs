@@ -13,6 +13,8 @@ use crate::upgrade_table::{
 
 /// The most threads whose calls are under way at a time. A capture that has more has lost events.
 const MOST_WAITING: usize = 1 << 16;
+/// The most bytes of their events that are kept.
+const MOST_KEPT: usize = 32 << 20;
 /// The most parameters of a type.
 const MOST_PARAMS: usize = 40;
 const ZEROS: [u8; 16] = [0; 16];
@@ -67,12 +69,19 @@ pub(crate) struct Upgrader {
     plans: Vec<Plan>,
     /// Events of calls' beginnings, by thread; empty when used up.
     kept: FxHashMap<i64, Vec<u8>>,
+    /// Bytes that were put into `kept` since it was empty; memory is used again, so no more than these are held.
+    kept_bytes: usize,
     out: Vec<u8>,
 }
 
 impl Upgrader {
     pub fn new() -> Upgrader {
-        Upgrader { plans: EVENTS.iter().map(plan).collect(), kept: FxHashMap::default(), out: Vec::new() }
+        Upgrader {
+            plans: EVENTS.iter().map(plan).collect(),
+            kept: FxHashMap::default(),
+            kept_bytes: 0,
+            out: Vec::new(),
+        }
     }
 
     /// The last event that became a new one.
@@ -82,7 +91,8 @@ impl Upgrader {
 
     /// Forgets all calls under way.
     pub fn clear(&mut self) {
-        self.kept.clear();
+        self.kept = FxHashMap::default();
+        self.kept_bytes = 0;
     }
 
     /// Whether an event of this type and number of parameters is as today's.
@@ -115,7 +125,14 @@ impl Upgrader {
                 }
                 if keep {
                     let bytes = if same { event.as_bytes() } else { &self.out };
-                    keep_enter(&mut self.kept, event.tid, bytes);
+                    if self.kept.len() >= MOST_WAITING || self.kept_bytes >= MOST_KEPT {
+                        self.kept = FxHashMap::default();
+                        self.kept_bytes = 0;
+                    }
+                    let kept = self.kept.entry(event.tid).or_default();
+                    self.kept_bytes += bytes.len().saturating_sub(kept.capacity());
+                    kept.clear();
+                    kept.extend_from_slice(bytes);
                 }
                 match (pass, same) {
                     (false, _) => Upgraded::Nothing,
@@ -154,15 +171,6 @@ impl Upgrader {
             }
         }
     }
-}
-
-fn keep_enter(kept: &mut FxHashMap<i64, Vec<u8>>, tid: i64, bytes: &[u8]) {
-    if kept.len() >= MOST_WAITING {
-        kept.clear();
-    }
-    let kept = kept.entry(tid).or_default();
-    kept.clear();
-    kept.extend_from_slice(bytes);
 }
 
 /// A parameter's value in the old event itself.

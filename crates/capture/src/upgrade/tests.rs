@@ -51,6 +51,7 @@ fn a_beginning_serves_once_and_only_its_own_end() {
 fn what_nothing_tells_is_zero_or_empty() {
     assert_eq!(upgraded(&[(SYSCALL_CLOSE_X, &[&n64(0)])])[0].1, values(&[&n64(0), &n64(0)]));
     assert_eq!(upgraded(&[(SYSCALL_SETUID_X, &[&n64(0)])])[0].1, values(&[&n64(0), &[]]));
+    assert_eq!(upgraded(&[(SYSCALL_MKDIR_2_X, &[&n64(0), b"d\0"])])[0].1, values(&[&n64(0), b"d\0", &[]]));
     assert_eq!(upgraded(&[(SOCKET_SENDMMSG_X, &[])])[0].1, values(&[&n64(0), &[], &[], &[], &[]]));
 }
 
@@ -161,4 +162,11 @@ fn calls_that_never_end_take_bounded_memory() {
         assert_eq!(upgrader.upgrade(&buf.event().unwrap()), Upgraded::Nothing);
     }
     assert!(upgrader.kept.len() <= MOST_WAITING);
+    let list = vec![0; 60_000];
+    for tid in 0..2000 {
+        let buf = EventBuf::new(1, tid, 0, SYSCALL_POLL_E, &[&list, &n64(3)]).unwrap();
+        upgrader.upgrade(&buf.event().unwrap());
+    }
+    let bytes: usize = upgrader.kept.values().map(Vec::capacity).sum();
+    assert!(bytes <= MOST_KEPT + 2 * list.len(), "{bytes}");
 }
