@@ -131,11 +131,9 @@ impl Replay<'_> {
     /// Forgets all and takes the snapshot of the section that begins.
     fn begin(&mut self, reader: &mut Reader) {
         let snapshot = reader.take_snapshot();
-        let of_capture = snapshot.host.as_ref().map(|h| String::from_utf8_lossy(h.name()).into_owned());
         self.machine = Machine::new(MachineOptions::default());
         records::give_to(snapshot, &mut self.machine);
         self.progress = Progress::new(EventMeta {
-            hostname: of_capture.unwrap_or_default().into(),
             utc_offset: local_offset,
             buffer_format: BufferFormat::Printable,
             ..EventMeta::default()

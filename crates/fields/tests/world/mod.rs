@@ -77,6 +77,7 @@ fn command() -> Thread {
         tty: 34816,
         capabilities: Capabilities { permitted: 0b101, effective: 1 << 40, inheritable: 0 },
         fdlimit: 1024,
+        pidns_init_start_ts: NOW - 1_000,
         vm_size: 100,
         vm_rss: 50,
         pf_minor: 9,
@@ -102,7 +103,6 @@ fn container() -> Container {
         }],
         labels: [("app".to_string(), "shop".to_string()), ("tier".into(), "front".into())].into(),
         ip: Some(IpAddr::from([10, 0, 0, 9])),
-        created_ts: NOW - 1_000,
         pod: Some(Pod {
             name: "web-1".into(),
             namespace: "shop".into(),
