@@ -6,6 +6,7 @@ use lanner_event::{EVENTS, EventType, types};
 use lanner_fields::{Context, Format};
 use lanner_rules::{Place, Priority, Problem, Rule, RuleSet};
 
+use crate::explain::{Explanation, explain};
 use crate::graph::{Edge, Graph, reach_of};
 use crate::plan::Plan;
 use crate::types::EventTypes;
@@ -15,6 +16,11 @@ use crate::types::EventTypes;
 pub struct RuleId(u32);
 
 impl RuleId {
+    /// The rule at a position among the engine's rules.
+    pub fn from_index(index: usize) -> RuleId {
+        RuleId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
     /// Its position among the engine's rules.
     pub fn index(self) -> usize {
         self.0 as usize
@@ -113,7 +119,7 @@ impl Engine {
         let output = format(&rule.output)?;
         let extra = rule.extra_fields.iter().map(|(key, text, raw)| Ok((key.clone(), format(text)?, *raw)));
         let extra_fields = extra.collect::<Result<_, _>>()?;
-        let id = RuleId(self.rules.len() as u32);
+        let id = RuleId::from_index(self.rules.len());
         let source = self.source(&rule.source);
         let root = source.graph.add(&rule.condition)?;
         source.roots.push((id, root));
@@ -147,6 +153,12 @@ impl Engine {
     /// If the number is another engine's and this one has fewer rules.
     pub fn rule(&self, id: RuleId) -> &CompiledRule {
         &self.rules[id.index()]
+    }
+
+    /// Why a rule matches the event, or doesn't. Slow: for people who ask.
+    pub fn explain(&self, id: RuleId, cx: &Context<'_>) -> Explanation {
+        let rule = &self.rule(id).rule;
+        explain(&rule.source, &rule.condition, cx)
     }
 
     /// All rules, in load order.

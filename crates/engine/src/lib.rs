@@ -10,6 +10,7 @@ mod catalog;
 mod cost;
 mod dynamic;
 mod engine;
+mod explain;
 mod glob;
 mod graph;
 mod lower;
@@ -27,4 +28,5 @@ mod types;
 
 pub use catalog::Catalog;
 pub use engine::{BuildError, CompiledRule, Engine, EngineOptions, Matching, RuleId};
+pub use explain::{Explanation, Saying};
 pub use types::EventTypes;

@@ -10,7 +10,7 @@ mod world;
 
 use std::sync::Arc;
 
-use lanner_engine::{Engine, EngineOptions, Matching};
+use lanner_engine::{Engine, EngineOptions, Matching, RuleId};
 use lanner_fields::Scratch;
 use lanner_filter::{Expr, ExprKind, parse};
 use lanner_rules::{Place, Priority, Rule, RuleSet};
@@ -233,6 +233,19 @@ proptest! {
             world.scratch = Scratch::new();
         }
     }
+}
+
+#[test]
+fn an_explanation_ends_with_what_decided() {
+    let rules = rules(
+        &["proc.name = x or proc.pid >= 1".into()],
+        &["m0 and not evt.num = 7 and fd.num = 9 and evt.num = 1".into()],
+    );
+    let engine = Engine::build(&rules, EngineOptions::default()).unwrap();
+    let event = Picked { ty: 0, tid: 1, fd: 1, number: 0 };
+    let id = RuleId::from_index(0);
+    let explanation = World::new(0).with(&event, |cx| engine.explain(id, cx));
+    insta::assert_debug_snapshot!(explanation);
 }
 
 #[test]

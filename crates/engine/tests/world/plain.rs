@@ -6,23 +6,16 @@ use std::net::IpAddr;
 use lanner_fields::{Context, FieldType, Term, Value};
 use lanner_filter::{Argument, Check, Expr, ExprKind, Modifier, Operand, Operator, Right};
 
-pub fn holds<'a>(expr: &Expr, cx: &Context<'a>) -> bool {
+pub fn holds(expr: &Expr, cx: &Context<'_>) -> bool {
     match &expr.kind {
         ExprKind::And(parts) => parts.iter().all(|part| holds(part, cx)),
         ExprKind::Or(parts) => parts.iter().any(|part| holds(part, cx)),
         ExprKind::Not(inner) => !holds(inner, cx),
         ExprKind::Macro { body, .. } => holds(body, cx),
         ExprKind::Name(name) => panic!("macro {name} is not put in"),
-        // Terms borrow from themselves; leaking a few is the simplest here.
-        ExprKind::Exists(operand) => {
-            !matches!(leak(term(operand)).operand(cx), Value::Absent | Value::Any([]))
-        }
+        ExprKind::Exists(operand) => !matches!(term(operand).operand(cx), Value::Absent | Value::Any([])),
         ExprKind::Check(check) => check_holds(check, cx),
     }
-}
-
-fn leak(term: Term) -> &'static Term {
-    Box::leak(Box::new(term))
 }
 
 fn term(operand: &Operand) -> Term {
@@ -39,13 +32,14 @@ fn term(operand: &Operand) -> Term {
 }
 
 fn check_holds(check: &Check, cx: &Context<'_>) -> bool {
-    let left_term = leak(term(&check.left));
+    let left_term = term(&check.left);
     let left = left_term.operand(cx);
     let wanted: Vec<Vec<u8>> = match &check.right {
         Right::Value(value) | Right::Name(value) => vec![value.bytes.clone()],
         Right::List(values) => values.iter().map(|value| value.bytes.clone()).collect(),
         Right::Operand(operand) => {
-            let right = leak(term(operand)).operand(cx);
+            let right_term = term(operand);
+            let right = right_term.operand(cx);
             return !left.is_absent() && !right.is_absent() && dynamic(check.operator, &left, &right);
         }
     };
