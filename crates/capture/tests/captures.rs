@@ -288,7 +288,7 @@ fn the_other_byte_order_and_early_versions_are_read() {
             self
         }
         fn block(&mut self, ty: u32, body: &[u8]) {
-            let len = ((12 + body.len() + 3) / 4 * 4) as u32;
+            let len = ((12 + body.len()).div_ceil(4) * 4) as u32;
             self.put(ty.to_ne_bytes()).put(len.to_ne_bytes()).0.extend(body);
             self.0.resize(self.0.len() + len as usize - 12 - body.len(), 0);
             self.put(len.to_ne_bytes());
@@ -359,7 +359,7 @@ proptest! {
         let info = EventType(code).info().unwrap();
         let current = lanner_event::EventFlag::OldVersion.bit() | lanner_event::EventFlag::Unused.bit();
         prop_assume!(info.flags & current == 0);
-        let data = vec![0x41; 40];
+        let data = [0x41; 40];
         let params: Vec<&[u8]> = info.params.iter().zip(&lens).map(|(_, len)| &data[..*len]).collect();
         let event = event(info.code, &params);
         let (_, events, fault) = read(write(&Snapshot::default(), std::slice::from_ref(&event))).unwrap();
