@@ -227,6 +227,9 @@ static __always_inline void put_param(struct scratch *s, const struct param *p)
 	case KIND_PRCTL:
 		put_prctl(s, p->what);
 		break;
+	case KIND_MEMORY:
+		put_u32(s, memory_of(BPF_CORE_READ(current_task(), mm), p->what));
+		break;
 	case KIND_MSG:
 		put_message(p->what);
 		break;

@@ -116,25 +116,37 @@ static __always_inline u64 kilobytes(s64 pages)
 	return pages > 0 ? (u64)pages << (PAGE_SHIFT - 10) : 0;
 }
 
-/* vm_size, vm_rss, vm_swap. The kinds of resident memory: file 0, anonymous 1, swapped 2, shared 3. */
-static __always_inline void put_memory(struct scratch *s, struct mm_struct *mm)
+enum { MEMORY_SIZE, MEMORY_RESIDENT, MEMORY_SWAPPED };
+
+/* Kilobytes of memory. The kernel's counters: file 0, anonymous 1, swapped 2, shared 3. */
+static __always_inline u32 memory_of(struct mm_struct *mm, int what)
 {
 	struct mm_struct___6_2 *v6_2 = (void *)mm;
-	s64 kept, swapped;
 
-	put_u32(s, mm ? BPF_CORE_READ(mm, total_vm) << (PAGE_SHIFT - 10) : 0);
+	if (!mm)
+		return 0;
+	if (what == MEMORY_SIZE)
+		return kilobytes(BPF_CORE_READ(mm, total_vm));
 	/* the index must be a literal: where an element stands depends on the kernel's type */
 	if (bpf_core_type_exists(struct mm_rss_stat)) {
-		kept = BPF_CORE_READ(mm, rss_stat.count[0].counter) + BPF_CORE_READ(mm, rss_stat.count[1].counter) +
-		       BPF_CORE_READ(mm, rss_stat.count[3].counter);
-		swapped = BPF_CORE_READ(mm, rss_stat.count[2].counter);
-	} else {
-		kept = BPF_CORE_READ(v6_2, rss_stat[0].count) + BPF_CORE_READ(v6_2, rss_stat[1].count) +
-		       BPF_CORE_READ(v6_2, rss_stat[3].count);
-		swapped = BPF_CORE_READ(v6_2, rss_stat[2].count);
+		if (what == MEMORY_SWAPPED)
+			return kilobytes(BPF_CORE_READ(mm, rss_stat.count[2].counter));
+		return kilobytes(BPF_CORE_READ(mm, rss_stat.count[0].counter) +
+				 BPF_CORE_READ(mm, rss_stat.count[1].counter) +
+				 BPF_CORE_READ(mm, rss_stat.count[3].counter));
 	}
-	put_u32(s, mm ? kilobytes(kept) : 0);
-	put_u32(s, mm ? kilobytes(swapped) : 0);
+	if (what == MEMORY_SWAPPED)
+		return kilobytes(BPF_CORE_READ(v6_2, rss_stat[2].count));
+	return kilobytes(BPF_CORE_READ(v6_2, rss_stat[0].count) + BPF_CORE_READ(v6_2, rss_stat[1].count) +
+			 BPF_CORE_READ(v6_2, rss_stat[3].count));
+}
+
+/* vm_size, vm_rss, vm_swap */
+static __always_inline void put_memory(struct scratch *s, struct mm_struct *mm)
+{
+	put_u32(s, memory_of(mm, MEMORY_SIZE));
+	put_u32(s, memory_of(mm, MEMORY_RESIDENT));
+	put_u32(s, memory_of(mm, MEMORY_SWAPPED));
 }
 
 static __always_inline u32 append_cgroup(struct scratch *s, struct css_set *set, u32 id, u32 len, u64 *built,

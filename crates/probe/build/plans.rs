@@ -9,7 +9,7 @@ use crate::numbers::{Call, NUMBERS, SOCKETCALLS};
 use crate::{Error, lines};
 
 /// Kinds of parameters, as the BPF side numbers them.
-pub const KINDS: [&str; 20] = [
+pub const KINDS: [&str; 21] = [
     "num",
     "int",
     "str",
@@ -30,6 +30,7 @@ pub const KINDS: [&str; 20] = [
     "ptrace",
     "prctl",
     "msg",
+    "memory",
 ];
 
 /// Programs that write an event, as the BPF side numbers them.
@@ -39,13 +40,14 @@ pub const PROGRAMS: [&str; 3] = ["interpret", "clone", "execve"];
 pub const SOURCES: [&str; 4] = ["ret", "zero", "id", "nr"];
 
 /// Words behind a kind and their numbers in the BPF side's enumerations.
-const WORDS: [(&str, &[&str]); 7] = [
+const WORDS: [(&str, &[&str]); 8] = [
     ("queue", &["pct", "len", "max"]),
     ("sockptr", &["source", "peer"]),
     ("caps", &["inheritable", "permitted", "effective"]),
     ("ptrace", &["addr", "data"]),
     ("prctl", &["str", "int"]),
     ("msg", &["data", "size", "out", "in", "control"]),
+    ("memory", &["size", "resident", "swapped"]),
     ("direction", &["in", "out"]),
 ];
 
@@ -119,7 +121,7 @@ fn fits(kind: &str, info: &ParamInfo) -> bool {
         "num" | "int" | "queue" => width(info).is_some(),
         "str" | "retpath" => matches!(info.ty, T::Charbuf | T::Fspath | T::Fsrelpath),
         "data" => info.ty == T::Bytebuf,
-        "openflags" | "mountflags" | "openmode" | "dev" => width(info) == Some(4),
+        "openflags" | "mountflags" | "openmode" | "dev" | "memory" => width(info) == Some(4),
         "creatflags" => width(info) == Some(2),
         "ino" | "pipeino" | "sockptr" | "caps" => width(info) == Some(8),
         "sockaddr" => info.ty == T::Sockaddr,
@@ -161,7 +163,9 @@ fn param(text: &str, info: &ParamInfo, conversions: &[Conversion]) -> Result<Par
                 param.offset = address.parse()?;
             }
         }
-        ("queue" | "sockptr" | "caps" | "ptrace" | "prctl" | "msg", [what]) => param.what = word(kind, what)?,
+        ("queue" | "sockptr" | "caps" | "ptrace" | "prctl" | "msg" | "memory", [what]) => {
+            param.what = word(kind, what)?
+        }
         ("creatflags" | "dev" | "ino" | "retpath" | "pipeino", []) => {}
         _ => return Err(format!("{text}: wrong arguments").into()),
     }
