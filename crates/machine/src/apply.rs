@@ -98,7 +98,7 @@ impl Machine {
             }
             Ending::Thread(tid) => {
                 if let Some(record) = self.threads.get(tid) {
-                    self.note_exit((record.thread.ptid, tid), ts);
+                    self.exits.note(record.thread.ptid, tid, ts);
                 }
                 self.remove_thread(tid);
             }

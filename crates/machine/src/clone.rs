@@ -5,16 +5,11 @@
 
 use lanner_event::{Event, types};
 
+use crate::exits::STALE_NS;
 use crate::machine::Machine;
 use crate::threads::Slot;
 use crate::wire::{i64_of, params, text_of, u32_of, u64_of};
 use crate::{Subject, Text, TextList, Thread, abi};
-
-/// An entry this old is of another thread that had the same id.
-pub(crate) const STALE_NS: u64 = 2_000_000_000;
-
-/// Most ends of threads that are remembered.
-const MAX_EXITS: usize = 8_192;
 
 /// The parameters that all these events share.
 struct Clone<'a> {
@@ -120,7 +115,7 @@ impl Machine {
         if clone.flags & elsewhere != 0 || thread.tid != thread.vtid || vfork {
             return Some(caller);
         }
-        if self.exits.get(&(event.tid, child)).is_some_and(|&ts| event.ts.saturating_sub(ts) < STALE_NS) {
+        if self.exits.has(event.tid, child, event.ts) {
             return Some(caller);
         }
         match self.threads.get(child) {
@@ -174,7 +169,7 @@ impl Machine {
         if let Some(slot) = self.threads.slot(event.tid) {
             let clone_ts = self.at(slot).map_or(0, |r| r.thread.clone_ts);
             if clone_ts != 0 {
-                if event.ts.wrapping_sub(clone_ts) < STALE_NS {
+                if event.ts.saturating_sub(clone_ts) < STALE_NS {
                     return Some(slot);
                 }
                 self.remove_thread(event.tid);
@@ -274,16 +269,6 @@ impl Machine {
         if self.tables.users(table) > 1 {
             let own = self.tables.fork(table);
             self.set_table(slot, own);
-        }
-    }
-
-    /// Remembers that a thread ended, so that its parent's late event doesn't bring it back.
-    pub(crate) fn note_exit(&mut self, parent_and_thread: (i64, i64), ts: u64) {
-        if self.exits.len() >= MAX_EXITS {
-            self.exits.retain(|_, then| ts.saturating_sub(*then) < STALE_NS);
-        }
-        if self.exits.len() < MAX_EXITS {
-            self.exits.insert(parent_and_thread, ts);
         }
     }
 }

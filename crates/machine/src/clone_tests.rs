@@ -256,6 +256,24 @@ fn without_a_word_from_the_kernel_orphans_go_to_the_nearest_reaper() {
 }
 
 #[test]
+fn a_long_line_of_short_processes_leaves_nothing() {
+    let mut host = Host::new();
+    let before = host.machine.stats();
+    for tid in 1_000..6_000 {
+        host.fork(SHELL, tid);
+        host.exec(tid, "/bin/true");
+        host.open(tid, 3, "/etc/ld.so.cache");
+        host.new_thread(tid, tid + 100_000);
+        host.exit(tid);
+        host.exit(tid + 100_000);
+    }
+    host.settle();
+    assert_eq!(host.machine.stats(), before);
+    assert_eq!(host.machine.threads.processes.len(), 2);
+    assert!(host.machine.threads.get(SHELL).is_some_and(|r| r.children.is_empty()));
+}
+
+#[test]
 fn the_thread_limit_holds() {
     let mut host = Host::new();
     host.machine.options = MachineOptions { max_threads: 3, ..MachineOptions::default() };

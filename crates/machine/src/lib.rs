@@ -13,6 +13,7 @@ mod clone;
 mod container;
 mod containers;
 mod exec;
+mod exits;
 mod fd;
 mod fd_table;
 mod files;

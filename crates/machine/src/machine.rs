@@ -1,9 +1,10 @@
 //! The whole state, and the questions that can be asked of it.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use crate::accounts::Accounts;
 use crate::containers::Containers;
+use crate::exits::RecentExits;
 use crate::fd_table::FdTables;
 use crate::lineage::MAX_DEPTH;
 use crate::threads::{Record, Slot, Threads};
@@ -27,8 +28,7 @@ pub struct Machine {
     pub(crate) fd_params: Box<[u8]>,
     /// What the last event ends, carried out by the next.
     pub(crate) ending: Ending,
-    /// Threads that ended lately: (parent, thread) and when.
-    pub(crate) exits: FxHashMap<(i64, i64), u64>,
+    pub(crate) exits: RecentExits,
     /// Threads of a snapshot that don't know their relatives yet.
     pub(crate) unlinked: Vec<i64>,
     /// Ports that snapshot sockets listen on.
@@ -70,7 +70,7 @@ impl Machine {
             stats: MachineStats::default(),
             fd_params: crate::apply::fd_params(),
             ending: Ending::Nothing,
-            exits: FxHashMap::default(),
+            exits: RecentExits::default(),
             unlinked: Vec::new(),
             server_ports: FxHashSet::default(),
             scratch: Vec::new(),
@@ -248,7 +248,6 @@ impl Machine {
         let used: FxHashSet<Text> = self.threads().map(|t| t.container.clone()).collect();
         self.containers.retain(|id| used.contains(id));
         self.accounts.retain(|id| id.is_empty() || used.contains(id));
-        self.exits.retain(|_, ts| now.saturating_sub(*ts) < crate::clone::STALE_NS);
     }
 
     pub(crate) fn at(&self, slot: Slot) -> Option<&Record> {

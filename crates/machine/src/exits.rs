@@ -1,0 +1,58 @@
+//! Threads that ended lately, so that a parent's late clone event doesn't bring one back.
+
+use rustc_hash::FxHashMap;
+
+/// An end, or an entry of the thread table, this old is of another thread that had the same id.
+pub(crate) const STALE_NS: u64 = 2_000_000_000;
+
+/// Most ends of one period that are remembered.
+const MAX: usize = 8_192;
+
+/// Ends of this period and of the last one, each as long as an end matters.
+#[derive(Default, Debug)]
+pub(crate) struct RecentExits {
+    current: FxHashMap<(i64, i64), u64>,
+    previous: FxHashMap<(i64, i64), u64>,
+    since: u64,
+}
+
+impl RecentExits {
+    /// Notes that `thread`, a child of `parent`, ended at `ts`.
+    pub(crate) fn note(&mut self, parent: i64, thread: i64, ts: u64) {
+        if ts.saturating_sub(self.since) >= STALE_NS {
+            std::mem::swap(&mut self.current, &mut self.previous);
+            self.current.clear();
+            self.since = ts;
+        }
+        if self.current.len() < MAX {
+            self.current.insert((parent, thread), ts);
+        }
+    }
+
+    /// Whether `thread`, a child of `parent`, ended shortly before `ts`.
+    pub(crate) fn has(&self, parent: i64, thread: i64, ts: u64) -> bool {
+        let recent = |map: &FxHashMap<(i64, i64), u64>| {
+            map.get(&(parent, thread)).is_some_and(|&then| then <= ts && ts - then < STALE_NS)
+        };
+        recent(&self.current) || recent(&self.previous)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_remembered_for_a_while_and_in_bounds() {
+        let mut exits = RecentExits::default();
+        exits.note(1, 5, 100);
+        assert!(exits.has(1, 5, 100) && exits.has(1, 5, 100 + STALE_NS - 1));
+        assert!(!exits.has(1, 5, 100 + STALE_NS) && !exits.has(2, 5, 100) && !exits.has(1, 5, 99));
+        for thread in 0..3 * MAX as i64 {
+            exits.note(1, thread, 200);
+        }
+        exits.note(1, 7, 300 + STALE_NS);
+        assert!(exits.has(1, 7, 301 + STALE_NS) && exits.has(1, 4, 199 + STALE_NS));
+        assert!(exits.current.len() + exits.previous.len() <= 2 * MAX);
+    }
+}
