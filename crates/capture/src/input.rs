@@ -67,7 +67,8 @@ pub(crate) struct Window {
     buf: Vec<u8>,
     start: usize,
     end: usize,
-    at: u64,
+    /// Where `buf` begins in the unpacked bytes.
+    base: u64,
     ended: bool,
     failure: Option<io::Error>,
 }
@@ -76,12 +77,12 @@ impl Window {
     /// A window at the beginning of `source`, plain or gzip.
     pub fn new(source: Box<dyn Read + Send>) -> io::Result<Window> {
         let input = Input::new(source)?;
-        Ok(Window { input, buf: vec![0; WINDOW], start: 0, end: 0, at: 0, ended: false, failure: None })
+        Ok(Window { input, buf: vec![0; WINDOW], start: 0, end: 0, base: 0, ended: false, failure: None })
     }
 
     /// Where the window stands in the unpacked bytes.
     pub fn at(&self) -> u64 {
-        self.at
+        self.base + self.start as u64
     }
 
     /// What made reading stop before the input's end.
@@ -107,9 +108,7 @@ impl Window {
     /// Moves on over bytes at hand.
     #[inline]
     pub fn skip(&mut self, n: usize) {
-        let n = n.min(self.end - self.start);
-        self.start += n;
-        self.at += n as u64;
+        self.start += n.min(self.end - self.start);
     }
 
     /// Moves on over bytes that need not be at hand; says how many there were.
@@ -156,6 +155,7 @@ impl Window {
         } else {
             self.buf.copy_within(self.start..self.end, 0);
         }
+        self.base += self.start as u64;
         self.start = 0;
         self.end = have;
     }

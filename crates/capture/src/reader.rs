@@ -157,7 +157,8 @@ impl Reader {
     pub fn advance(&mut self) -> Result<bool, CaptureError> {
         loop {
             self.current = None;
-            let Some((form, total)) = self.find_event() else {
+            self.window.skip(std::mem::take(&mut self.used));
+            let Some((form, total)) = self.event_at_hand().or_else(|| self.find_event()) else {
                 return self.fault.take().map_or(Ok(false), Err);
             };
             self.used = total;
@@ -249,10 +250,23 @@ impl Reader {
         }
     }
 
-    /// Moves to the next event and has its whole block at hand. What stands before it is taken into the snapshot.
+    /// The event that the window stands at, if its whole block is there: what nearly every event is.
     #[inline]
+    fn event_at_hand(&self) -> Option<(EventForm, usize)> {
+        let bytes = self.window.bytes();
+        let [a, b, c, d, e, f, g, h] = *bytes.first_chunk::<HEAD_LEN>()?;
+        let total = u32::from_ne_bytes([e, f, g, h]) as usize;
+        match kind(u32::from_ne_bytes([a, b, c, d])) {
+            Kind::Event(form) if !self.swap && total >= form.least() && total <= bytes.len() => {
+                Some((form, total))
+            }
+            _ => None,
+        }
+    }
+
+    /// Moves to the next event and has its whole block at hand. What stands before it is taken into the snapshot.
+    #[cold]
     fn find_event(&mut self) -> Option<(EventForm, usize)> {
-        self.window.skip(std::mem::take(&mut self.used));
         while !self.ended {
             match self.next_block() {
                 Ok(Some(found)) => return Some(found),
@@ -263,7 +277,6 @@ impl Reader {
         None
     }
 
-    #[inline]
     fn next_block(&mut self) -> Result<Option<(EventForm, usize)>, CaptureError> {
         if self.window.need(HEAD_LEN) < HEAD_LEN {
             self.at_end()?;
@@ -292,7 +305,6 @@ impl Reader {
     }
 
     /// Type and length of the block at hand.
-    #[inline]
     fn block_head(&self) -> (u32, u32) {
         let word = |at: usize| {
             let bytes =

@@ -75,14 +75,15 @@ impl Head {
     }
 
     /// Where the parameters end, if their lengths are there.
+    #[inline]
     fn end_of_params(&self, bytes: &[u8]) -> Option<usize> {
         let width = if self.wide { 4 } else { 2 };
         let data = (self.count as usize).checked_mul(width)?.checked_add(HEADER_LEN)?;
-        let lengths = bytes.get(HEADER_LEN..data)?.chunks_exact(width);
+        let lengths = bytes.get(HEADER_LEN..data)?;
         let total: usize = if self.wide {
-            lengths.map(|l| array::<4>(l, 0).map_or(0, u32::from_ne_bytes) as usize).sum()
+            lengths.chunks_exact(4).map(|l| u32::from_ne_bytes([l[0], l[1], l[2], l[3]]) as usize).sum()
         } else {
-            lengths.map(|l| usize::from(array::<2>(l, 0).map_or(0, u16::from_ne_bytes))).sum()
+            lengths.chunks_exact(2).map(|l| usize::from(u16::from_ne_bytes([l[0], l[1]]))).sum()
         };
         data.checked_add(total)
     }
