@@ -15,6 +15,23 @@ const POD: &str = "mysql-db-d5dc6b85d-77hrm";
 /// Longer than an alert waits for its container's names.
 const LATE: Duration = Duration::from_millis(1200);
 
+/// An alert without what differs from run to run and from machine to machine.
+fn settled(line: &str, container: &str) -> String {
+    let (_time, rest) = line.split_once(": ").unwrap();
+    let changing = ["user_loginuid=", "exe_flags=", "connection=", "rport=", "gparent=", "ggparent="];
+    let words = rest.split(' ').map(|word| {
+        let (key, value) = word.split_once('=').unwrap_or((word, ""));
+        // On the host it is what the tests were started from.
+        let is_ours = container == "host" && ["parent", "terminal"].contains(&key);
+        match changing.iter().any(|start| word.starts_with(start)) || is_ours {
+            true => format!("{key}=…"),
+            false if value == container && container != "host" => format!("{key}=ID"),
+            false => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn a_terminal_shell_in_a_container() {
     let _turn = Turn::take();
@@ -35,14 +52,17 @@ fn a_terminal_shell_in_a_container() {
     {
         assert!(line.contains(part), "`{part}` is not in: {line}");
     }
+    insta::assert_snapshot!("a_terminal_shell", settled(&line, mysql.short_id()));
     by_runc.line("exit").unwrap();
     by_runc.wait().unwrap();
 
     let mut by_shim = mysql.exec_tty_by_shim(&["bash", "--login"]).unwrap();
     let line = watch.alert(&["shell", "bash --login"]);
-    for part in ["parent=runc", "terminal=34816", POD] {
+    for part in ["terminal=34816", POD] {
         assert!(line.contains(part), "`{part}` is not in: {line}");
     }
+    // runc may have handed its child over to the shim by now.
+    assert!(["parent=runc", "parent=containerd-shim"].iter().any(|parent| line.contains(parent)), "{line}");
     by_shim.line("exit").unwrap();
     thread::sleep(LATE);
     let shells = watch.alerts_with(&["terminal="]);
@@ -63,9 +83,7 @@ fn a_kubernetes_client_in_a_container() {
 
     recon.exec(&["kube-recon", "kubectl", "get", "pods"]).unwrap();
     let line = watch.alert(&["kubectl get pods"]);
-    for part in ["parent=kube-recon", "recon-0", "default", "docker.io/library/kube-recon"] {
-        assert!(line.contains(part), "`{part}` is not in: {line}");
-    }
+    insta::assert_snapshot!("a_kubernetes_client", settled(&line, recon.short_id()));
     thread::sleep(LATE);
     assert_eq!(watch.alerts_with(&["kubectl get nodes"]), Vec::<String>::new());
     assert_eq!(watch.alerts_with(&["ls /usr/bin"]), Vec::<String>::new());
@@ -95,9 +113,7 @@ fn a_connection_to_the_api_server_from_a_container() {
 
     assert_eq!(recon.exec(&["kube-recon", "dial", "127.0.0.1", "6443"]).unwrap().exit_code, 0);
     let line = watch.alert(&["127.0.0.1:6443"]);
-    for part in ["recon-0", "docker.io/library/kube-recon", recon.short_id()] {
-        assert!(line.contains(part), "`{part}` is not in: {line}");
-    }
+    insta::assert_snapshot!("a_connection_to_the_api_server", settled(&line, recon.short_id()));
     // The cluster's service, whether or not it answers.
     recon.exec(&["dial", "10.96.0.1", "443"]).unwrap();
     watch.alert(&["10.96.0.1:443", "recon-0"]);
@@ -126,9 +142,7 @@ fn a_change_of_namespace_by_an_unexpected_program() {
     let done = recon.exec(&["bash", "-c", "amicontained /proc/self/ns/ipc && true"]).unwrap();
     assert_eq!(done.exit_code, 0, "{}", String::from_utf8_lossy(&done.stderr));
     let line = watch.alert(&["amicontained /proc/self/ns/ipc"]);
-    for part in ["parent=bash", "recon-0", "docker.io/library/kube-recon"] {
-        assert!(line.contains(part), "`{part}` is not in: {line}");
-    }
+    insta::assert_snapshot!("a_change_of_namespace", settled(&line, recon.short_id()));
     thread::sleep(LATE);
     assert_eq!(watch.alerts_with(&["nsenter"]), Vec::<String>::new());
     assert_eq!(watch.alerts_with(&["amicontained"]).len(), 1);
@@ -146,7 +160,7 @@ fn a_sensitive_file_read_on_the_host() {
 
     Command::new("cat").arg("/etc/shadow").output().unwrap();
     let line = watch.alert(&["/etc/shadow", "cat /etc/shadow"]);
-    assert!(line.contains("Warning"), "{line}");
+    insta::assert_snapshot!("a_sensitive_file", settled(&line, "host"));
     assert_eq!(watch.alerts_with(&["passwd --status"]), Vec::<String>::new());
     assert_eq!(watch.alerts_with(&["/etc/hostname"]).len(), 0);
     watch.stop();
