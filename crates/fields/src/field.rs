@@ -3,6 +3,7 @@
 use std::fmt;
 
 use lanner_event::{EVENTS, EventType, ParamInfo};
+use regex::{Regex, RegexBuilder};
 
 use crate::table::{Extractor, FieldInfo, Syscall, find, table};
 use crate::{Context, FieldError, FieldType, NumberFormat, StableUntil, Value, closest, extract};
@@ -33,6 +34,8 @@ pub(crate) enum Arg {
     Index(u64),
     /// A name.
     Key(Box<str>),
+    /// A regular expression.
+    Pattern(Box<Regex>),
     /// The name of an event's parameter.
     Param(ParamPlaces),
     /// One or two event types.
@@ -250,6 +253,13 @@ fn bracket_argument(info: &'static FieldInfo, argument: &str) -> Result<Arg, Fie
             _ => {}
         }
     }
+    if info.name.starts_with("container.mount") {
+        let pattern = RegexBuilder::new(argument).multi_line(true).build();
+        return pattern
+            .map(Box::new)
+            .map(Arg::Pattern)
+            .map_err(|_| invalid(info, argument, "is no regular expression"));
+    }
     Ok(Arg::Key(argument.into()))
 }
 
@@ -270,7 +280,7 @@ mod tests {
         assert!(matches!(resolve("evt.arg.flags", None).unwrap().arg, Arg::Param(_)));
         assert!(matches!(resolve("evt.abspath.src", None).unwrap().arg, Arg::Key(_)));
         assert!(matches!(resolve("thread.cgroup.cpu", None).unwrap().arg, Arg::Key(_)));
-        assert!(matches!(resolve("container.mount", Some("/a/*")).unwrap().arg, Arg::Key(_)));
+        assert!(matches!(resolve("container.mount", Some("/a/*")).unwrap().arg, Arg::Pattern(_)));
         assert_eq!(resolve("evt.rawarg.res", None).unwrap().ty(), FieldType::Int64);
         assert_eq!(resolve("proc.aname", Some("2")).unwrap().to_string(), "proc.aname[2]");
     }
@@ -280,6 +290,10 @@ mod tests {
         let error = |name, argument| resolve(name, argument).unwrap_err();
         assert_eq!(error("proc.nmae", None), "there is no field proc.nmae; did you mean proc.name?");
         assert_eq!(error("proc.name", Some("1")), "field proc.name takes no argument, but has [1]");
+        assert_eq!(
+            error("container.mount", Some("(")),
+            "field container.mount: argument ( is no regular expression"
+        );
         assert_eq!(error("evt.arg", None), "field evt.arg needs an argument, such as evt.arg.fd");
         assert_eq!(error("proc.aname", Some("x")), "field proc.aname: argument x is no number from 0 on");
         assert_eq!(

@@ -2,6 +2,8 @@
 //! runtime has answered.
 
 use std::io::Write as _;
+use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use lanner_machine::{Container as Known, ContainerMount, Machine, Pod, Runtime};
 
@@ -9,6 +11,14 @@ use crate::field::Arg;
 use crate::scratch::{Buffer, Sink};
 use crate::table::{Container, Extractor};
 use crate::{Context, Field, Scratch, Value};
+
+/// The host, which is a container with no more than a name for those who ask.
+static HOST: LazyLock<Known> = LazyLock::new(|| Known {
+    full_id: "host".into(),
+    name: "host".into(),
+    complete: true,
+    ..Known::default()
+});
 
 /// What is known of one container now.
 pub(crate) struct View<'a> {
@@ -20,20 +30,29 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// The container of the event's thread; an id of no bytes is the host's.
     fn of_event(cx: &Context<'a>) -> Option<View<'a>> {
-        let id: &[u8] = &cx.thread()?.container;
-        Some(View::of_container(id, cx.machine, cx.scratch))
+        Some(View::of_container(&cx.thread()?.container, cx.machine, cx.scratch))
     }
 
     /// A container as the machine knows it.
     pub(crate) fn of_container(id: &'a [u8], machine: &'a Machine, scratch: &'a Scratch) -> View<'a> {
-        View { id, known: machine.container(id), scratch }
+        let known = if id.is_empty() { Some(&*HOST) } else { machine.container(id) };
+        View { id, known, scratch }
     }
 
-    fn host_or(&self, other: impl FnOnce(&'a Known) -> Option<&'a [u8]>) -> Option<Value<'a>> {
-        if self.id.is_empty() {
-            return Some(Value::Text(b"host"));
-        }
-        other(self.known?).map(Value::Text)
+    fn is_host(&self) -> bool {
+        self.id.is_empty()
+    }
+
+    /// What a runtime told; nothing before it did.
+    fn told(&self) -> Option<&'a Known> {
+        let something = |c: &Known| {
+            !c.name.is_empty()
+                || !c.image.is_empty()
+                || !c.labels.is_empty()
+                || c.pod.is_some()
+                || c.is_sandbox
+        };
+        self.known.filter(|c| something(c))
     }
 }
 
@@ -50,12 +69,10 @@ pub(crate) fn extract<'a>(id: Container, arg: &Arg, cx: &Context<'a>) -> Option<
     }
 }
 
-/// When the container started: when the first process of the thread's pid namespace did, if the
-/// thread is in a container. The kernel knows; no runtime need be asked.
+/// When the first process of the thread's pid namespace started, which the kernel tells: no runtime need be
+/// asked.
 fn start(cx: &Context<'_>) -> Option<u64> {
-    let thread = cx.thread()?;
-    let started = thread.pidns_init_start_ts;
-    (started > 0 && !thread.container.is_empty()).then_some(started)
+    cx.thread().map(|t| t.pidns_init_start_ts).filter(|&start| start != 0)
 }
 
 /// The value of a container's field after the event.
@@ -67,41 +84,43 @@ pub(crate) fn late_value<'a>(field: &Field, view: &View<'a>) -> Value<'a> {
 }
 
 fn text(text: &str) -> Option<Value<'_>> {
-    (!text.is_empty()).then_some(Value::Text(text.as_bytes()))
+    Some(Value::Text(text.as_bytes()))
 }
 
 fn value<'a>(id: Container, arg: &Arg, view: &View<'a>) -> Option<Value<'a>> {
     match id {
-        Container::ContainerId if view.id.is_empty() => return Some(Value::Text(b"host")),
+        Container::ContainerId if view.is_host() => return text("host"),
         Container::ContainerId => return Some(Value::Text(view.id)),
-        Container::ContainerFullId => return view.host_or(|c| filled(&c.full_id)),
-        Container::ContainerName => return view.host_or(|c| filled(&c.name)),
-        Container::ContainerType => return view.host_or(|c| runtime_name(c.runtime).map(str::as_bytes)),
+        Container::ContainerFullId => return text(&view.known?.full_id),
+        Container::ContainerType if view.is_host() => return text("host"),
+        Container::ContainerType => return text(runtime_name(view.known?.runtime)),
         _ => {}
     }
-    let known = view.known?;
+    let known = view.told()?;
+    let scratch = view.scratch;
     match id {
+        Container::ContainerName => text(&known.name),
         Container::ContainerImage => text(&known.image),
         Container::ContainerImageId => text(&known.image_id),
         Container::ContainerImageRepository => text(&known.image_repository),
         Container::ContainerImageTag => text(&known.image_tag),
         Container::ContainerImageDigest => text(&known.image_digest),
-        Container::ContainerPrivileged => known.privileged.map(Value::Bool),
+        Container::ContainerPrivileged => Some(Value::Bool(known.privileged.unwrap_or(false))),
         Container::ContainerHostPid => Some(Value::Bool(known.host_pid)),
         Container::ContainerHostNetwork => Some(Value::Bool(known.host_network)),
         Container::ContainerHostIpc => Some(Value::Bool(known.host_ipc)),
-        Container::ContainerIp => Some(Value::Text(view.scratch.format(format_args!("{}", known.ip?)))),
+        Container::ContainerIp => Some(address(known.ip, scratch)),
         Container::ContainerLabel => text(known.labels.get(key(arg)?)?),
-        Container::ContainerLabels => labels(&known.labels, view.scratch),
+        Container::ContainerLabels => Some(labels(&known.labels, scratch)),
         Container::ContainerMounts => {
-            let mut out = view.scratch.buffer();
+            let mut out = scratch.buffer();
             for mount in &known.mounts {
                 print_mount(mount, &mut out);
             }
             Some(Value::Text(out.into_bump_slice()))
         }
         Container::ContainerMount => {
-            let mut out = view.scratch.buffer();
+            let mut out = scratch.buffer();
             print_mount(mount(known, arg, |m| &m.source)?, &mut out);
             Some(Value::Text(out.into_bump_slice()))
         }
@@ -109,37 +128,40 @@ fn value<'a>(id: Container, arg: &Arg, view: &View<'a>) -> Option<Value<'a>> {
         Container::ContainerMountDest => text(&mount(known, arg, |m| &m.source)?.dest),
         Container::ContainerMountMode => text(&mount(known, arg, |m| &m.source)?.mode),
         Container::ContainerMountRdwr => {
-            let writable = mount(known, arg, |m| &m.source)?.rdwr;
-            Some(Value::Text(if writable { b"true" } else { b"false" }))
+            text(if mount(known, arg, |m| &m.source)?.rdwr { "true" } else { "false" })
         }
         Container::ContainerMountPropagation => text(&mount(known, arg, |m| &m.source)?.propagation),
-        _ => pod_value(id, arg, known.pod.as_ref()?, view.scratch),
+        _ => pod_value(id, arg, known, scratch),
     }
 }
 
-fn pod_value<'a>(id: Container, arg: &Arg, pod: &'a Pod, scratch: &'a Scratch) -> Option<Value<'a>> {
+/// What is known of the container's pod. Without a pod some texts are empty, others absent.
+fn pod_value<'a>(id: Container, arg: &Arg, known: &'a Known, scratch: &'a Scratch) -> Option<Value<'a>> {
+    let pod = known.pod.as_ref();
+    let sandbox = pod.map_or("", |p| &p.sandbox_id);
+    let filled = |part: fn(&Pod) -> &str| text(part(pod?)).filter(|value| *value != Value::Text(b""));
     match id {
-        Container::K8sPodName => text(&pod.name),
-        Container::K8sNsName => text(&pod.namespace),
-        Container::K8sPodId | Container::K8sPodUid => text(&pod.uid),
-        Container::K8sPodSandboxId => text(pod.sandbox_id.get(..12).unwrap_or(&pod.sandbox_id)),
-        Container::K8sPodFullSandboxId => text(&pod.sandbox_id),
-        Container::K8sPodLabel => text(pod.labels.get(key(arg)?)?),
-        Container::K8sPodLabels => labels(&pod.labels, scratch),
-        Container::K8sPodIp => Some(Value::Text(scratch.format(format_args!("{}", pod.ip?)))),
-        Container::K8sPodCniJson | Container::ContainerCniJson => text(&pod.cni_json),
-        // The rest is what no runtime tells.
+        Container::K8sPodName => filled(|p| &p.name),
+        Container::K8sNsName => filled(|p| &p.namespace),
+        Container::K8sPodId | Container::K8sPodUid => filled(|p| &p.uid),
+        Container::K8sPodSandboxId => text(sandbox.get(..12).unwrap_or(sandbox)),
+        Container::K8sPodFullSandboxId => text(sandbox),
+        Container::K8sPodLabel => text(pod?.labels.get(key(arg)?)?),
+        Container::K8sPodLabels => Some(pod.map_or(Value::Text(b""), |p| labels(&p.labels, scratch))),
+        Container::K8sPodIp => Some(address(pod.and_then(|p| p.ip).or(known.ip), scratch)),
+        Container::K8sPodCniJson | Container::ContainerCniJson => text(pod.map_or("", |p| &p.cni_json)),
+        // The rest is kept for old rules only.
         _ => None,
     }
 }
 
-fn filled(text: &str) -> Option<&[u8]> {
-    (!text.is_empty()).then_some(text.as_bytes())
+fn address(ip: Option<IpAddr>, scratch: &Scratch) -> Value<'_> {
+    Value::Text(ip.map_or(b"", |ip| scratch.format(format_args!("{ip}"))))
 }
 
-fn runtime_name(runtime: Runtime) -> Option<&'static str> {
-    Some(match runtime {
-        Runtime::Unknown => return None,
+fn runtime_name(runtime: Runtime) -> &'static str {
+    match runtime {
+        Runtime::Unknown => "",
         Runtime::Docker => "docker",
         Runtime::Containerd => "containerd",
         Runtime::Cri => "cri",
@@ -148,7 +170,7 @@ fn runtime_name(runtime: Runtime) -> Option<&'static str> {
         Runtime::Lxc => "lxc",
         Runtime::SystemdNspawn => "systemd-nspawn",
         Runtime::Runc => "runc",
-    })
+    }
 }
 
 fn key(arg: &Arg) -> Option<&str> {
@@ -160,20 +182,20 @@ fn key(arg: &Arg) -> Option<&str> {
 
 type Labels = std::collections::BTreeMap<String, String>;
 
-fn labels<'a>(labels: &Labels, scratch: &'a Scratch) -> Option<Value<'a>> {
-    if labels.is_empty() {
-        return None;
-    }
+/// All labels but those that Kubernetes adds for itself.
+fn labels<'a>(labels: &Labels, scratch: &'a Scratch) -> Value<'a> {
     let mut out = scratch.buffer();
-    for (i, (key, value)) in labels.iter().enumerate() {
-        let separator = if i > 0 { ", " } else { "" };
+    let shown = |key: &str| !key.starts_with("annotation.") && !key.starts_with("io.kubernetes.");
+    for (key, value) in labels.iter().filter(|(key, _)| shown(key)) {
+        let separator = if out.is_empty() { "" } else { ", " };
+        let colon = if value.is_empty() { "" } else { ":" };
         // Writing into memory cannot fail.
-        let _ = write!(Sink(&mut out), "{separator}{key}:{value}");
+        let _ = write!(Sink(&mut out), "{separator}{key}{colon}{value}");
     }
-    Some(Value::Text(out.into_bump_slice()))
+    Value::Text(out.into_bump_slice())
 }
 
-/// The mount at a position, or the first whose `by` fits a pattern.
+/// The mount at a position, or the first in whose `by` a regular expression is found.
 fn mount<'a>(
     known: &'a Known,
     arg: &Arg,
@@ -181,7 +203,7 @@ fn mount<'a>(
 ) -> Option<&'a ContainerMount> {
     match arg {
         Arg::Index(at) => known.mounts.get(usize::try_from(*at).ok()?),
-        Arg::Key(pattern) => known.mounts.iter().find(|m| fits(pattern.as_bytes(), by(m).as_bytes())),
+        Arg::Pattern(pattern) => known.mounts.iter().find(|m| pattern.is_match(by(m))),
         _ => None,
     }
 }
@@ -191,51 +213,4 @@ fn print_mount(mount: &ContainerMount, out: &mut Buffer<'_, u8>) {
     let separator = if out.is_empty() { "" } else { "," };
     // Writing into memory cannot fail.
     let _ = write!(Sink(out), "{separator}{source}:{dest}:{mode}:{rdwr}:{propagation}");
-}
-
-/// Whether a text fits a shell pattern of `*` and `?`.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p + 1, t));
-                p += 1;
-            }
-            Some(&c) if c == b'?' || c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => {
-                let Some((after_star, from)) = retry else { return false };
-                retry = Some((after_star, from + 1));
-                p = after_star;
-                t = from + 1;
-            }
-        }
-    }
-    pattern[p..].iter().all(|&c| c == b'*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_as_in_a_shell() {
-        for (pattern, text, want) in [
-            ("/etc", "/etc", true),
-            ("/etc*", "/etc/passwd", true),
-            ("*/docker.sock", "/var/run/docker.sock", true),
-            ("/a?c", "/abc", true),
-            ("/a?c", "/ac", false),
-            ("*a*b", "xxaxxbxb", true),
-            ("*a*b", "xxaxxbx", false),
-            ("", "", true),
-            ("", "x", false),
-        ] {
-            assert_eq!(fits(pattern.as_bytes(), text.as_bytes()), want, "{pattern} {text}");
-        }
-    }
 }
