@@ -14,7 +14,7 @@ use crate::layout::{Decoder, Layout};
 use crate::records::Snapshot;
 use crate::snapshot::read_block;
 use crate::upgrade::{Upgraded, Upgrader};
-use crate::upgrade_table::is_beginning;
+use crate::upgrade_table::{is_beginning, is_state};
 
 /// No block of a real capture is longer. Longer ones are damage, and not worth the memory.
 const LONGEST_BLOCK: u32 = 256 << 20;
@@ -55,6 +55,8 @@ pub struct Reader {
     listed: u64,
     skipped: u64,
     state_only: bool,
+    /// All events of the section up to here tell of the state that it begins with.
+    opening: bool,
     fault: Option<CaptureError>,
     ended: bool,
 }
@@ -95,6 +97,7 @@ impl Reader {
             listed: 0,
             skipped: 0,
             state_only: false,
+            opening: true,
             fault: None,
             ended: false,
         };
@@ -125,7 +128,8 @@ impl Reader {
     }
 
     /// Whether the last event only tells of a change of state and is nothing that a rule sees: whoever recorded it
-    /// filtered it out, or it is the beginning of a call whose end is an event of its own.
+    /// filtered it out, it belongs to the state that the capture begins with, or it is the beginning of a call whose
+    /// end is an event of its own.
     pub fn is_state_only(&self) -> bool {
         self.state_only
     }
@@ -164,7 +168,8 @@ impl Reader {
             self.used = total;
             self.current = self.examine(form, total);
             if let Some((head, _)) = &self.current {
-                self.state_only |= is_beginning(head.ty());
+                self.opening = self.opening && is_state(head.ty());
+                self.state_only |= self.opening || is_beginning(head.ty());
                 return Ok(true);
             }
         }
@@ -215,7 +220,10 @@ impl Reader {
         }
         match self.upgrader.upgrade(&event) {
             Upgraded::Same => Some((head, place)),
-            Upgraded::Nothing => None,
+            Upgraded::Nothing => {
+                self.opening = false;
+                None
+            }
             Upgraded::New => Some((Head::check(self.upgrader.bytes(), cpu).ok()?, Place::Upgraded)),
         }
     }
@@ -406,6 +414,7 @@ impl Reader {
         }
         self.sections += 1;
         self.listed = 0;
+        self.opening = true;
         Ok(())
     }
 }

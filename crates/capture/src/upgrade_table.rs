@@ -101,6 +101,14 @@ pub(crate) fn is_beginning(ty: EventType) -> bool {
     )
 }
 
+/// Whether an event at the very beginning of a capture continues what the lists say of the state.
+pub(crate) fn is_state(ty: EventType) -> bool {
+    matches!(
+        ty,
+        CONTAINER_JSON_2_E | USER_ADDED_E | USER_DELETED_E | GROUP_ADDED_E | GROUP_DELETED_E | ASYNCEVENT_E
+    )
+}
+
 /// Beginnings of calls that are events in their own right and complete the end's event too.
 pub(crate) const KEPT_AND_PASSED: &[EventType] = &[SYSCALL_EXECVE_19_E, SOCKET_CONNECT_E];
 

@@ -272,6 +272,18 @@ fn the_beginning_of_a_call_is_state_only_even_when_it_is_old() {
     assert_eq!(seen, want);
 }
 
+#[test]
+fn accounts_at_the_very_beginning_are_state() {
+    let group = || event(types::GROUP_ADDED_E, &[&7u32.to_ne_bytes(), b"g\0", b"\0"]);
+    let bytes = write(&Snapshot::default(), &[group(), group(), events()[0].clone(), group()]);
+    let mut reader = Reader::new(Cursor::new([bytes.clone(), bytes].concat())).unwrap();
+    let mut seen = Vec::new();
+    while reader.advance().unwrap() {
+        seen.push(reader.is_state_only());
+    }
+    assert_eq!(seen, [true, true, false, false].repeat(2));
+}
+
 /// A capture of the other byte order and an early version, byte by byte.
 #[test]
 fn the_other_byte_order_and_early_versions_are_read() {
