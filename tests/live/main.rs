@@ -5,5 +5,6 @@
 
 mod attacks;
 mod drops;
+mod names;
 mod quiet;
 mod watch;

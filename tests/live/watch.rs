@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -17,17 +18,26 @@ const ALERT_LIMIT: Duration = Duration::from_secs(10);
 
 /// One live test at a time, on this machine: they share its kernel.
 pub struct Turn {
-    _file: nix::fcntl::Flock<File>,
+    _file: Flock<File>,
     _within: MutexGuard<'static, ()>,
 }
 
 impl Turn {
-    pub fn take() -> Turn {
+    /// Waits for the turn. Nothing, with the reason told, where lanner can't watch at all.
+    pub fn take() -> Option<Turn> {
+        if !nix::unistd::geteuid().is_root() {
+            lanner_testbed::skipped(&"watching needs root");
+            return None;
+        }
+        if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+            lanner_testbed::skipped(&"this kernel has no BTF");
+            return None;
+        }
         static TURN: Mutex<()> = Mutex::new(());
         let within = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let file = File::create(std::env::temp_dir().join("lanner-live-tests.lock")).unwrap();
-        let file = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).unwrap();
-        Turn { _file: file, _within: within }
+        let file = Flock::lock(file, FlockArg::LockExclusive).unwrap();
+        Some(Turn { _file: file, _within: within })
     }
 }
 
