@@ -167,6 +167,7 @@ pub fn compile(mut rules: RuleSet, report: Report, config: &Config) -> Result<Ru
             Matching::All => lanner_engine::Matching::All,
         },
         priority: lanner_rules::Priority::ALL[config.priority as usize],
+        ..EngineOptions::default()
     };
     let engine = Engine::build(&rules, options).map_err(Box::new)?;
     Ok(Ruleset { rules, report, engine })

@@ -1,7 +1,5 @@
 //! All rules, compiled and ready.
 
-use std::sync::OnceLock;
-
 use lanner_event::{EVENTS, EventType, types};
 use lanner_fields::{Context, Format};
 use lanner_rules::{Place, Priority, Problem, Rule, RuleSet};
@@ -9,6 +7,7 @@ use lanner_rules::{Place, Priority, Problem, Rule, RuleSet};
 use crate::explain::{Explanation, explain};
 use crate::graph::{Edge, Graph, reach_of};
 use crate::plan::Plan;
+use crate::tune::{Tuned, Tuning};
 use crate::types::EventTypes;
 
 /// Number of a rule within its engine.
@@ -44,11 +43,13 @@ pub struct EngineOptions {
     pub matching: Matching,
     /// The least urgent priority whose rules are taken.
     pub priority: Priority,
+    /// How evaluation learns which comparisons decide most; it never changes what matches.
+    pub tuning: Tuning,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { matching: Matching::First, priority: Priority::Debug }
+        EngineOptions { matching: Matching::First, priority: Priority::Debug, tuning: Tuning::default() }
     }
 }
 
@@ -79,6 +80,7 @@ pub struct CompiledRule {
 #[derive(Debug)]
 pub struct Engine {
     matching: Matching,
+    tuning: Tuning,
     rules: Vec<CompiledRule>,
     sources: Vec<Source>,
 }
@@ -90,8 +92,8 @@ struct Source {
     graph: Graph,
     roots: Vec<(RuleId, Edge)>,
     types: EventTypes,
-    /// By event type; made when the first event of the type comes.
-    plans: Box<[OnceLock<Plan>]>,
+    /// By event type.
+    plans: Box<[Tuned]>,
 }
 
 impl Engine {
@@ -100,7 +102,8 @@ impl Engine {
     /// # Errors
     /// Names the first rule that can't be compiled.
     pub fn build(rules: &RuleSet, options: EngineOptions) -> Result<Engine, BuildError> {
-        let mut engine = Engine { matching: options.matching, rules: Vec::new(), sources: Vec::new() };
+        let EngineOptions { matching, tuning, .. } = options;
+        let mut engine = Engine { matching, tuning, rules: Vec::new(), sources: Vec::new() };
         let wanted = rules.rules.iter().filter(|rule| rule.enabled && rule.priority <= options.priority);
         for rule in wanted {
             engine.add(rule).map_err(|problem| BuildError {
@@ -140,7 +143,7 @@ impl Engine {
     /// nothing outside of the context's scratch memory, `hits` aside.
     pub fn process<'a>(&'a self, cx: &Context<'a>, hits: &mut Vec<RuleId>) {
         let Some(source) = self.sources.iter().find(|source| *source.name == *cx.meta.source) else { return };
-        let Some(plan) = source.plan(cx.event.ty()) else { return };
+        let Some(plan) = source.plan(cx, self.tuning) else { return };
         plan.run(&source.graph, cx, |id| {
             hits.push(id);
             self.matching == Matching::All
@@ -196,15 +199,15 @@ impl Source {
         let may_hold = self.roots.iter().map(|(_, root)| reach_of(&reach, *root).may_hold);
         self.types = may_hold.fold(EventTypes::NONE, |all, types| all.or(&types));
         self.graph.close();
-        self.plans = EVENTS.iter().map(|_| OnceLock::new()).collect();
+        self.plans = EVENTS.iter().map(|_| Tuned::default()).collect();
     }
 
-    fn plan(&self, ty: EventType) -> Option<&Plan> {
+    fn plan<'a>(&'a self, cx: &Context<'a>, tuning: Tuning) -> Option<&'a Plan> {
+        let ty = cx.event.ty();
         if !self.types.contains(ty) {
             return None;
         }
-        let plan = self.plans.get(usize::from(ty.0))?;
-        let plan = plan.get_or_init(|| Plan::new(&self.graph, &self.roots, ty));
+        let plan = self.plans.get(usize::from(ty.0))?.plan(&self.graph, &self.roots, ty, cx, tuning);
         (!plan.is_empty()).then_some(plan)
     }
 }

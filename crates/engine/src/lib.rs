@@ -24,9 +24,11 @@ mod pattern;
 mod plan;
 mod predicate;
 mod services;
+mod tune;
 mod types;
 
 pub use catalog::Catalog;
 pub use engine::{BuildError, CompiledRule, Engine, EngineOptions, Matching, RuleId};
 pub use explain::{Explanation, Saying};
+pub use tune::Tuning;
 pub use types::EventTypes;

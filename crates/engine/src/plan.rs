@@ -22,9 +22,14 @@ pub(crate) struct Plan {
     edges: Box<[Edge]>,
     /// How many different terms the leaves look at.
     terms: usize,
+    /// Expected work of each leaf.
+    costs: Box<[u32]>,
 }
 
-#[derive(Debug)]
+/// The largest `and` that is taken apart within another one.
+const SPLICED: usize = 6;
+
+#[derive(Clone, Debug)]
 struct Leaf {
     predicate: u32,
     /// Number of its term within the plan.
@@ -45,21 +50,76 @@ impl Plan {
         self.rules.is_empty()
     }
 
-    /// Calls `hit` for each rule that matches, in load order, until it says to stop.
-    pub(crate) fn run<'a>(&'a self, graph: &'a Graph, cx: &Context<'a>, mut hit: impl FnMut(RuleId) -> bool) {
+    /// How many nodes there are.
+    pub(crate) fn len(&self) -> usize {
         // One `and` less than there are starts, and the node that is always true.
-        let nodes = self.leaves.len() + self.starts.len();
-        let run = Run {
+        self.leaves.len() + self.starts.len()
+    }
+
+    fn start<'a, 'r>(&'a self, graph: &'a Graph, cx: &'r Context<'a>) -> Run<'a, 'r> {
+        Run {
             plan: self,
             graph,
             cx,
-            truths: cx.scratch.cells(nodes, Truth::Unknown),
+            truths: cx.scratch.cells(self.len(), Truth::Unknown),
             values: cx.scratch.cells(self.terms, None),
-        };
+        }
+    }
+
+    /// Calls `hit` for each rule that matches, in load order, until it says to stop.
+    pub(crate) fn run<'a>(&'a self, graph: &'a Graph, cx: &Context<'a>, mut hit: impl FnMut(RuleId) -> bool) {
+        let run = self.start(graph, cx);
         for (id, edge) in &self.rules {
             if run.holds(*edge) && !hit(*id) {
                 return;
             }
+        }
+    }
+}
+
+impl Plan {
+    /// Evaluates every node for an event and calls `seen` with its number and truth.
+    pub(crate) fn sample<'a>(
+        &'a self,
+        graph: &'a Graph,
+        cx: &Context<'a>,
+        mut seen: impl FnMut(usize, bool),
+    ) {
+        let run = self.start(graph, cx);
+        (1..self.len()).for_each(|node| seen(node, run.holds(Edge::to(node))));
+    }
+
+    /// The same plan with other orders of evaluation: `chances` says how likely each node holds.
+    /// What decides an `and` soonest for the least work comes first.
+    pub(crate) fn reordered(&self, chances: &[f32]) -> Plan {
+        let holds = |edge: Edge| {
+            let chance = chances[edge.node()];
+            if edge.negated() { 1.0 - chance } else { chance }
+        };
+        // Children are always numbered before their parents.
+        let mut costs: Vec<f32> =
+            std::iter::once(0.0).chain(self.costs.iter().map(|cost| *cost as f32)).collect();
+        let mut edges = self.edges.clone();
+        for range in self.starts.windows(2) {
+            let parts = &mut edges[range[0] as usize..range[1] as usize];
+            // Never quite zero: what has always held so far may fail one day.
+            let rank = |edge: &Edge| costs[edge.node()] / (1.0 - holds(*edge)).max(0.002);
+            parts.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
+            let mut reached = 1.0;
+            let mut cost = 0.5;
+            for edge in parts.iter() {
+                cost += reached * costs[edge.node()];
+                reached *= holds(*edge);
+            }
+            costs.push(cost);
+        }
+        Plan {
+            rules: self.rules.clone(),
+            leaves: self.leaves.clone(),
+            starts: self.starts.clone(),
+            edges,
+            terms: self.terms,
+            costs: self.costs.clone(),
         }
     }
 }
@@ -164,7 +224,7 @@ impl<'g> Narrow<'g> {
                 for edge in edges {
                     match self.edge(*edge) {
                         Edge::FALSE => return Edge::FALSE,
-                        edge => left.push(edge),
+                        edge => self.splice(edge, &mut left),
                     }
                 }
                 match conjunction(left) {
@@ -172,6 +232,15 @@ impl<'g> Narrow<'g> {
                     Err(edges) => self.intern(Node::And(edges.into())),
                 }
             }
+        }
+    }
+
+    /// Adds a part of an `and`; a small `and` is taken apart, so that its parts can be put in order
+    /// with the others.
+    fn splice(&self, edge: Edge, parts: &mut Vec<Edge>) {
+        match &self.nodes[edge.node()] {
+            Node::And(inner) if !edge.negated() && inner.len() <= SPLICED => parts.extend_from_slice(inner),
+            _ => parts.push(edge),
         }
     }
 
@@ -189,9 +258,9 @@ impl<'g> Narrow<'g> {
         let reached = self.reached(&rules);
         let costs = cost::of_nodes(&self.nodes, &self.graph.predicates);
         let is_leaf = |node: &usize| matches!(self.nodes[*node], Node::Leaf(_));
-        let (leaves, ands): (Vec<usize>, Vec<usize>) = reached.into_iter().partition(is_leaf);
+        let (leaf_nodes, ands): (Vec<usize>, Vec<usize>) = reached.into_iter().partition(is_leaf);
         let mut number = vec![0; self.nodes.len()];
-        for (new, old) in leaves.iter().chain(&ands).enumerate() {
+        for (new, old) in leaf_nodes.iter().chain(&ands).enumerate() {
             number[*old] = new + 1;
         }
         let renumbered = |edge: &Edge| Edge::to(number[edge.node()]).not_if(edge.negated());
@@ -211,9 +280,10 @@ impl<'g> Narrow<'g> {
             let term = *terms.entry(&self.graph.predicates[predicate as usize].term).or_insert(next);
             Some(Leaf { predicate, term })
         };
-        let leaves: Box<[Leaf]> = leaves.iter().filter_map(leaf).collect();
+        let leaves: Box<[Leaf]> = leaf_nodes.iter().filter_map(leaf).collect();
         Plan {
             rules: rules.iter().map(|(id, edge)| (*id, renumbered(edge))).collect(),
+            costs: leaf_nodes.iter().map(|node| costs[*node]).collect(),
             leaves,
             starts: starts.into(),
             edges: edges.into(),

@@ -10,7 +10,7 @@ mod world;
 
 use std::sync::Arc;
 
-use lanner_engine::{Engine, EngineOptions, Matching, RuleId};
+use lanner_engine::{Engine, EngineOptions, Matching, RuleId, Tuning};
 use lanner_fields::Scratch;
 use lanner_filter::{Expr, ExprKind, parse};
 use lanner_rules::{Place, Priority, Rule, RuleSet};
@@ -213,7 +213,10 @@ proptest! {
         events in vec(picked(), 24),
     ) {
         let rules = rules(&macros, &conditions);
-        let all = Engine::build(&rules, EngineOptions { matching: Matching::All, ..Default::default() }).unwrap();
+        // Plans are put in order while the events go by.
+        let tuning = Tuning { stride: 1, samples: 2 };
+        let options = EngineOptions { matching: Matching::All, tuning, ..EngineOptions::default() };
+        let all = Engine::build(&rules, options).unwrap();
         let first = Engine::build(&rules, EngineOptions::default()).unwrap();
         let mut world = World::new(seed);
         for event in &events {
@@ -253,7 +256,7 @@ fn disabled_and_less_urgent_rules_are_left_out() {
     let mut rules = rules(&[], &["evt.num > 0".into(), "evt.num > 0".into(), "evt.num > 0".into()]);
     rules.rules[0].enabled = false;
     rules.rules[1].priority = Priority::Debug;
-    let options = EngineOptions { priority: Priority::Notice, matching: Matching::All };
+    let options = EngineOptions { priority: Priority::Notice, matching: Matching::All, ..Default::default() };
     let engine = Engine::build(&rules, options).unwrap();
     let names: Vec<_> = engine.rules().iter().map(|rule| &*rule.rule.name).collect();
     assert_eq!(names, ["rule 2"]);
