@@ -48,14 +48,17 @@ impl Probe {
     /// Says what the machine or the caller lacks, and what to do about it.
     pub fn open(options: ProbeOptions) -> Result<Probe, ProbeError> {
         require::check()?;
-        let iterators = match options.snapshot_from {
-            Some(SnapshotSource::Proc) => None,
-            Some(SnapshotSource::Iterators) => Some(Iterators::load(load::boot_time())?),
-            None => Iterators::load(load::boot_time()).ok(),
-        };
-        let own_pid = iterators.as_ref().and_then(Iterators::own_pid).unwrap_or_else(std::process::id);
-        let loaded = load::load(&options, own_pid, iterators.is_some())?;
-        Ok(Probe { loaded, iterators })
+        // both loads read all of the kernel's BTF, so they are done side by side
+        std::thread::scope(|scope| {
+            let snapshot = scope.spawn(|| iterators(options.snapshot_from));
+            let mut found = None;
+            let loaded = load::load(&options, || {
+                found = snapshot.join().unwrap_or(Ok(None))?;
+                let own_pid = found.as_ref().and_then(Iterators::own_pid).unwrap_or_else(std::process::id);
+                Ok((own_pid, found.is_some()))
+            })?;
+            Ok(Probe { loaded, iterators: found })
+        })
     }
 
     /// Delivers what runs already: for each thread an `ITER_TASK_E`, for each of a process's files an
@@ -112,5 +115,15 @@ impl Probe {
     pub fn update_events(&mut self, events: &EventSet) -> Result<(), ProbeError> {
         self.loaded.update(events);
         Ok(())
+    }
+}
+
+/// The iterators, if the snapshot is to come from them and the kernel lets them.
+fn iterators(from: Option<SnapshotSource>) -> Result<Option<Iterators>, ProbeError> {
+    let load = || Iterators::load(load::boot_time());
+    match from {
+        Some(SnapshotSource::Proc) => Ok(None),
+        Some(SnapshotSource::Iterators) => load().map(Some),
+        None => Ok(load().ok()),
     }
 }

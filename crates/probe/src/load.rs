@@ -8,7 +8,7 @@ use lanner_event::{EventType, types};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType};
 
-use crate::log::Collector;
+use crate::log;
 use crate::plans::Wanted;
 use crate::require::kernel_release;
 use crate::skeleton::probe::{ProbeSkelBuilder, types as bpf};
@@ -59,11 +59,11 @@ fn map_error(map: &str) -> impl Fn(libbpf_rs::Error) -> ProbeError {
 }
 
 /// Makes the error for a program that the kernel did not take.
-pub fn refused(error: &libbpf_rs::Error, log: &Collector) -> ProbeError {
+pub fn refused(error: &libbpf_rs::Error) -> ProbeError {
     ProbeError::Refused {
-        program: log.program().unwrap_or_default(),
+        program: log::program().unwrap_or_default(),
         kernel: kernel_release(),
-        log: log.tail(),
+        log: log::tail(),
         source: io_error(error),
     }
 }
@@ -123,8 +123,12 @@ fn create_rings(cpus: usize, options: &ProbeOptions) -> Result<(Vec<MapHandle>, 
     Ok((rings, bytes))
 }
 
-/// Loads the programs and attaches them.
-pub fn load(options: &ProbeOptions, own_pid: u32, iterators: bool) -> Result<Loaded, ProbeError> {
+/// Loads the programs and attaches them. `iterators` is asked when they are loaded: for this process's id and
+/// whether the snapshot comes from iterators.
+pub fn load(
+    options: &ProbeOptions,
+    iterators: impl FnOnce() -> Result<(u32, bool), ProbeError>,
+) -> Result<Loaded, ProbeError> {
     let cpus = libbpf_rs::num_possible_cpus().map_err(map_error("rings"))?;
     let (ring_maps, ring_bytes) = create_rings(cpus, options)?;
     let first_ring = ring_maps.first().ok_or_else(|| ProbeError::Map {
@@ -134,9 +138,9 @@ pub fn load(options: &ProbeOptions, own_pid: u32, iterators: bool) -> Result<Loa
     let wanted = Wanted::of(&options.events);
     let boot_time = boot_time();
 
-    let log = Collector::start();
+    log::start();
     let mut object = MaybeUninit::uninit();
-    let mut open = ProbeSkelBuilder::default().open(&mut object).map_err(|e| refused(&e, &log))?;
+    let mut open = ProbeSkelBuilder::default().open(&mut object).map_err(|e| refused(&e))?;
     let cpu_count = u32::try_from(cpus).unwrap_or(u32::MAX);
     open.maps.rings.set_max_entries(cpu_count).map_err(map_error("rings"))?;
     open.maps.rings.set_inner_map_fd(first_ring.as_fd()).map_err(map_error("rings"))?;
@@ -144,16 +148,9 @@ pub fn load(options: &ProbeOptions, own_pid: u32, iterators: bool) -> Result<Loa
     let globals = open.maps.bss_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
     globals.boot_time = boot_time;
     globals.wakeup_bytes = (ring_bytes / 8) as u64;
-    let own = (!options.include_self).then_some(own_pid);
-    for (slot, pid) in
-        globals.skip_pids.iter_mut().zip(own.into_iter().chain(options.skip_pids.iter().copied()))
-    {
-        *slot = pid;
-        globals.skip_count += 1;
-    }
     fill(globals, &options.events, &wanted);
-    let globals = *globals;
-    let loaded = open.load().map_err(|e| refused(&e, &log))?;
+    let mut globals = *globals;
+    let loaded = open.load().map_err(|e| refused(&e))?;
 
     let per_ring = options.cpus_per_ring.max(1);
     for cpu in 0..cpu_count {
@@ -170,8 +167,17 @@ pub fn load(options: &ProbeOptions, own_pid: u32, iterators: bool) -> Result<Loa
     let lost = handle(&loaded.maps.lost_map, "lost_map")?;
     let unreadable = handle(&loaded.maps.unreadable, "unreadable")?;
     let programs = handle(&loaded.maps.programs, "programs")?;
-    let shared = SharedGlobals::new(loaded.maps.bss.as_fd())
+    let mut shared = SharedGlobals::new(loaded.maps.bss.as_fd())
         .map_err(|source| ProbeError::Map { map: ".bss".into(), source })?;
+    let (own_pid, iterators) = iterators()?;
+    let own = (!options.include_self).then_some(own_pid);
+    for (slot, pid) in
+        globals.skip_pids.iter_mut().zip(own.into_iter().chain(options.skip_pids.iter().copied()))
+    {
+        *slot = pid;
+        globals.skip_count += 1;
+    }
+    shared.store(&globals);
 
     let mut links = Vec::new();
     let mut points = Vec::new();

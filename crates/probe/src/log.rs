@@ -1,60 +1,40 @@
 //! What libbpf says while it loads programs: kept for the error message instead of printed.
 
-use std::sync::{Mutex, MutexGuard};
+use std::cell::RefCell;
 
 use libbpf_rs::PrintLevel;
 
-/// libbpf's callback is a plain function, so what it collects is global; `LOADING` lets one load at a time.
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-static LOADING: Mutex<()> = Mutex::new(());
+thread_local! {
+    /// libbpf calls back on the thread that loads, so each thread has its own lines.
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Lines of a verifier's log that are worth showing.
 const SHOWN: usize = 12;
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // a panic in another thread leaves only lines of text behind
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 fn collect(_: PrintLevel, text: String) {
-    lock(&LINES).extend(text.lines().map(str::to_string));
+    LINES.with_borrow_mut(|lines| lines.extend(text.lines().map(str::to_string)));
 }
 
-/// Collects what libbpf says for as long as it lives.
-pub struct Collector {
-    _alone: MutexGuard<'static, ()>,
+/// Begins to collect what libbpf says on this thread.
+pub fn start() {
+    LINES.with_borrow_mut(Vec::clear);
+    libbpf_rs::set_print(Some((PrintLevel::Warn, collect)));
 }
 
-impl Collector {
-    /// Begins to collect; waits while another thread does.
-    pub fn start() -> Collector {
-        let alone = lock(&LOADING);
-        lock(&LINES).clear();
-        libbpf_rs::set_print(Some((PrintLevel::Warn, collect)));
-        Collector { _alone: alone }
-    }
+/// The program that was refused, where libbpf named it.
+pub fn program() -> Option<String> {
+    LINES.with_borrow(|lines| program_in(lines))
+}
 
-    /// The program that was refused, where libbpf named it.
-    pub fn program(&self) -> Option<String> {
-        program_in(&lock(&LINES))
-    }
-
-    /// The last lines.
-    pub fn tail(&self) -> String {
-        let lines = lock(&LINES);
-        lines[lines.len().saturating_sub(SHOWN)..].join("\n")
-    }
+/// The last lines.
+pub fn tail() -> String {
+    LINES.with_borrow(|lines| lines[lines.len().saturating_sub(SHOWN)..].join("\n"))
 }
 
 /// `libbpf: prog 'on_exec': BPF program load failed: …`
 fn program_in(lines: &[String]) -> Option<String> {
     lines.iter().find(|l| l.contains("load failed")).and_then(|l| l.split('\'').nth(1)).map(str::to_string)
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        libbpf_rs::set_print(None);
-    }
 }
 
 #[cfg(test)]
@@ -69,5 +49,17 @@ mod tests {
         ];
         assert_eq!(program_in(&lines).as_deref(), Some("on_exec"));
         assert_eq!(program_in(&lines[1..]), None);
+    }
+
+    #[test]
+    fn lines_are_kept_by_thread_and_the_last_are_shown() {
+        start();
+        let text: String = (0..20).map(|n| format!("line {n}\n")).collect();
+        collect(PrintLevel::Warn, text);
+        assert_eq!(tail().lines().count(), SHOWN);
+        assert!(tail().ends_with("line 19"));
+        assert_eq!(std::thread::spawn(tail).join().unwrap(), "");
+        start();
+        assert_eq!(tail(), "");
     }
 }

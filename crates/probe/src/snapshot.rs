@@ -8,7 +8,7 @@ use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapHandle};
 
 use crate::load::{io_error, no_globals, refused};
-use crate::log::Collector;
+use crate::log;
 use crate::skeleton::snapshot::{SnapshotSkelBuilder, types as bpf};
 use crate::{ProbeError, SnapshotStats};
 
@@ -27,11 +27,11 @@ impl Iterators {
     /// # Errors
     /// When the kernel refuses them; `/proc` is the way then.
     pub fn load(boot_time: u64) -> Result<Iterators, ProbeError> {
-        let log = Collector::start();
+        log::start();
         let mut object = MaybeUninit::uninit();
-        let mut open = SnapshotSkelBuilder::default().open(&mut object).map_err(|e| refused(&e, &log))?;
+        let mut open = SnapshotSkelBuilder::default().open(&mut object).map_err(|e| refused(&e))?;
         open.maps.bss_data.as_deref_mut().ok_or_else(|| no_globals("snapshot"))?.boot_time = boot_time;
-        let loaded = open.load().map_err(|e| refused(&e, &log))?;
+        let loaded = open.load().map_err(|e| refused(&e))?;
         let attach = |program: &libbpf_rs::ProgramMut<'_>| {
             program.attach().map_err(|e| ProbeError::Attach {
                 program: program.name().to_string_lossy().into(),
