@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lanner_engine::{BuildError, Catalog, Engine, EngineOptions};
-use lanner_rules::{ExtraField, ExtraOutput, LoadOptions, Loaded, Report, RuleSet, Scope, SourceText};
+use lanner_rules::{ExtraField, ExtraOutput, LoadOptions, Loaded, Report, Rule, RuleSet, Scope, SourceText};
 
 use crate::config::{Append, Config, Matching};
 
@@ -173,9 +173,11 @@ pub fn compile(mut rules: RuleSet, report: Report, config: &Config) -> Result<Ru
     Ok(Ruleset { rules, report, engine })
 }
 
-/// Adds to each rule's output the fields of the container that it doesn't name, as a stock Falco does.
+/// Adds the fields of the container to the output of each rule that doesn't name a container itself, as a
+/// stock Falco does.
 fn show_containers(rules: &mut RuleSet) {
-    for rule in rules.rules.iter_mut().filter(|rule| rule.source == "syscall") {
+    let silent = |rule: &&mut Rule| rule.source == "syscall" && !rule.output.contains("%container.id");
+    for rule in rules.rules.iter_mut().filter(silent) {
         for field in CONTAINER_FIELDS {
             if !rule.output.contains(&format!("%{field}")) {
                 rule.output.push(' ');

@@ -15,7 +15,7 @@ pub(crate) const PAUSE_IMAGE: &str = "lanner.test/pause:1";
 /// The image of the mission's scenario: `mysqld` for its main program, and a shell.
 pub const MYSQL_IMAGE: &str = "docker.io/library/mysql:8.0";
 /// An image with Kubernetes clients: `kube-recon` and `kubectl`.
-pub const API_CLIENT_IMAGE: &str = "docker.io/library/kube-recon:1";
+pub const API_CLIENT_IMAGE: &str = "docker.io/octarinesec/kube-recon:latest";
 
 /// The names under which our program plays its parts; `actor.c` says which.
 const PARTS: &[&str] = &["mysqld", "kube-recon", "kubectl", "amicontained", "dial"];

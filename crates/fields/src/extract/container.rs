@@ -83,6 +83,12 @@ pub(crate) fn late_value<'a>(field: &Field, view: &View<'a>) -> Value<'a> {
     }
 }
 
+/// `docker.io/library/mysql` → `mysql`: containerd and CRI-O write the registry out where Docker leaves it away.
+fn short_repository(repository: &str) -> &str {
+    let path = repository.strip_prefix("docker.io/").unwrap_or(repository);
+    path.strip_prefix("library/").unwrap_or(path)
+}
+
 fn text(text: &str) -> Option<Value<'_>> {
     Some(Value::Text(text.as_bytes()))
 }
@@ -105,6 +111,7 @@ fn value<'a>(id: Container, arg: &Arg, view: &View<'a>) -> Option<Value<'a>> {
         Container::ContainerImageRepository => text(&known.image_repository),
         Container::ContainerImageTag => text(&known.image_tag),
         Container::ContainerImageDigest => text(&known.image_digest),
+        Container::ContainerImageShort => text(short_repository(&known.image_repository)),
         Container::ContainerPrivileged => Some(Value::Bool(known.privileged.unwrap_or(false))),
         Container::ContainerHostPid => Some(Value::Bool(known.host_pid)),
         Container::ContainerHostNetwork => Some(Value::Bool(known.host_network)),
