@@ -39,6 +39,7 @@ const SETTLING: Duration = Duration::from_micros(50);
 pub struct Probe {
     loaded: Loaded,
     iterators: Option<Iterators>,
+    damaged: u64,
 }
 
 impl Probe {
@@ -57,7 +58,7 @@ impl Probe {
                 let own_pid = found.as_ref().and_then(Iterators::own_pid).unwrap_or_else(std::process::id);
                 Ok((own_pid, found.is_some()))
             })?;
-            Ok(Probe { loaded, iterators: found })
+            Ok(Probe { loaded, iterators: found, damaged: 0 })
         })
     }
 
@@ -85,6 +86,7 @@ impl Probe {
         loop {
             let now = self.loaded.boot_time + sys::clock(libc::CLOCK_BOOTTIME);
             let drained = merge::drain(&mut self.loaded.rings, now, sink);
+            self.damaged += drained.damaged;
             let left = end.saturating_duration_since(Instant::now());
             if drained.events > 0 || left.is_zero() {
                 return Ok(drained.events);
@@ -100,7 +102,7 @@ impl Probe {
 
     /// What has been lost since the probe was opened.
     pub fn lost(&self) -> Lost {
-        lost::read(&self.loaded.lost, &self.loaded.unreadable)
+        lost::read(&self.loaded.lost, &self.loaded.unreadable, self.damaged)
     }
 
     /// How the probe is attached, for people.

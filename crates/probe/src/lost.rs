@@ -8,7 +8,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use crate::{Lost, LostReason};
 
 /// Adds up the counters of all CPUs; a counter that cannot be read counts nothing.
-pub fn read(lost: &MapHandle, unreadable: &MapHandle) -> Lost {
+pub fn read(lost: &MapHandle, unreadable: &MapHandle, damaged: u64) -> Lost {
     let mut by_type = BTreeMap::new();
     for event in &EVENTS {
         let cpus = per_cpu(lost, u32::from(event.code.0));
@@ -19,7 +19,7 @@ pub fn read(lost: &MapHandle, unreadable: &MapHandle) -> Lost {
             }
         }
     }
-    Lost { by_type, unreadable: per_cpu(unreadable, 0).iter().map(|cpu| word(cpu, 0)).sum() }
+    Lost { by_type, damaged, unreadable: per_cpu(unreadable, 0).iter().map(|cpu| word(cpu, 0)).sum() }
 }
 
 fn per_cpu(map: &MapHandle, key: u32) -> Vec<Vec<u8>> {

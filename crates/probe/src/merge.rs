@@ -16,7 +16,7 @@ pub struct Drained {
     /// Events delivered.
     pub events: usize,
     /// Records that are no events.
-    pub damaged: usize,
+    pub damaged: u64,
     /// Whether events were left because they are too young.
     pub young: bool,
 }

@@ -137,14 +137,16 @@ impl fmt::Display for LostReason {
 pub struct Lost {
     /// How many of each type, by reason; what lost nothing is not listed.
     pub by_type: BTreeMap<(EventType, LostReason), u64>,
-    /// Events that were delivered with a parameter missing because user memory could not be read.
+    /// Records of a ring buffer that were no events.
+    pub damaged: u64,
+    /// Parameters that were delivered empty because user memory could not be read; their events are not lost.
     pub unreadable: u64,
 }
 
 impl Lost {
     /// All lost events.
     pub fn total(&self) -> u64 {
-        self.by_type.values().sum()
+        self.by_type.values().sum::<u64>() + self.damaged
     }
 
     /// Events lost for one reason.
