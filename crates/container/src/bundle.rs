@@ -61,7 +61,9 @@ fn in_containerd(
     container: &mut Container,
 ) -> bool {
     let mut roots = config.containerd_bundles.iter().chain(learned_bundles).map(|root| config.seen(root));
-    let bundle = roots.find_map(|root| in_namespaces(&root, &request.full_id));
+    let bundle = roots
+        .find_map(|root| in_namespaces(&root, &request.full_id))
+        .or_else(|| by_mount(config, &request.full_id));
     bundle.is_some_and(|bundle| read_at(&bundle, config, container))
 }
 
@@ -114,6 +116,19 @@ fn settle_runtime(container: &mut Container, runtime: Runtime) {
 fn in_namespaces(root: &Path, id: &str) -> Option<PathBuf> {
     let namespaces = fs::read_dir(root).ok()?.flatten();
     namespaces.map(|namespace| namespace.path().join(id)).find(|bundle| bundle.join(CONFIG).exists())
+}
+
+/// A containerd in an unusual place is found by the mount of the container's root, which is in its bundle.
+fn by_mount(config: &Config, id: &str) -> Option<PathBuf> {
+    // Within a container of our own, the host's mounts are those of its first process.
+    let process = if config.host_root == Path::new("/") { "self" } else { "1" };
+    let mounts = fs::read_to_string(config.host_root.join("proc").join(process).join("mountinfo")).ok()?;
+    let end = format!("/{id}/rootfs");
+    // proc(5): the fifth word of a line is the mount point.
+    let roots =
+        mounts.lines().filter_map(|line| line.split(' ').nth(4)).filter(|point| point.ends_with(&end));
+    let bundles = roots.filter_map(|point| Some(config.seen(Path::new(point).parent()?)));
+    bundles.into_iter().find(|bundle| bundle.join(CONFIG).exists())
 }
 
 /// Reads a JSON file as far as `T` knows it; anything unreadable is as good as absent, since it may just be

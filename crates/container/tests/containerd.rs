@@ -257,3 +257,15 @@ fn a_container_that_is_gone_before_anybody_asks_is_known() {
     let pod = known.pod.unwrap();
     assert_eq!((pod.name.as_str(), pod.namespace.as_str()), ("flash-0", "shop"));
 }
+
+#[test]
+fn a_containerd_in_an_unknown_place_is_found_by_its_mounts() {
+    let bed = bed_or_skip!();
+    let pod = bed.pod("web-0").start().unwrap();
+    let web = pod.container("web").start().unwrap();
+    let resolver = Resolver::start(Config { cri_sockets: Vec::new(), ..config(&bed) }).unwrap();
+    assert!(resolver.ask(request(web.id())));
+    let known = wait_for(&resolver, |container| container.complete);
+    assert_eq!((known.name.as_str(), known.pod.unwrap().name.as_str()), ("web", "web-0"));
+    assert_eq!(known.image_repository, "docker.io/library/mysql");
+}
