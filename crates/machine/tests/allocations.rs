@@ -1,5 +1,7 @@
 //! Events that change nothing allocate nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
