@@ -7,6 +7,7 @@ mod node;
 mod path;
 mod variables;
 
+use lanner_event::BufferFormat;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -155,6 +156,8 @@ pub struct Config {
     pub json: JsonParts,
     /// Whole dates in UTC rather than local times of day.
     pub iso8601: bool,
+    /// How data that was read or written is shown.
+    pub buffers: BufferFormat,
     /// Additions to alerts.
     pub append: Vec<Append>,
     /// Fixed fields that rules may name as `static.NAME`.
@@ -199,6 +202,7 @@ impl Default for Config {
             form: Form::Text,
             json: JsonParts::default(),
             iso8601: false,
+            buffers: BufferFormat::Printable,
             append: Vec::new(),
             static_fields: Vec::new(),
             sinks: SinkConfig { stdout: true, ..SinkConfig::default() },

@@ -185,6 +185,7 @@ pub fn run(
         progress: Progress::new(EventMeta {
             hostname: hostname.into(),
             utc_offset: local_offset,
+            buffer_format: config.buffers,
             ..EventMeta::default()
         }),
         scratch: Scratch::new(),

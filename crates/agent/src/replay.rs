@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use lanner_capture::{CaptureError, Reader};
 use lanner_engine::{Engine, RuleId};
-use lanner_event::BufferFormat;
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
 use lanner_machine::{Machine, MachineOptions};
 use lanner_output::{ChannelStats, Colour, Formatter, Outputs, Overflow};
@@ -135,7 +134,7 @@ impl Replay<'_> {
         records::give_to(snapshot, &mut self.machine);
         self.progress = Progress::new(EventMeta {
             utc_offset: local_offset,
-            buffer_format: BufferFormat::Printable,
+            buffer_format: self.config.buffers,
             ..EventMeta::default()
         });
     }

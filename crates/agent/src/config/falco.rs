@@ -1,6 +1,7 @@
 //! What `falco.yaml` says, in terms of our settings. A value of the wrong type counts as absent, as it does
 //! in Falco, and is told.
 
+use lanner_event::BufferFormat;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -124,6 +125,11 @@ impl Reader<'_> {
                 n => n.min(1 << 20),
             },
             iso8601: self.flag("time_format_iso_8601", false),
+            buffers: if self.flag("buffer_format_base64", false) {
+                BufferFormat::Base64
+            } else {
+                BufferFormat::Printable
+            },
             drops: self.drops()?,
             base_syscalls: BaseSyscalls {
                 custom: self.texts("base_syscalls.custom_set"),
@@ -397,10 +403,11 @@ mod tests {
             "append_output[0].extra_fields[0]=proc.sid",
             "append_output[0].match.tags[0]=container",
             "priority=INFO",
+            "buffer_format_base64=true",
         ];
         let config = read(yaml, &options).unwrap();
         assert_eq!((config.source, config.form), (Source::Replay("x.scap".into()), Form::Json));
-        assert_eq!(config.priority, Priority::Informational);
+        assert_eq!((config.priority, config.buffers), (Priority::Informational, BufferFormat::Base64));
         let append = &config.append[0];
         assert!(append.suggested && append.output == "on %evt.num");
         assert_eq!(
