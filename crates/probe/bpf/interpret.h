@@ -10,6 +10,7 @@
 #include "message.h"
 #include "net.h"
 #include "output.h"
+#include "sockopt.h"
 
 /* What a number is made from; an unreadable one is 0. */
 static __always_inline u64 source_of(struct scratch *s, const struct param *p, bool *missing)
@@ -229,6 +230,12 @@ static __always_inline void put_param(struct scratch *s, const struct param *p)
 		break;
 	case KIND_MEMORY:
 		put_u32(s, memory_of(BPF_CORE_READ(current_task(), mm), p->what));
+		break;
+	case KIND_SOCKOPT:
+		if (p->what == SOCKOPT_NAME)
+			put_u8(s, s->args[1] == SOL_SOCKET ? convert(SET_SOCKOPT_NAME, (u32)s->args[2]) : 0);
+		else
+			put_sockopt();
 		break;
 	case KIND_MSG:
 		put_message(p->what);

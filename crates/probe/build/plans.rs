@@ -9,7 +9,7 @@ use crate::numbers::{Call, NUMBERS, SOCKETCALLS};
 use crate::{Error, lines};
 
 /// Kinds of parameters, as the BPF side numbers them.
-pub const KINDS: [&str; 21] = [
+pub const KINDS: [&str; 22] = [
     "num",
     "int",
     "str",
@@ -31,6 +31,7 @@ pub const KINDS: [&str; 21] = [
     "prctl",
     "msg",
     "memory",
+    "sockopt",
 ];
 
 /// Programs that write an event, as the BPF side numbers them.
@@ -40,7 +41,7 @@ pub const PROGRAMS: [&str; 3] = ["interpret", "clone", "execve"];
 pub const SOURCES: [&str; 4] = ["ret", "zero", "id", "nr"];
 
 /// Words behind a kind and their numbers in the BPF side's enumerations.
-const WORDS: [(&str, &[&str]); 8] = [
+const WORDS: [(&str, &[&str]); 9] = [
     ("queue", &["pct", "len", "max"]),
     ("sockptr", &["source", "peer"]),
     ("caps", &["inheritable", "permitted", "effective"]),
@@ -48,6 +49,7 @@ const WORDS: [(&str, &[&str]); 8] = [
     ("prctl", &["str", "int"]),
     ("msg", &["data", "size", "out", "in", "control"]),
     ("memory", &["size", "resident", "swapped"]),
+    ("sockopt", &["name", "value"]),
     ("direction", &["in", "out"]),
 ];
 
@@ -127,6 +129,7 @@ fn fits(kind: &str, info: &ParamInfo) -> bool {
         "sockaddr" => info.ty == T::Sockaddr,
         "tuple" => info.ty == T::Socktuple,
         "ptrace" => info.ty == T::Dyn,
+        "sockopt" => info.ty == T::Dyn || width(info) == Some(1),
         "prctl" => matches!(info.ty, T::Charbuf | T::Int64),
         "msg" => matches!(info.ty, T::Bytebuf | T::Socktuple | T::Uint32),
         _ => false,
@@ -163,7 +166,7 @@ fn param(text: &str, info: &ParamInfo, conversions: &[Conversion]) -> Result<Par
                 param.offset = address.parse()?;
             }
         }
-        ("queue" | "sockptr" | "caps" | "ptrace" | "prctl" | "msg" | "memory", [what]) => {
+        ("queue" | "sockptr" | "caps" | "ptrace" | "prctl" | "msg" | "memory" | "sockopt", [what]) => {
             param.what = word(kind, what)?
         }
         ("creatflags" | "dev" | "ino" | "retpath" | "pipeino", []) => {}

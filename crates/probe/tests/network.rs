@@ -174,3 +174,33 @@ fn a_socket_pair_has_two_ends() {
     let (source, peer) = (number(&event, "source"), number(&event, "peer"));
     assert!(source != peer && source != Some(0) && peer != Some(0));
 }
+
+#[test]
+fn socket_options_and_their_values() {
+    let Some(mut watch) = watch(&[t::SOCKET_SETSOCKOPT_X, t::SOCKET_GETSOCKOPT_X]) else { return };
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_broadcast(true).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_millis(1500))).unwrap();
+    socket.set_ttl(7).unwrap();
+    assert!(socket.take_error().unwrap().is_none());
+    let events = watch.own(4);
+    let events: Vec<_> = events.iter().map(|e| e.event().unwrap()).collect();
+    let [broadcast, timeout, ttl, error] = &events[..] else { panic!("{} events", events.len()) };
+    let name = |name| support::flag(t::SOCKET_SETSOCKOPT_X, "optname", name);
+    let level = support::flag(t::SOCKET_SETSOCKOPT_X, "level", "SOL_SOCKET");
+    let value = |kind: u8, bytes: &[u8]| [&[kind], bytes].concat();
+    assert_eq!(
+        (number(broadcast, "level"), number(broadcast, "optname")),
+        (Some(level), Some(name("SO_BROADCAST")))
+    );
+    assert_eq!(bytes(broadcast, "val"), value(2, &1u32.to_ne_bytes()));
+    assert_eq!(number(timeout, "optname"), Some(name("SO_RCVTIMEO")));
+    assert_eq!(bytes(timeout, "val"), value(4, &1_500_000_000u64.to_ne_bytes()));
+    assert_eq!(
+        (number(ttl, "level"), number(ttl, "optname"), number(ttl, "optlen")),
+        (Some(0), Some(0), Some(4))
+    );
+    assert_eq!(bytes(ttl, "val"), value(0, &7u32.to_ne_bytes()));
+    assert_eq!((error.ty(), number(error, "optname")), (t::SOCKET_GETSOCKOPT_X, Some(name("SO_ERROR"))));
+    assert_eq!(bytes(error, "val"), value(1, &0u64.to_ne_bytes()));
+}
