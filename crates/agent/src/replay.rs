@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use lanner_capture::{CaptureError, Reader};
 use lanner_engine::{Engine, RuleId};
+use lanner_event::{Event, EventType, params, types};
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
-use lanner_machine::{Machine, MachineOptions};
+use lanner_machine::{Container, Machine, MachineOptions};
 use lanner_output::{ChannelStats, Colour, Formatter, Outputs, Overflow};
 use lanner_probe::Lost;
 
@@ -61,6 +62,8 @@ struct Replay<'a> {
     tally: Tally,
     drops: DropWatch,
     events: u64,
+    /// An event was seen that is no more of the section's beginning.
+    begun: bool,
 }
 
 /// Counters for an engine's rules.
@@ -103,6 +106,7 @@ pub fn run(
         tally: tally(engine),
         drops: DropWatch::new(config.drops.clone()),
         events: 0,
+        begun: false,
     };
     let result = replay.all(&mut reader);
     let outcome = Outcome {
@@ -132,6 +136,7 @@ impl Replay<'_> {
         let snapshot = reader.take_snapshot();
         self.machine = Machine::new(MachineOptions::default());
         records::give_to(snapshot, &mut self.machine);
+        self.begun = false;
         self.progress = Progress::new(EventMeta {
             utc_offset: local_offset,
             buffer_format: self.config.buffers,
@@ -142,8 +147,12 @@ impl Replay<'_> {
     fn step(&mut self, reader: &Reader) -> Result<(), ReplayError> {
         let Some(event) = reader.event() else { return Ok(()) };
         let subject = self.machine.apply(&event);
+        if let Some(container) = container_told(&event) {
+            self.machine.set_container(container);
+        }
         self.progress.advance(&event);
-        if reader.is_state_only() {
+        self.begun |= !completes_snapshot(event.ty());
+        if reader.is_state_only() || !self.begun {
             return Ok(());
         }
         self.events += 1;
@@ -183,4 +192,29 @@ impl Replay<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether events of a type, where a section's events begin, belong to its snapshot: rules don't see them.
+fn completes_snapshot(ty: EventType) -> bool {
+    matches!(
+        ty,
+        types::CONTAINER_JSON_2_E
+            | types::USER_ADDED_E
+            | types::USER_DELETED_E
+            | types::GROUP_ADDED_E
+            | types::GROUP_DELETED_E
+            | types::ASYNCEVENT_E
+    )
+}
+
+/// The container that an event tells of.
+fn container_told(event: &Event<'_>) -> Option<Container> {
+    let json = match event.ty() {
+        types::CONTAINER_JSON_2_E => event.param(params::container_json_2_e::JSON)?,
+        types::ASYNCEVENT_E if event.text(params::asyncevent_e::NAME)? == b"container" => {
+            event.param(params::asyncevent_e::DATA)?
+        }
+        _ => return None,
+    };
+    lanner_container::from_event(json)
 }

@@ -15,8 +15,10 @@ mod labels;
 mod resolver;
 mod runtimes;
 mod time;
+mod told;
 
 pub use config::Config;
 pub use init_config::InitConfigError;
 pub use resolver::{Request, Resolver, ResolverError};
 pub use runtimes::{RuntimeFound, RuntimeState};
+pub use told::from_event;
