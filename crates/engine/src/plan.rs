@@ -273,6 +273,7 @@ impl<'g> Narrow<'g> {
             edges.extend(parts.iter().map(renumbered));
             starts.push(edges.len() as u32);
         }
+        #[allow(clippy::mutable_key_type, reason = "a term is told from others by its text alone")]
         let mut terms: FxHashMap<&Term, u32> = FxHashMap::default();
         let leaf = |node: &usize| {
             let Node::Leaf(predicate) = self.nodes[*node] else { return None };
