@@ -48,8 +48,7 @@ fn a_terminal_shell_in_a_container() {
 
     let mut by_runc = mysql.exec_tty(&["bash", "-il"]).unwrap();
     let line = watch.alert(&["shell", "bash -il"]);
-    for part in ["parent=runc", "terminal=34816", POD, "default", "image=mysql)", mysql.short_id()]
-    {
+    for part in ["parent=runc", "terminal=34816", POD, "default", "image=mysql)", mysql.short_id()] {
         assert!(line.contains(part), "`{part}` is not in: {line}");
     }
     insta::assert_snapshot!("a_terminal_shell", settled(&line, mysql.short_id()));

@@ -27,7 +27,7 @@ fn the_first_process_of_a_short_container_has_its_pod() {
     });
     for name in &pods {
         let line = watch.alert(&[&format!("kubectl delete pod {name} ")]);
-        for part in [&format!("k8s_pod_name={name}"), "k8s_ns_name=batch", "docker.io/library/kube-recon"] {
+        for part in [&format!("k8s.pod={name} "), "k8s.ns=batch ", "/kube-recon"] {
             assert!(line.contains(part), "`{part}` is not in: {line}");
         }
     }
@@ -43,7 +43,7 @@ fn containers_that_ran_before_have_their_names() {
     let mut watch = Watch::with_bed(&bed, "");
     old.exec(&["kube-recon", "kubectl", "top"]).unwrap();
     let line = watch.alert(&["kubectl top"]);
-    assert!(line.contains("container_name=old ") && line.contains("k8s_pod_name=old-0 "), "{line}");
+    assert!(line.contains("k8s.pod=old-0 ") && line.contains("/kube-recon"), "{line}");
     watch.stop();
 }
 
@@ -61,10 +61,7 @@ fn a_hung_runtime_holds_up_an_alert_for_a_moment_and_its_bundle_names_the_pod() 
     let line = watch.alert(&["bash -i ", "terminal=34816"]);
     let took = began.elapsed();
     bed.thaw().unwrap();
-    assert!(
-        line.contains("k8s_pod_name=stuck-0 ") && line.contains("docker.io/library/kube-recon"),
-        "{line}"
-    );
+    assert!(line.contains("k8s.pod=stuck-0 ") && line.contains("/kube-recon"), "{line}");
     assert!(took < Duration::from_secs(6), "{took:?}");
     shell.line("exit").unwrap();
     watch.stop();
