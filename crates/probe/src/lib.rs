@@ -35,11 +35,15 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// How long it waits for an event that is there but may yet be overtaken by an older one.
 const SETTLING: Duration = Duration::from_micros(50);
 
+/// How often the probe looks whether the wall clock was set.
+const CLOCK_PERIOD: Duration = Duration::from_secs(10);
+
 /// A probe that is attached to the running kernel; dropping it detaches everything.
 pub struct Probe {
     loaded: Loaded,
     iterators: Option<Iterators>,
     damaged: u64,
+    clock_seen: Instant,
 }
 
 impl Probe {
@@ -58,7 +62,7 @@ impl Probe {
                 let own_pid = found.as_ref().and_then(Iterators::own_pid).unwrap_or_else(std::process::id);
                 Ok((own_pid, found.is_some()))
             })?;
-            Ok(Probe { loaded, iterators: found, damaged: 0 })
+            Ok(Probe { loaded, iterators: found, damaged: 0, clock_seen: Instant::now() })
         })
     }
 
@@ -82,7 +86,12 @@ impl Probe {
     /// # Errors
     /// When waiting fails.
     pub fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(&Event<'_>)) -> Result<usize, ProbeError> {
-        let end = Instant::now() + timeout;
+        let start = Instant::now();
+        let end = start + timeout;
+        if start - self.clock_seen >= CLOCK_PERIOD {
+            self.clock_seen = start;
+            self.loaded.follow_clock();
+        }
         loop {
             let now = self.loaded.boot_time + sys::clock(libc::CLOCK_BOOTTIME);
             let drained = merge::drain(&mut self.loaded.rings, now, sink);

@@ -81,6 +81,10 @@ pub fn boot_time() -> u64 {
         .map_or(0, |(_, offset)| offset)
 }
 
+/// How far the wall clock may be from what the kernel side adds to its own clock before that is corrected: more
+/// than steady corrections by NTP amount to in the time between two looks, less than anyone notices in a log.
+const TOLERATED_DRIFT: u64 = 5_000_000;
+
 /// Whether one of the types is wanted.
 fn any(events: &EventSet, types: &[EventType]) -> u8 {
     u8::from(types.iter().any(|&ty| events.contains(ty)))
@@ -221,6 +225,16 @@ pub fn no_globals(object: &str) -> ProbeError {
 }
 
 impl Loaded {
+    /// Follows the wall clock when it was set.
+    pub fn follow_clock(&mut self) {
+        let now = boot_time();
+        if now.abs_diff(self.boot_time) > TOLERATED_DRIFT {
+            self.boot_time = now;
+            self.globals.boot_time = now;
+            self.shared.store(&self.globals);
+        }
+    }
+
     /// Changes what is delivered.
     pub fn update(&mut self, events: &EventSet) {
         let wanted = Wanted::of(events);

@@ -7,6 +7,9 @@ use crate::sys::Ring;
 /// An event that is younger than this may still be overtaken by one that another CPU is just writing.
 const SETTLING: u64 = 50_000;
 
+/// An event that is younger than now by more than this was stamped before the wall clock was set back.
+const CLOCK_SET_BACK: u64 = 1_000_000_000;
+
 /// Bytes after which a ring's writer gets back what has been read, even within one drain.
 const RELEASE_BYTES: u64 = 64 << 10;
 
@@ -31,9 +34,13 @@ fn cpu_of(record: &[u8]) -> u16 {
     record.last_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes) as u16)
 }
 
+/// Whether an event may be delivered: no older one can come any more, or its time says nothing about that.
+fn settled(time: u64, now: u64) -> bool {
+    time <= now.saturating_sub(SETTLING) || time > now.saturating_add(CLOCK_SET_BACK)
+}
+
 /// Delivers what is in the rings and older than `now` by the time it takes to settle.
 pub fn drain(rings: &mut [Ring], now: u64, sink: &mut dyn FnMut(&Event<'_>)) -> Drained {
-    let horizon = now.saturating_sub(SETTLING);
     let mut drained = Drained::default();
     let ends: Vec<u64> = rings.iter().map(Ring::written).collect();
     let mut heads: Vec<u64> =
@@ -41,7 +48,7 @@ pub fn drain(rings: &mut [Ring], now: u64, sink: &mut dyn FnMut(&Event<'_>)) -> 
     loop {
         let (first, limit) = two_earliest(&heads);
         let Some(first) = first else { break };
-        if heads[first] > horizon {
+        if !settled(heads[first], now) {
             drained.young = true;
             break;
         }
@@ -50,7 +57,7 @@ pub fn drain(rings: &mut [Ring], now: u64, sink: &mut dyn FnMut(&Event<'_>)) -> 
         heads[first] = loop {
             let Some(record) = ring.head(ends[first]) else { break u64::MAX };
             let time = time_of(record);
-            if time > limit.min(horizon) {
+            if time > limit || !settled(time, now) {
                 break time;
             }
             let len = record.len();
@@ -89,6 +96,14 @@ fn two_earliest(heads: &[u64]) -> (Option<usize>, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn young_events_wait_unless_the_clock_was_set_back() {
+        let now = 10_000_000_000;
+        assert!(settled(now - SETTLING, now) && settled(1, now));
+        assert!(!settled(now - SETTLING + 1, now) && !settled(now + CLOCK_SET_BACK, now));
+        assert!(settled(now + 2 * CLOCK_SET_BACK, now));
+    }
 
     #[test]
     fn the_two_earliest_are_found() {
