@@ -1,3 +1,4 @@
+#!/bin/sh
 # Cleans up after a test bed. The bed's folder comes as the first line of standard input, which stays open
 # as long as the test lives: its end, for whatever reason, is the sign to clean. The folder is not an
 # argument, so that this process isn't found by it.
@@ -23,19 +24,19 @@ while [ $round -lt 50 ]; do
 done
 
 # The containers, by the cgroups of the bed's pods: one folder under every controller.
-cat "$bed/pods" 2>/dev/null | while IFS= read -r pod; do
+[ ! -e "$bed/pods" ] || while IFS= read -r pod; do
     round=0
     while [ $round -lt 100 ]; do
         folders=$(find /sys/fs/cgroup -depth -type d -path "*/pod$pod*" 2>/dev/null)
         [ -n "$folders" ] || break
         for folder in $folders; do
-            for process in $(cat "$folder/cgroup.procs" 2>/dev/null); do kill -9 "$process" 2>/dev/null; done
+            while IFS= read -r process; do kill -9 "$process" 2>/dev/null; done <"$folder/cgroup.procs"
             rmdir "$folder" 2>/dev/null
         done
         round=$((round + 1))
         sleep 0.02
     done
-done
+done <"$bed/pods"
 # What remains of the tree when no other pod uses it.
 find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} \; 2>/dev/null
 
