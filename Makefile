@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check compat bench fuzz soak-idle
+.PHONY: help run build test check compat demo bench fuzz soak-idle
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -28,6 +28,10 @@ check: ## Formatting, lints, licences, shell scripts, warnings of the eBPF progr
 compat: ## Compare with what Falco answered, where ../shared/compat exists
 	@scripts/setup.sh
 	@scripts/compat.sh
+
+demo: build ## Do the tutorial's attacks in real containers while lanner watches
+	@scripts/setup.sh --test
+	cargo run --quiet -p lanner-testbed --example tutorial -- $(TARGET)/release/lanner
 
 bench: ## Run the benchmarks
 	@scripts/setup.sh
