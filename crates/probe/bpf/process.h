@@ -272,6 +272,28 @@ static __always_inline u32 new_namespaces(struct task_struct *parent, struct tas
 }
 
 /*
+ * Reads the call that the current thread is in, as on_syscall does at its end; says the type of its event if
+ * it is one of the clone family. Kernels before 5.15 do not tell.
+ */
+static __always_inline u32 forking_call(struct scratch *s, struct task_struct *parent)
+{
+	struct pt_regs *regs;
+	const struct plan *plan;
+	u64 nr;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ||
+	    BPF_CORE_READ(parent, flags) & PF_KTHREAD)
+		return 0;
+	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	nr = bounded(number_of(regs), NUMBERS - 1);
+	s->compat = is_compat();
+	s->plan = (s->compat ? ia32_plans[nr] : native_plans[nr]) - 1;
+	plan = plan_of(s);
+	read_args(s, regs);
+	return plan->program == PROGRAM_CLONE ? plan->type : 0;
+}
+
+/*
  * The child's side: written while the parent is still in its call, so that it comes before everything that
  * the child does.
  */
@@ -280,6 +302,7 @@ int BPF_PROG(on_fork, struct task_struct *forking, struct task_struct *forked)
 {
 	struct task_struct *parent = untyped(forking), *child = untyped(forked);
 	struct scratch *s;
+	u32 type, flags;
 
 	if (!want_fork || BPF_CORE_READ(child, flags) & PF_KTHREAD || skipped())
 		return 0;
@@ -288,12 +311,18 @@ int BPF_PROG(on_fork, struct task_struct *forking, struct task_struct *forked)
 		count_lost(EV_SYSCALL_CLONE_20_X, LOST_NO_BUFFER);
 		return 0;
 	}
-	begin_at(s, EV_SYSCALL_CLONE_20_X, boot_time + bpf_ktime_get_boot_ns(), BPF_CORE_READ(child, pid));
+	type = forking_call(s, parent);
+	begin_at(s, type ? type : EV_SYSCALL_CLONE_20_X, boot_time + bpf_ktime_get_boot_ns(),
+		 BPF_CORE_READ(child, pid));
 	put_u64(s, 0);
 	put_exe_and_args();
 	put_ids(s, child);
 	put_state((u64)child);
-	put_clone_end((u64)child, kinship(parent, child) | new_namespaces(parent, child));
+	flags = kinship(parent, child) | new_namespaces(parent, child);
+	/* those of clone stand in a register, those of clone3 in memory that may have changed */
+	if (type && type != EV_SYSCALL_CLONE3_X)
+		flags |= convert(SET_CLONE_FLAGS, (u32)asked_clone_flags(s));
+	put_clone_end((u64)child, flags);
 	submit();
 	return 0;
 }

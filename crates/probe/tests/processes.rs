@@ -26,6 +26,13 @@ fn find<'a>(events: &'a [EventBuf], ty: lanner_event::EventType, tid: i64) -> Ev
     found.unwrap_or_else(|| panic!("no {} of {tid}", ty.info().unwrap().symbol))
 }
 
+/// The child's side of a thread's beginning.
+fn beginning(events: &[EventBuf], tid: i64) -> Event<'_> {
+    let mut all = events.iter().map(|e| e.event().unwrap());
+    let found = all.find(|e| TYPES[..4].contains(&e.ty()) && e.tid == tid && number(e, "res") == Some(0));
+    found.unwrap_or_else(|| panic!("no beginning of {tid}"))
+}
+
 /// Everything until a process has ended.
 fn until_end(watch: &mut support::Watch, pid: i64) -> Vec<EventBuf> {
     watch.events_until(|events| {
@@ -49,7 +56,7 @@ fn a_program_is_run() {
     let events = until_end(&mut watch, pid);
 
     let own = support::call::gettid();
-    let begun = find(&events, t::SYSCALL_CLONE_20_X, pid);
+    let begun = beginning(&events, pid);
     assert_eq!(number(&begun, "res"), Some(0));
     assert_eq!(number(&begun, "tid"), Some(pid));
     assert_eq!(number(&begun, "pid"), Some(pid));
@@ -61,6 +68,7 @@ fn a_program_is_run() {
         .find(|e| e.tid == own && number(e, "res") == Some(pid))
         .expect("the parent's side");
     assert!(parent.ts > begun.ts);
+    assert_eq!(parent.ty(), begun.ty());
 
     let run = find(&events, t::SYSCALL_EXECVE_19_X, pid);
     assert!(run.ts > begun.ts);
@@ -179,7 +187,7 @@ fn a_thread_shares_what_threads_share() {
     let Some(mut watch) = watch(&TYPES) else { return };
     let tid = std::thread::spawn(support::call::gettid).join().unwrap();
     let events = until_end(&mut watch, tid);
-    let begun = find(&events, t::SYSCALL_CLONE_20_X, tid);
+    let begun = beginning(&events, tid);
     let name = |name| flag(t::SYSCALL_CLONE_20_X, "flags", name);
     let shared = name("CLONE_THREAD")
         | name("CLONE_VM")
@@ -198,7 +206,7 @@ fn a_new_pid_namespace_is_told() {
         eprintln!("skipped: no new namespaces here");
         return;
     }
-    let inner = |e: &Event<'_>| e.ty() == t::SYSCALL_CLONE_20_X && number(e, "vpid") == Some(1);
+    let inner = |e: &Event<'_>| TYPES[..4].contains(&e.ty()) && number(e, "vpid") == Some(1);
     let events = watch.events_until(|events| events.iter().any(|e| inner(&e.event().unwrap())));
     let event = events.iter().map(|e| e.event().unwrap()).find(inner).expect("a first process");
     assert_ne!(

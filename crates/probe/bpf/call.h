@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* The number and the arguments of a system call, by architecture and ABI. */
+#ifndef LANNER_CALL_H
+#define LANNER_CALL_H
+
+#include "task.h"
+
+#if defined(__TARGET_ARCH_x86)
+static __always_inline u32 number_of(struct pt_regs *regs)
+{
+	return (u32)regs->orig_ax & ~0x40000000u; /* the x32 ABI's mark */
+}
+
+static __always_inline bool is_compat(void)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return bpf_get_current_task_btf()->thread_info.status & TS_COMPAT;
+	return BPF_CORE_READ(current_task(), thread_info.status) & TS_COMPAT;
+}
+
+static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
+{
+	if (s->compat) {
+		s->args[0] = (u32)regs->bx;
+		s->args[1] = (u32)regs->cx;
+		s->args[2] = (u32)regs->dx;
+		s->args[3] = (u32)regs->si;
+		s->args[4] = (u32)regs->di;
+		s->args[5] = (u32)regs->bp;
+		return;
+	}
+	s->args[0] = regs->di;
+	s->args[1] = regs->si;
+	s->args[2] = regs->dx;
+	s->args[3] = regs->r10;
+	s->args[4] = regs->r8;
+	s->args[5] = regs->r9;
+}
+#elif defined(__TARGET_ARCH_arm64)
+static __always_inline u32 number_of(struct pt_regs *regs)
+{
+	return (u32)regs->syscallno;
+}
+
+/* 32-bit Arm has numbers of its own, which no table here knows. */
+static __always_inline bool is_compat(void)
+{
+	return BPF_CORE_READ(current_task(), thread_info.flags) & (1 << 22);
+}
+
+static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
+{
+	s->args[0] = regs->orig_x0;
+	s->args[1] = regs->regs[1];
+	s->args[2] = regs->regs[2];
+	s->args[3] = regs->regs[3];
+	s->args[4] = regs->regs[4];
+	s->args[5] = regs->regs[5];
+}
+#endif
+
+#endif
