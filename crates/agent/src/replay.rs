@@ -133,10 +133,10 @@ impl Replay<'_> {
 
     /// Forgets all and takes the snapshot of the section that begins.
     fn begin(&mut self, reader: &mut Reader) {
-        let snapshot = reader.take_snapshot();
         self.machine = Machine::new(MachineOptions::default());
-        records::give_to(snapshot, &mut self.machine);
+        records::give_to(reader.take_snapshot(), &mut self.machine);
         self.begun = false;
+        // `evt.hostname` stays empty, as in Falco: a capture tells of a host that is not this one.
         self.progress = Progress::new(EventMeta {
             utc_offset: local_offset,
             buffer_format: self.config.buffers,

@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use lanner_engine::{BuildError, Catalog, Engine, EngineOptions};
-use lanner_rules::{ExtraField, ExtraOutput, LoadOptions, Loaded, Report, Rule, RuleSet, Scope, SourceText};
+use lanner_rules::{
+    Definitions, ExtraField, ExtraOutput, LoadOptions, Loaded, Report, Rule, RuleSet, Scope, SourceText,
+};
 
 use crate::config::{Append, Config, Matching};
 
@@ -41,6 +43,21 @@ pub enum RulesError {
     Build(#[from] Box<BuildError>),
 }
 
+/// The first requirement of rules that none of these plugins (name and version) meets, in Falco's words.
+pub fn missing_plugin(rules: &RuleSet, plugins: &[(&str, &str)]) -> Option<String> {
+    let meets = |(name, least): &(String, String)| {
+        plugins.iter().any(|(n, v)| n == name && version(v) >= version(least))
+    };
+    let missing = rules.plugins.iter().find(|requirement| !requirement.any_of.iter().any(meets))?;
+    let options: Vec<String> =
+        missing.any_of.iter().map(|(name, least)| format!("{name} (>= {least})")).collect();
+    Some(format!("Plugin requirement not satisfied, must load one of: {}", options.join(", ")))
+}
+
+fn version(text: &str) -> Vec<u64> {
+    text.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
 /// Rules, ready to run.
 #[derive(Debug)]
 pub struct Ruleset {
@@ -48,6 +65,8 @@ pub struct Ruleset {
     pub rules: RuleSet,
     /// What was found in their files.
     pub report: Report,
+    /// The rules as they were written.
+    pub definitions: Definitions,
     /// The rules in force.
     pub engine: Engine,
 }
@@ -128,7 +147,7 @@ pub fn load(texts: &[SourceText], config: &Config) -> Result<Ruleset, RulesError
     if !loaded.report.successful() {
         return Err(RulesError::Broken(Box::new(loaded.report)));
     }
-    compile(loaded.rules, loaded.report, config)
+    compile(loaded, config)
 }
 
 /// Loads files one after the other and goes on behind a broken one, as Falco's `-V` does.
@@ -152,14 +171,11 @@ pub fn load_for_people(texts: &[SourceText], config: &Config) -> Result<Ruleset,
         return Err(RulesError::Broken(Box::new(loaded.report)));
     }
     show_containers(&mut loaded.rules);
-    compile(loaded.rules, loaded.report, config)
+    compile(loaded, config)
 }
 
-/// Compiles rules that were loaded.
-///
-/// # Errors
-/// When one can't be compiled.
-pub fn compile(mut rules: RuleSet, report: Report, config: &Config) -> Result<Ruleset, RulesError> {
+fn compile(loaded: Loaded, config: &Config) -> Result<Ruleset, RulesError> {
+    let Loaded { mut rules, report, definitions } = loaded;
     rules.select(&config.selections);
     let options = EngineOptions {
         matching: match config.matching {
@@ -170,7 +186,7 @@ pub fn compile(mut rules: RuleSet, report: Report, config: &Config) -> Result<Ru
         ..EngineOptions::default()
     };
     let engine = Engine::build(&rules, options).map_err(Box::new)?;
-    Ok(Ruleset { rules, report, engine })
+    Ok(Ruleset { rules, report, definitions, engine })
 }
 
 /// Adds the fields of the container to the output of each rule that doesn't name a container itself, as a

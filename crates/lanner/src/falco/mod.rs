@@ -1,6 +1,5 @@
 //! In the place of Falco: its options, configuration, messages and exit codes.
 
-mod describe;
 mod options;
 mod plugins;
 mod process;
@@ -89,7 +88,7 @@ fn run(args: &[OsString]) -> Result<Next, String> {
         return Ok(Next::Done);
     }
     let rules = rules::load(&session)?;
-    if rules::describe(&session, &rules) {
+    if rules::describe(&session, &rules)? {
         return Ok(Next::Done);
     }
     if session.options.print.support {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use lanner_agent::config::Source;
 use lanner_agent::drops::DropWatch;
 use lanner_agent::live::{self, Ending, LiveError, LiveOptions};
-use lanner_agent::replay::{self, ReplayError};
+use lanner_agent::replay;
 use lanner_agent::ruleset::Ruleset;
+use lanner_agent::tally::Tally;
 use lanner_output::{Colour, Priority};
 
 use super::{Next, Session, print};
@@ -46,9 +47,13 @@ pub fn process(session: &Session, rules: &Ruleset) -> Result<Next, String> {
 fn replay(session: &Session, rules: &Ruleset, file: &Path) -> Result<Next, String> {
     session.log.info(&format!("Replaying events from the capture file: {}", file.display()));
     let (outcome, result) = replay::run(file, &rules.engine, &session.config, &session.log, Colour::Never);
-    if let Some(outcome) = outcome {
-        tell_drops(&outcome.drops);
-        print(&outcome.tally.falco_summary());
+    let opened = outcome.is_some();
+    match outcome {
+        Some(outcome) => {
+            tell_drops(&outcome.drops);
+            print(&outcome.tally.falco_summary());
+        }
+        None => print(&Tally::default().falco_summary()),
     }
     match result {
         Ok(()) => {
@@ -56,8 +61,10 @@ fn replay(session: &Session, rules: &Ruleset, file: &Path) -> Result<Next, Strin
             std::thread::sleep(Duration::from_secs(session.options.seconds));
             Ok(Next::Done)
         }
-        Err(ReplayError::Dropped) => Err(ReplayError::Dropped.to_string()),
-        Err(error) => Err(format!("Could not read the capture file {}: {error}", file.display())),
+        Err(error) if !opened => {
+            Err(format!("Could not open trace filename {} for reading: {error}", file.display()))
+        }
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use lanner_agent::ruleset::{self, RulesError, Ruleset};
 use lanner_output::Form;
-use lanner_rules::{FileReport, Report, SourceText};
+use lanner_rules::{Definitions, FileReport, Report, RuleSet, SourceText, description_table};
 use serde_json::{Map, Value};
 
-use super::describe::{describe_json, describe_text};
+use super::plugins::CONTAINER_VERSION;
 use super::{Session, print};
 
 /// Rules, and the texts that they came from.
@@ -39,9 +39,11 @@ pub fn validate(session: &Session) -> Result<(), String> {
     let report = &loaded.report;
     let summary: Vec<String> = report.files.iter().map(|file| summary(session, report, file)).collect();
     let summary = summary.join("\n");
-    let wanted = session.options.print.describe_all || session.options.print.describe.is_some();
-    let described = (wanted && report.successful())
-        .then(|| describe_json(&loaded.rules, session.options.print.describe.as_deref()));
+    let described =
+        if report.successful() { described(session, &loaded.rules, &loaded.definitions)? } else { None };
+    if let Some(missing) = missing_plugin(&loaded.rules) {
+        return Err(missing);
+    }
     if session.config.form == Form::Json {
         let mut result = Map::new();
         if let Some(described) = described {
@@ -52,11 +54,27 @@ pub fn validate(session: &Session) -> Result<(), String> {
         print(&format!("{}\n", Value::Object(result)));
     } else {
         print(&format!("{summary}\n"));
-        if wanted && report.successful() {
-            print(&format!("\n{}", describe_text(&loaded.rules, session.options.print.describe.as_deref())));
+        if let Some(described) = described {
+            print(&format!("\n{}", description_table(&described)));
         }
     }
     if report.successful() { Ok(()) } else { Err(summary) }
+}
+
+fn missing_plugin(rules: &RuleSet) -> Option<String> {
+    ruleset::missing_plugin(rules, &[("container", CONTAINER_VERSION)])
+}
+
+/// What `-L` or `-l` ask for.
+fn described(session: &Session, rules: &RuleSet, definitions: &Definitions) -> Result<Option<Value>, String> {
+    let catalog = ruleset::catalog();
+    match &session.options.print.describe {
+        Some(name) => {
+            definitions.describe_rule(rules, name, &catalog).map(Some).map_err(|error| error.to_string())
+        }
+        None if session.options.print.describe_all => Ok(Some(definitions.describe(rules, &catalog))),
+        None => Ok(None),
+    }
 }
 
 /// A file's part of the summary; its warnings go to the log.
@@ -96,7 +114,10 @@ pub fn load(session: &Session) -> Result<Loaded, String> {
     match ruleset::load(&texts, &session.config) {
         Ok(set) => {
             tell(&set.report);
-            Ok(Loaded { set, texts })
+            match missing_plugin(&set.rules) {
+                Some(missing) => Err(missing),
+                None => Ok(Loaded { set, texts }),
+            }
         }
         Err(RulesError::Broken(report)) => {
             tell(&report);
@@ -108,16 +129,17 @@ pub fn load(session: &Session) -> Result<Loaded, String> {
 }
 
 /// `-L` and `-l`; whether something was printed.
-pub fn describe(session: &Session, loaded: &Loaded) -> bool {
-    let print_options = &session.options.print;
-    let name = print_options.describe.as_deref();
-    if !print_options.describe_all && name.is_none() {
-        return false;
-    }
+///
+/// # Errors
+/// When there is no such rule.
+pub fn describe(session: &Session, loaded: &Loaded) -> Result<bool, String> {
+    let Some(described) = described(session, &loaded.set.rules, &loaded.set.definitions)? else {
+        return Ok(false);
+    };
     if session.config.form == Form::Json {
-        print(&format!("{}\n", describe_json(&loaded.set.rules, name)));
+        print(&format!("{described}\n"));
     } else {
-        print(&describe_text(&loaded.set.rules, name));
+        print(&description_table(&described));
     }
-    true
+    Ok(true)
 }
