@@ -1,0 +1,131 @@
+//! In Falco's place.
+
+use insta::assert_snapshot;
+
+use crate::stage::{RULES, Run, Stage};
+
+const CONFIG: &str = "\
+stdout_output: {enabled: true}
+log_stderr: false
+plugins: [{name: container, library_path: libcontainer.so}]
+load_plugins: []
+engine: {kind: replay, replay: {capture_file: c.scap}}
+append_output: [{suggested_output: true}]
+";
+
+fn stage() -> Stage {
+    Stage::new().with("r.yaml", RULES).with("falco.yaml", CONFIG).with_capture()
+}
+
+fn falco(args: &[&str]) -> Run {
+    let all: Vec<&str> = ["falco", "-c", "falco.yaml"].iter().chain(args).copied().collect();
+    stage().run(&all)
+}
+
+#[test]
+fn a_replay_prints_alerts_and_counts() {
+    assert_snapshot!("falco-replay", falco(&["-r", "r.yaml"]).shown());
+}
+
+#[test]
+fn options_change_what_alerts_hold() {
+    let options = [
+        "-r",
+        "r.yaml",
+        "-o",
+        "json_output=true",
+        "-o",
+        "load_plugins[0]=container",
+        "-o",
+        "append_output[0].extra_output=on cpu %evt.cpu",
+        "-o",
+        "append_output[0].extra_fields[0]=proc.pid",
+        "-o",
+        "append_output[0].match.tags[0]=host",
+        "-o",
+        "time_format_iso_8601=true",
+        "-o",
+        "rules[0].disable.rule=Any*",
+    ];
+    assert_snapshot!("falco-options", falco(&options).shown());
+}
+
+#[test]
+fn called_by_falcos_name_it_is_falco() {
+    let stage = stage();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lanner"), stage.path("falco")).unwrap();
+    let output = std::process::Command::new(stage.path("falco"))
+        .args(["-c", "falco.yaml", "-r", "r.yaml"])
+        .current_dir(stage.path("."))
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Events detected: 2\n"));
+    assert!(output.status.success());
+}
+
+#[test]
+fn rules_are_validated_and_described() {
+    assert_snapshot!("falco-validate", falco(&["-V", "r.yaml"]).shown());
+    assert_snapshot!("falco-describe", falco(&["-r", "r.yaml", "-L"]).shown());
+    assert_snapshot!("falco-describe-one", falco(&["-r", "r.yaml", "-l", "Any open"]).shown());
+    let none = falco(&["-r", "r.yaml", "-l", "No such"]);
+    assert_eq!((none.code, none.err.as_str()), (1, "Error: Rule \"No such\" is not loaded\n"));
+}
+
+#[test]
+fn broken_rules_are_refused_on_both_streams() {
+    let stage = stage().with("b.yaml", "- rule: r\n  desc: d\n");
+    let run = stage.run(&["falco", "-c", "falco.yaml", "-V", "b.yaml"]);
+    assert_snapshot!("falco-validate-broken", run.shown());
+}
+
+#[test]
+fn what_is_asked_wrongly_is_refused_in_falcos_words() {
+    let error = |args: &[&str]| {
+        let run = falco(args);
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.shown());
+        run.err
+    };
+    let refused = [
+        error(&[]),
+        error(&["-r", "no.yaml"]),
+        error(&["-r", "r.yaml", "-o", "engine.kind=ebpf"]),
+        error(&["-r", "r.yaml", "-o", "priority=loud"]),
+        error(&["-r", "r.yaml", "-o", "novalue"]),
+        error(&["-r", "r.yaml", "-o", "stdout_output.enabled=false"]),
+        error(&["-r", "r.yaml", "-o", "engine.kind=modern_ebpf", "--enable-source", "x"]),
+        error(&["-r", "r.yaml", "-o", "load_plugins[0]=x"]),
+        error(&["--no-such-option"]),
+    ];
+    assert_snapshot!("falco-refused", refused.concat());
+}
+
+#[test]
+fn a_capture_that_cannot_be_read_still_ends_with_the_counts() {
+    let run = falco(&["-r", "r.yaml", "-o", "engine.replay.capture_file=no.scap"]);
+    assert_snapshot!("falco-no-capture", run.shown());
+}
+
+#[test]
+fn pretended_losses_are_alerted_logged_or_end_the_run() {
+    let simulate = ["-r", "r.yaml", "-o", "syscall_event_drops.simulate_drops=true", "-o"];
+    let with = |action: &str| {
+        let action = format!("syscall_event_drops.actions[0]={action}");
+        let args: Vec<&str> = simulate.into_iter().chain([action.as_str()]).collect();
+        falco(&args)
+    };
+    // Two events a second apart are not more than a second apart: nothing is due yet.
+    assert!(with("alert").err.contains("event drop detected: 0 occurrences"));
+}
+
+#[test]
+fn versions_are_those_that_tools_compare() {
+    let version = falco(&["--version", "-o", "json_output=true"]);
+    let parsed: serde_json::Value = serde_json::from_str(&version.out).unwrap();
+    for key in
+        ["falco_version", "libs_version", "plugin_api_version", "engine_version", "driver_schema_version"]
+    {
+        assert!(parsed[key].is_string(), "{key}");
+    }
+    assert!(falco(&["--version"]).out.starts_with("Falco version: "));
+}
