@@ -68,7 +68,12 @@ fn operand() -> impl Strategy<Value = Operand> {
 fn right_operand() -> impl Strategy<Value = Right> {
     let val = field().prop_map(|field| {
         let arguments = vec![Argument::Operand(Operand::Field(field))];
-        Operand::Transform(Box::new(Transform { function: Function::Val, arguments, index: None, span: span() }))
+        Operand::Transform(Box::new(Transform {
+            function: Function::Val,
+            arguments,
+            index: None,
+            span: span(),
+        }))
     });
     let transform = operand().prop_filter("a field alone", |o| matches!(o, Operand::Transform(_)));
     prop_oneof![val, transform].prop_map(Right::Operand)
@@ -87,14 +92,19 @@ fn check() -> impl Strategy<Value = Check> {
     let lists = select(of(Operator::takes_list));
     let texts = select(of(|operator| !operator.takes_number() && !operator.takes_list()));
     let compare = prop_oneof![
-        (numbers, prop_oneof![number().prop_map(Right::Value), right_operand()]).prop_map(|(o, r)| (o, None, r)),
+        (numbers, prop_oneof![number().prop_map(Right::Value), right_operand()])
+            .prop_map(|(o, r)| (o, None, r)),
         (texts.clone(), prop_oneof![text().prop_map(Right::Value), right_operand()])
             .prop_map(|(o, r)| (o, None, r)),
         (texts, select(Modifier::ALL), list()).prop_map(|(o, m, r)| (o, Some(m), r)),
         (lists, prop_oneof![list(), right_operand()]).prop_map(|(o, r)| (o, None, r)),
     ];
-    (operand(), compare)
-        .prop_map(|(left, (operator, modifier, right))| Check { left, operator, modifier, right })
+    (operand(), compare).prop_map(|(left, (operator, modifier, right))| Check {
+        left,
+        operator,
+        modifier,
+        right,
+    })
 }
 
 fn tree() -> impl Strategy<Value = Expr> {
