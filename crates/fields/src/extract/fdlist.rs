@@ -8,7 +8,7 @@ use lanner_machine::{Ends, Fd, FdKind};
 
 use crate::scratch::{Buffer, Sink};
 use crate::table::Fdlist;
-use crate::{Context, Value};
+use crate::{Context, Scratch, Value};
 
 /// Bytes of an entry: fd i64, flags i16.
 const ENTRY: usize = 10;
@@ -34,7 +34,7 @@ pub(crate) fn extract<'a>(id: Fdlist, cx: &Context<'a>) -> Option<Value<'a>> {
         if before > 0 {
             out.push(b',');
         }
-        if !print(id, num, cx.machine.fd(thread.tid, num), &mut out) {
+        if !print(id, num, cx.machine.fd(thread.tid, num), cx.scratch, &mut out) {
             out.truncate(before);
         }
     }
@@ -42,7 +42,7 @@ pub(crate) fn extract<'a>(id: Fdlist, cx: &Context<'a>) -> Option<Value<'a>> {
 }
 
 /// Appends what the field tells of an fd, if it tells something.
-fn print(id: Fdlist, num: i64, fd: Option<&Fd>, out: &mut Buffer<'_, u8>) -> bool {
+fn print(id: Fdlist, num: i64, fd: Option<&Fd>, scratch: &Scratch, out: &mut Buffer<'_, u8>) -> bool {
     match id {
         Fdlist::FdlistNums => number(num, out),
         Fdlist::FdlistNames => {
@@ -54,9 +54,9 @@ fn print(id: Fdlist, num: i64, fd: Option<&Fd>, out: &mut Buffer<'_, u8>) -> boo
             let Ends::Ip { source, dest } = &fd.ends else { return false };
             let connection = matches!(fd.kind, FdKind::Ipv4 | FdKind::Ipv6);
             match (id, dest) {
-                (Fdlist::FdlistCips, _) if connection => address(source.ip, out),
-                (Fdlist::FdlistSips, Some(dest)) if connection => address(dest.ip, out),
-                (Fdlist::FdlistSips, _) if !connection => address(source.ip, out),
+                (Fdlist::FdlistCips, _) if connection => address(source.ip, scratch, out),
+                (Fdlist::FdlistSips, Some(dest)) if connection => address(dest.ip, scratch, out),
+                (Fdlist::FdlistSips, _) if !connection => address(source.ip, scratch, out),
                 (Fdlist::FdlistCports, _) if connection => number(source.port, out),
                 (Fdlist::FdlistSports, Some(dest)) if connection => number(dest.port, out),
                 _ => return false,
@@ -71,13 +71,12 @@ fn number(number: impl std::fmt::Display, out: &mut Buffer<'_, u8>) {
     let _ = write!(Sink(out), "{number}");
 }
 
-fn address(ip: IpAddr, out: &mut Buffer<'_, u8>) {
+fn address(ip: IpAddr, scratch: &Scratch, out: &mut Buffer<'_, u8>) {
     match ip {
         IpAddr::V4(ip) => number(ip, out),
         IpAddr::V6(ip) => {
-            let mut text = Vec::new();
-            print_ipv6(ip.octets(), &mut text);
-            out.extend_from_slice(&text);
+            let octets = ip.octets();
+            out.extend_from_slice(scratch.built(|text| print_ipv6(octets, text)));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Values of fields, class by class. Each class matches over all its fields, so that none is forgotten.
+//! Values of fields, class by class. A field that no extractor knows is absent; `tests/values.rs` shows all that
+//! have a value on a small host.
 
 pub(crate) mod container;
 pub(crate) mod evt;
