@@ -23,7 +23,7 @@ use crate::hold::Hold;
 use crate::log::{Log, now};
 use crate::tally::Tally;
 use crate::wanted::wanted;
-use crate::{replay, sinks};
+use crate::{host, replay, sinks};
 
 /// Why the host is not watched, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -217,6 +217,7 @@ pub fn run(
 fn machine(host_root: &Path) -> Machine {
     let mut machine = Machine::new(MachineOptions::default());
     machine.set_boot_ts(boot_ts());
+    machine.set_interfaces(host::interfaces());
     Accounts::read(ContainerId::default(), host_root).give_to(&mut machine);
     machine
 }
