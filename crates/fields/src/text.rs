@@ -9,6 +9,9 @@ use crate::{FieldType, NumberFormat, Value};
 /// The text of what is absent.
 pub(crate) const ABSENT: &str = "<NA>";
 
+/// Longest data that is shown whole; of longer data one byte less is.
+const BYTES_LIMIT: usize = 1022;
+
 /// Longest text of a list; the rest is left out.
 const LIST_LIMIT: usize = 1023;
 
@@ -16,7 +19,8 @@ const LIST_LIMIT: usize = 1023;
 pub fn render_value(value: &Value<'_>, ty: FieldType, format: NumberFormat, out: &mut Vec<u8>) {
     match *value {
         Value::Absent => out.extend_from_slice(ABSENT.as_bytes()),
-        Value::Text(text) | Value::Bytes(text) => out.extend_from_slice(until_nul(text)),
+        Value::Text(text) => out.extend_from_slice(until_nul(text)),
+        Value::Bytes(bytes) => out.extend_from_slice(until_nul(shown(bytes))),
         Value::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
         Value::Double(number) => write(out, format_args!("{number:.1}")),
         Value::Ip(_) if ty == FieldType::Net => out.extend_from_slice(b"<IPNET>"),
@@ -93,6 +97,11 @@ pub(crate) fn json_value(value: &Value<'_>, ty: FieldType, format: NumberFormat)
     }
 }
 
+/// As much of some data as outputs show.
+fn shown(bytes: &[u8]) -> &[u8] {
+    if bytes.len() > BYTES_LIMIT { &bytes[..BYTES_LIMIT - 1] } else { bytes }
+}
+
 fn until_nul(text: &[u8]) -> &[u8] {
     &text[..memchr::memchr(0, text).unwrap_or(text.len())]
 }
@@ -118,6 +127,10 @@ mod tests {
         assert_eq!(plain(Value::Ip([127, 0, 0, 1].into()), FieldType::Ip), "127.0.0.1");
         assert_eq!(text(Value::Unsigned(7), FieldType::RelTime, NumberFormat::Padded), "000000007");
         assert_eq!(text(Value::Signed(-1), FieldType::Int32, NumberFormat::Hex), "FFFFFFFF");
+        let data = vec![b'x'; 2000];
+        for (have, want) in [(1022, 1022), (1023, 1021), (2000, 1021)] {
+            assert_eq!(plain(Value::Bytes(&data[..have]), FieldType::Bytes).len(), want);
+        }
         let list = [Value::Text(b"file"), Value::Text(b"ipv4")];
         assert_eq!(plain(Value::List(&list), FieldType::Text), "(file,ipv4)");
     }
