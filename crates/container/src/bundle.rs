@@ -134,7 +134,8 @@ fn by_mount(config: &Config, id: &str) -> Option<PathBuf> {
 /// Reads a JSON file as far as `T` knows it; anything unreadable is as good as absent, since it may just be
 /// half written or vanish.
 fn read_json<T: serde::de::DeserializeOwned>(file: &Path) -> Option<T> {
-    if fs::metadata(file).ok()?.len() > MAX_FILE {
+    let metadata = fs::metadata(file).ok()?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE {
         return None;
     }
     serde_json::from_slice(&fs::read(file).ok()?).ok()

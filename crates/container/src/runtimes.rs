@@ -9,7 +9,8 @@ use crate::config::Config;
 /// A runtime on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuntimeFound {
-    /// What it calls itself: `containerd`, `cri-o`, `docker`, `podman`. Empty until it has said so.
+    /// What it calls itself: `containerd`, `cri-o`, `docker`, `podman`. Until it has said so, what its socket
+    /// is called.
     pub name: String,
     /// Its version; empty where it was not asked.
     pub version: String,
@@ -30,6 +31,11 @@ pub enum RuntimeState {
     RecordsOnly,
     /// It doesn't answer, and why.
     Silent(String),
+}
+
+/// `containerd` of `/run/containerd/containerd.sock`.
+pub(crate) fn presumed_name(socket: &Path) -> String {
+    socket.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The list, shared by the thread that asks and the one that shows it.
@@ -56,7 +62,7 @@ impl Runtimes {
             .cri_sockets
             .iter()
             .filter(exists)
-            .map(|socket| entry("", socket, RuntimeState::Found))
+            .map(|socket| entry(&presumed_name(socket), socket, RuntimeState::Found))
             .collect();
         let records = [("docker", &config.docker_containers), ("podman", &config.storage_bundles)];
         for (name, places) in records {

@@ -21,7 +21,7 @@ use tonic::{Code, Response, Status};
 
 use super::{Answer, fill};
 use crate::config::Config;
-use crate::runtimes::{RuntimeFound, RuntimeState, Runtimes};
+use crate::runtimes::{RuntimeFound, RuntimeState, Runtimes, presumed_name};
 
 /// Calls on their way at one time; a runtime that must answer for thousands of containers at lanner's start
 /// has other work to do as well.
@@ -137,7 +137,7 @@ impl Socket {
         let known =
             state.standing != Standing::Absent || !state.name.is_empty() || standing != Standing::Absent;
         state.standing = standing;
-        let name = state.name.clone();
+        let name = if state.name.is_empty() { presumed_name(&self.path) } else { state.name.clone() };
         drop(state);
         if known {
             tracing::debug!(socket = %self.path.display(), why, "container runtime doesn't answer");
