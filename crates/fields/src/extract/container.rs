@@ -63,6 +63,8 @@ pub(crate) fn is_late(id: Container) -> bool {
 
 pub(crate) fn extract<'a>(id: Container, arg: &Arg, cx: &Context<'a>) -> Option<Value<'a>> {
     match id {
+        // Asked for by nearly every rule: no container is looked up for it.
+        Container::ContainerId => Some(Value::Text(id_text(&cx.thread()?.container))),
         Container::ContainerStartTs => start(cx).map(Value::Unsigned),
         Container::ContainerDuration => Some(Value::Unsigned(cx.event.ts.wrapping_sub(start(cx)?))),
         _ => value(id, arg, &View::of_event(cx)?),
@@ -89,14 +91,18 @@ fn short_repository(repository: &str) -> &str {
     path.strip_prefix("library/").unwrap_or(path)
 }
 
+/// An id as users see it.
+fn id_text(id: &[u8]) -> &[u8] {
+    if id.is_empty() { b"host" } else { id }
+}
+
 fn text(text: &str) -> Option<Value<'_>> {
     Some(Value::Text(text.as_bytes()))
 }
 
 fn value<'a>(id: Container, arg: &Arg, view: &View<'a>) -> Option<Value<'a>> {
     match id {
-        Container::ContainerId if view.is_host() => return text("host"),
-        Container::ContainerId => return Some(Value::Text(view.id)),
+        Container::ContainerId => return Some(Value::Text(id_text(view.id))),
         Container::ContainerFullId => return text(&view.known?.full_id),
         Container::ContainerType if view.is_host() => return text("host"),
         Container::ContainerType => return text(runtime_name(view.known?.runtime)),
