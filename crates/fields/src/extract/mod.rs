@@ -1,6 +1,7 @@
 //! Values of fields, class by class. A field that no extractor knows is absent; `tests/values.rs` shows all that
 //! have a value on a small host.
 
+mod capabilities;
 pub(crate) mod container;
 pub(crate) mod evt;
 mod fd;

@@ -3,6 +3,7 @@
 use lanner_event::types;
 use lanner_machine::{TextList, Thread};
 
+use super::capabilities::capabilities;
 use super::names::type_name;
 use super::path;
 use crate::field::Arg;
@@ -12,51 +13,6 @@ use crate::{Context, Value};
 
 /// How far up `proc.aenv[NAME]` looks.
 const ENV_ANCESTORS: usize = 20;
-
-/// Names of the capabilities, by bit.
-const CAPABILITIES: [&str; 41] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-];
 
 pub(crate) fn extract<'a>(id: Process, arg: &Arg, cx: &Context<'a>) -> Option<Value<'a>> {
     match id {
@@ -403,15 +359,4 @@ fn cgroups<'a>(cx: &Context<'a>, thread: &'a Thread) -> Option<&'a [u8]> {
         out.extend_from_slice(path);
     }
     (!out.is_empty()).then(|| out.into_bump_slice())
-}
-
-fn capabilities<'a>(cx: &Context<'a>, set: u64) -> &'a [u8] {
-    let mut out = cx.scratch.buffer();
-    for (_, name) in CAPABILITIES.iter().enumerate().filter(|(bit, _)| set & 1 << bit != 0) {
-        if !out.is_empty() {
-            out.push(b' ');
-        }
-        out.extend_from_slice(name.as_bytes());
-    }
-    out.into_bump_slice()
 }
