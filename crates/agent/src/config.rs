@@ -184,6 +184,8 @@ pub struct Config {
     pub enrichment_timeout: Duration,
     /// Where container runtimes are asked.
     pub containers: lanner_container::Config,
+    /// Start again when a configuration or rules file changes.
+    pub watch_files: bool,
     /// Names of the plugins to load.
     pub plugins: Vec<String>,
     /// Values that could not be used, with where and why.
@@ -222,6 +224,7 @@ impl Default for Config {
             cpus_per_ring: 1,
             enrichment_timeout: Duration::from_secs(1),
             containers: lanner_container::Config::default(),
+            watch_files: false,
             plugins: Vec::new(),
             warnings: Vec::new(),
         }

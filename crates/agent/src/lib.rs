@@ -15,6 +15,8 @@ pub mod records;
 pub mod replay;
 pub mod ruleset;
 pub mod screen;
+pub mod signals;
 pub mod sinks;
 pub mod tally;
 pub mod wanted;
+pub mod watch;

@@ -2,8 +2,6 @@
 //! events.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lanner_container::{Request, Resolver, ResolverError, RuntimeFound};
@@ -13,7 +11,6 @@ use lanner_fields::{Context, EventMeta, Progress, Scratch};
 use lanner_machine::{ContainerId, Machine, MachineOptions};
 use lanner_output::{Alert, ChannelStats, Colour, Form, Formatter, Outputs, Overflow};
 use lanner_probe::{Attachment, Probe, ProbeError, ProbeOptions, SnapshotStats};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use crate::accounts::{AccountReader, Accounts};
 use crate::announce::{Announcer, local_offset};
@@ -21,8 +18,10 @@ use crate::config::{Config, DropAction};
 use crate::drops::DropWatch;
 use crate::hold::Hold;
 use crate::log::{Log, now};
+use crate::signals::Signals;
 use crate::tally::Tally;
 use crate::wanted::wanted;
+use crate::watch::FileWatch;
 use crate::{host, replay, sinks};
 
 /// Why the host is not watched, or no longer.
@@ -43,12 +42,14 @@ pub enum LiveError {
 }
 
 /// How to run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Default)]
 pub struct LiveOptions {
     /// End after so long.
     pub duration: Option<Duration>,
     /// Whether a terminal shows priorities in colour.
     pub colour: Colour,
+    /// Files whose change, if they can be used, ends the run, to be started again.
+    pub watch: FileWatch,
 }
 
 /// What is known when watching begins.
@@ -67,9 +68,11 @@ pub struct Started<'a> {
 /// How watching ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ending {
-    /// By SIGINT, SIGTERM, or because its time was up.
-    Ended,
-    /// By SIGHUP: to be started again.
+    /// By SIGINT or SIGTERM.
+    Signal,
+    /// Because its time was up.
+    TimeUp,
+    /// By SIGHUP or a changed file: to be started again.
     Restart,
 }
 
@@ -100,28 +103,6 @@ const LONGEST_WAIT: Duration = Duration::from_millis(200);
 const HELD_WAIT: Duration = Duration::from_millis(10);
 /// How long the start may wait for runtimes to answer.
 const RUNTIME_PATIENCE: Duration = Duration::from_millis(50);
-
-/// Flags that signals set.
-#[derive(Clone, Default)]
-struct Signals {
-    end: Arc<AtomicBool>,
-    restart: Arc<AtomicBool>,
-    reopen: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn install() -> std::io::Result<Signals> {
-        let signals = Signals::default();
-        for signal in [SIGINT, SIGTERM] {
-            // A second one ends the process at once, should a clean end take too long.
-            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&signals.end))?;
-            signal_hook::flag::register(signal, Arc::clone(&signals.end))?;
-        }
-        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.restart))?;
-        signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.reopen))?;
-        Ok(signals)
-    }
-}
 
 /// Where the host's root is seen: `/`, or `HOST_ROOT` when lanner runs in a container.
 fn host_root() -> PathBuf {
@@ -210,8 +191,31 @@ pub fn run(
         took: begin.elapsed(),
     });
     let end = options.duration.map(|d| Instant::now() + d);
-    let result = live.watch(&mut probe, &signals, end);
+    let result = live.watch(&mut probe, &signals, end, options.watch);
     Ok(live.close(probe.lost().total(), result?))
+}
+
+/// Waits as a run does, without a source of events.
+///
+/// # Errors
+/// When the system refuses a signal handler.
+pub fn idle(options: LiveOptions) -> std::io::Result<Ending> {
+    let signals = Signals::install()?;
+    let end = options.duration.map(|d| Instant::now() + d);
+    let mut files = options.watch;
+    loop {
+        let now = Instant::now();
+        if signals.end() {
+            return Ok(Ending::Signal);
+        }
+        if end.is_some_and(|end| now >= end) {
+            return Ok(Ending::TimeUp);
+        }
+        if files.restarts(signals.take_restart(), now) {
+            return Ok(Ending::Restart);
+        }
+        std::thread::sleep(LONGEST_WAIT);
+    }
 }
 
 fn machine(host_root: &Path) -> Machine {
@@ -234,17 +238,21 @@ impl Live<'_> {
         probe: &mut Probe,
         signals: &Signals,
         end: Option<Instant>,
+        mut files: FileWatch,
     ) -> Result<Ending, LiveError> {
         let mut sweep = Instant::now() + SWEEP;
         loop {
             let before = Instant::now();
-            if signals.end.load(Ordering::Relaxed) || end.is_some_and(|end| before >= end) {
-                return Ok(Ending::Ended);
+            if signals.end() {
+                return Ok(Ending::Signal);
             }
-            if signals.restart.swap(false, Ordering::Relaxed) {
+            if end.is_some_and(|end| before >= end) {
+                return Ok(Ending::TimeUp);
+            }
+            if files.restarts(signals.take_restart(), before) {
                 return Ok(Ending::Restart);
             }
-            if signals.reopen.swap(false, Ordering::Relaxed) {
+            if signals.take_reopen() {
                 self.outputs.reopen();
             }
             let mut wait = self.hold.due_in(before).map_or(LONGEST_WAIT, |due| due.min(HELD_WAIT));

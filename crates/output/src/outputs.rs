@@ -1,4 +1,5 @@
-//! One bounded queue and one thread for each sink, so that a slow or dead sink holds up nothing but itself.
+//! Live, one bounded queue and one thread for each sink, so that a slow or dead sink holds up nothing but
+//! itself. In a replay one for all of them: each line reaches every sink before the next line does.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -42,10 +43,10 @@ struct Counts {
     last_error: Mutex<Option<String>>,
 }
 
+/// A queue, its thread, and the sinks that the thread serves in their order.
 struct Channel {
-    name: String,
     queue: Option<SyncSender<Order>>,
-    counts: Arc<Counts>,
+    sinks: Vec<(String, Arc<Counts>)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -56,12 +57,16 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Starts a thread for each sink with a queue of `capacity` lines.
+    /// Starts the sinks' threads with queues of `capacity` lines.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(sinks: Vec<Box<dyn Sink>>, capacity: usize, overflow: Overflow) -> std::io::Result<Outputs> {
-        let channels = sinks.into_iter().map(|sink| Channel::start(sink, capacity.max(1)));
+        let served: Vec<Vec<Box<dyn Sink>>> = match overflow {
+            Overflow::Wait => vec![sinks],
+            Overflow::Lose => sinks.into_iter().map(|sink| vec![sink]).collect(),
+        };
+        let channels = served.into_iter().map(|sinks| Channel::start(sinks, capacity.max(1)));
         Ok(Outputs { channels: channels.collect::<std::io::Result<_>>()?, overflow })
     }
 
@@ -82,7 +87,7 @@ impl Outputs {
 
     /// What became of the lines so far, by sink.
     pub fn stats(&self) -> Vec<ChannelStats> {
-        self.channels.iter().map(Channel::stats).collect()
+        self.channels.iter().flat_map(Channel::stats).collect()
     }
 
     /// Lets the sinks write what waits, for at most `patience`, and ends their threads. A sink that is still
@@ -106,16 +111,16 @@ impl Outputs {
 }
 
 impl Channel {
-    fn start(sink: Box<dyn Sink>, capacity: usize) -> std::io::Result<Channel> {
-        let name = sink.name().to_owned();
-        let counts = Arc::new(Counts::default());
+    fn start(sinks: Vec<Box<dyn Sink>>, capacity: usize) -> std::io::Result<Channel> {
+        let counted: Vec<_> = sinks.into_iter().map(|sink| (sink, Arc::new(Counts::default()))).collect();
+        let names =
+            counted.iter().map(|(sink, counts)| (sink.name().to_owned(), Arc::clone(counts))).collect();
         let (queue, orders) = sync_channel(capacity);
-        let of_thread = Arc::clone(&counts);
         let thread = std::thread::Builder::new()
-            .name(format!("out-{name}"))
+            .name("outputs".into())
             .stack_size(256 << 10)
-            .spawn(move || serve(sink, &orders, &of_thread))?;
-        Ok(Channel { name, queue: Some(queue), counts, thread: Some(thread) })
+            .spawn(move || serve(counted, &orders))?;
+        Ok(Channel { queue: Some(queue), sinks: names, thread: Some(thread) })
     }
 
     fn send(&self, order: Order, overflow: Overflow) {
@@ -127,55 +132,66 @@ impl Channel {
             Overflow::Wait => queue.send(order).map_err(|e| e.0),
         };
         if let Err(Order::Write(_)) = sent {
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+            self.sinks.iter().for_each(|(_, counts)| counts.lose());
         }
     }
 
-    fn stats(&self) -> ChannelStats {
-        let last_error = self.counts.last_error.lock().unwrap_or_else(|e| e.into_inner()).clone();
-        ChannelStats {
-            sink: self.name.clone(),
-            written: self.counts.written.load(Ordering::Relaxed),
-            lost: self.counts.lost.load(Ordering::Relaxed),
-            last_error,
+    fn stats(&self) -> impl Iterator<Item = ChannelStats> {
+        self.sinks.iter().map(|(name, counts)| ChannelStats {
+            sink: name.clone(),
+            written: counts.written.load(Ordering::Relaxed),
+            lost: counts.lost.load(Ordering::Relaxed),
+            last_error: counts.last_error.lock().unwrap_or_else(|e| e.into_inner()).clone(),
+        })
+    }
+}
+
+impl Counts {
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note(&self, result: Result<(), crate::SinkError>) {
+        if let Err(error) = result {
+            *self.last_error.lock().unwrap_or_else(|e| e.into_inner()) = Some(error.to_string());
+        }
+    }
+
+    fn write(&self, sink: &mut dyn Sink, line: &Line) {
+        match sink.write(line) {
+            Ok(()) => {
+                self.written.fetch_add(1, Ordering::Relaxed);
+            }
+            failed => {
+                self.lose();
+                self.note(failed);
+            }
         }
     }
 }
 
-/// The sink's thread: writes until the queue is closed and empty, and flushes whenever nothing waits.
-fn serve(mut sink: Box<dyn Sink>, orders: &Receiver<Order>, counts: &Counts) {
+/// The thread: writes until the queue is closed and empty, and flushes whenever nothing waits.
+fn serve(mut sinks: Vec<(Box<dyn Sink>, Arc<Counts>)>, orders: &Receiver<Order>) {
     loop {
         let order = match orders.try_recv() {
             Ok(order) => order,
             Err(TryRecvError::Disconnected) => break,
             Err(TryRecvError::Empty) => {
-                note(sink.flush(), counts);
+                sinks.iter_mut().for_each(|(sink, counts)| counts.note(sink.flush()));
                 match orders.recv() {
                     Ok(order) => order,
                     Err(_) => break,
                 }
             }
         };
-        match order {
-            Order::Reopen => note(sink.reopen(), counts),
-            Order::Write(line) => match sink.write(&line) {
-                Ok(()) => {
-                    counts.written.fetch_add(1, Ordering::Relaxed);
-                }
-                failed => {
-                    counts.lost.fetch_add(1, Ordering::Relaxed);
-                    note(failed, counts);
-                }
-            },
+        for (sink, counts) in &mut sinks {
+            match &order {
+                Order::Reopen => counts.note(sink.reopen()),
+                Order::Write(line) => counts.write(&mut **sink, line),
+            }
         }
     }
-    note(sink.flush(), counts);
-}
-
-fn note(result: Result<(), crate::SinkError>, counts: &Counts) {
-    if let Err(error) = result {
-        *counts.last_error.lock().unwrap_or_else(|e| e.into_inner()) = Some(error.to_string());
-    }
+    sinks.iter_mut().for_each(|(sink, counts)| counts.note(sink.flush()));
 }
 
 #[cfg(test)]
@@ -237,6 +253,33 @@ mod tests {
         assert_eq!((stats[1].written, stats[1].lost), (20, 0));
         assert_eq!(stats[0].written + stats[0].lost, 20);
         assert!(stats[0].lost >= 15, "{stats:?}");
+    }
+
+    /// Writes every line it takes into a list that it shares.
+    struct Shared(&'static str, Arc<Mutex<Vec<String>>>);
+
+    impl Sink for Shared {
+        fn name(&self) -> &str {
+            self.0
+        }
+        fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+            self.1.lock().unwrap().push(format!("{}{}", self.0, line.text));
+            Ok(())
+        }
+        fn flush(&mut self) -> Result<(), SinkError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn in_a_replay_a_line_reaches_all_sinks_before_the_next() {
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let sinks: Vec<Box<dyn Sink>> =
+            vec![Box::new(Shared("a", Arc::clone(&taken))), Box::new(Shared("b", Arc::clone(&taken)))];
+        let outputs = Outputs::start(sinks, 8, Overflow::Wait).unwrap();
+        (0..2).for_each(|n| outputs.send(line(n)));
+        outputs.close(Duration::from_secs(10));
+        assert_eq!(*taken.lock().unwrap(), ["a0", "b0", "a1", "b1"]);
     }
 
     #[test]

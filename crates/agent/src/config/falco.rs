@@ -142,6 +142,7 @@ impl Reader<'_> {
             containers: super::containers::containers(self.root)
                 .map_err(|error| self.error(&error.to_string()))?,
             plugins: self.plugins()?,
+            watch_files: self.flag("watch_config_files", true),
             enrichment_timeout: Duration::from_millis(self.number("lanner.enrichment_timeout", 1000)),
             warnings: Vec::new(),
         })

@@ -27,7 +27,7 @@ pub fn run(args: RunArgs) -> Result<(), String> {
         let texts = rule_texts(&args.rules, &config)?;
         let rules = load(&texts, &config)?;
         let files: Vec<String> = texts.iter().map(|text| text.name.clone()).collect();
-        if watch(&args, &config, &rules, &files)? == Ending::Ended {
+        if watch(&args, &config, &rules, &files)? != Ending::Restart {
             return Ok(());
         }
     }
@@ -35,7 +35,11 @@ pub fn run(args: RunArgs) -> Result<(), String> {
 
 fn watch(args: &RunArgs, config: &Config, rules: &Ruleset, files: &[String]) -> Result<Ending, String> {
     let log = Log::new(config.log.clone(), config.iso8601);
-    let options = LiveOptions { duration: args.duration.map(Duration::from_secs), colour: Colour::Terminal };
+    let options = LiveOptions {
+        duration: args.duration.map(Duration::from_secs),
+        colour: Colour::Terminal,
+        ..LiveOptions::default()
+    };
     let outcome = live::run(&rules.engine, config, &log, options, &mut |started| {
         if !args.quiet {
             eprint!("{}", screen(started, rules, files, config));

@@ -33,6 +33,7 @@ struct Session {
     config: Config,
     log: Log,
     command_line: String,
+    args: Vec<OsString>,
 }
 
 /// Runs as Falco does with these options.
@@ -95,7 +96,7 @@ fn run(args: &[OsString]) -> Result<Next, String> {
         print(&version::support(&session, &rules));
         return Ok(Next::Done);
     }
-    process::process(&session, &rules.set)
+    process::process(&session, &rules.set, &rules.texts)
 }
 
 /// What is printed without a configuration.
@@ -153,7 +154,7 @@ impl Session {
                 "The -p/--print option is deprecated and will be removed. Use -o append_output=... instead.",
             );
         }
-        Ok(Session { options, settings, config, log, command_line })
+        Ok(Session { options, settings, config, log, command_line, args: args.to_vec() })
     }
 
     fn is_replay(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Events, from a capture or live, until there are no more.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use lanner_agent::live::{self, Ending, LiveError, LiveOptions};
 use lanner_agent::replay;
 use lanner_agent::ruleset::Ruleset;
 use lanner_agent::tally::Tally;
+use lanner_agent::watch::FileWatch;
 use lanner_output::{Colour, Priority};
+use lanner_rules::SourceText;
 
 use super::{Next, Session, print};
 
@@ -17,7 +20,7 @@ use super::{Next, Session, print};
 ///
 /// # Errors
 /// When the source can't be read, or events were lost and the configuration wants that to end.
-pub fn process(session: &Session, rules: &Ruleset) -> Result<Next, String> {
+pub fn process(session: &Session, rules: &Ruleset, files: &[SourceText]) -> Result<Next, String> {
     let sinks = &session.config.sinks;
     if !sinks.stdout && sinks.file.is_none() && sinks.program.is_none() && sinks.unsupported.is_empty() {
         return Err("No output configured, please make sure at least one output is configured and enabled."
@@ -37,10 +40,8 @@ pub fn process(session: &Session, rules: &Ruleset) -> Result<Next, String> {
     }
     match &session.config.source {
         Source::Replay(file) => replay(session, rules, file),
-        Source::Live => live(session, rules),
-        Source::None => {
-            Err("engine.kind is 'nodriver' and no plugin gives events: there is nothing to watch".to_owned())
-        }
+        Source::Live => live(session, rules, files),
+        Source::None => idle(session, files),
     }
 }
 
@@ -68,14 +69,12 @@ fn replay(session: &Session, rules: &Ruleset, file: &Path) -> Result<Next, Strin
     }
 }
 
-fn live(session: &Session, rules: &Ruleset) -> Result<Next, String> {
+fn live(session: &Session, rules: &Ruleset, files: &[SourceText]) -> Result<Next, String> {
     let log = &session.log;
     log.info("Loaded event sources: syscall");
     log.info("Enabled event sources: syscall");
     log.info("Opening 'syscall' source with modern BPF probe.");
-    let seconds = session.options.seconds;
-    let options =
-        LiveOptions { duration: (seconds > 0).then(|| Duration::from_secs(seconds)), colour: Colour::Never };
+    let options = options(session, files);
     let outcome = match live::run(&rules.engine, &session.config, log, options, &mut |started| {
         let (rings, bytes) = (started.attachment.rings, started.attachment.ring_bytes);
         log.info(&format!(
@@ -87,18 +86,61 @@ fn live(session: &Session, rules: &Ruleset) -> Result<Next, String> {
         Err(LiveError::Dropped) => return Err(LiveError::Dropped.to_string()),
         Err(error) => return Err(error.to_string()),
     };
-    let signal = match outcome.ending {
-        Ending::Restart => "SIGHUP received, restarting...",
-        Ending::Ended => "SIGINT received, exiting...",
-    };
-    log.info(signal);
+    tell_ending(session, outcome.ending);
     tell_drops(&outcome.drops);
     for channel in outcome.outputs.iter().filter(|c| c.lost > 0) {
         let why = channel.last_error.as_deref().unwrap_or("its queue was full");
         log.write(Priority::Error, &format!("{} output lost {} alerts: {why}", channel.sink, channel.lost));
     }
     print(&outcome.tally.falco_summary());
-    Ok(if outcome.ending == Ending::Restart { Next::Restart } else { Next::Done })
+    Ok(next(outcome.ending))
+}
+
+/// Without a source: it waits, and takes signals and changed files as a run does.
+fn idle(session: &Session, files: &[SourceText]) -> Result<Next, String> {
+    let log = &session.log;
+    log.info("Enabled event sources: syscall");
+    log.warning("Enabled event source 'syscall' will be opened with no driver, no event will be produced");
+    let ending = live::idle(options(session, files)).map_err(|error| error.to_string())?;
+    tell_ending(session, ending);
+    print(&Tally::default().falco_summary());
+    Ok(next(ending))
+}
+
+fn options(session: &Session, files: &[SourceText]) -> LiveOptions {
+    let seconds = session.options.seconds;
+    let of_rules = files.iter().map(|file| file.name.clone().into());
+    let read = session.settings.files.iter().cloned().chain(of_rules);
+    let watched = if session.config.watch_files { FileWatch::new(read) } else { FileWatch::default() };
+    let args = session.args.clone();
+    LiveOptions {
+        duration: (seconds > 0).then(|| Duration::from_secs(seconds)),
+        colour: Colour::Never,
+        watch: watched.only_if(move || usable(&args)),
+    }
+}
+
+/// Whether configuration and rules, as they are now, could be started with. What is wrong with them is said.
+fn usable(args: &[OsString]) -> bool {
+    let checked = super::Options::read(args.to_vec())
+        .and_then(|options| Session::load(options, args))
+        .and_then(|session| super::rules::load(&session).map(drop));
+    if let Err(error) = &checked {
+        eprintln!("Error: not restarting: {error}");
+    }
+    checked.is_ok()
+}
+
+fn next(ending: Ending) -> Next {
+    if ending == Ending::Restart { Next::Restart } else { Next::Done }
+}
+
+fn tell_ending(session: &Session, ending: Ending) {
+    match ending {
+        Ending::Restart => session.log.info("SIGHUP received, restarting..."),
+        Ending::Signal => session.log.info("SIGINT received, exiting..."),
+        Ending::TimeUp => {}
+    }
 }
 
 fn tell_drops(drops: &DropWatch) {
