@@ -43,6 +43,10 @@ pub struct RuleArgs {
     /// Rules file or directory (may be repeated); lanner's own rules when there is none
     #[arg(short, long = "rules", value_name = "PATH")]
     pub rules: Vec<PathBuf>,
+
+    /// Rules file or directory read after those (may be repeated): what tunes lanner's own rules stands there
+    #[arg(long, value_name = "PATH")]
+    pub also: Vec<PathBuf>,
 }
 
 /// How alerts look.
@@ -111,6 +115,9 @@ pub enum RulesCommand {
     Check {
         /// Rules files or directories; lanner's own rules when there is none
         files: Vec<PathBuf>,
+        /// Rules file or directory read after those (may be repeated)
+        #[arg(long, value_name = "PATH")]
+        also: Vec<PathBuf>,
         /// Print the findings as JSON
         #[arg(long)]
         json: bool,

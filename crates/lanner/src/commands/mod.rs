@@ -74,12 +74,16 @@ fn config(file: Option<&PathBuf>, alerts: &AlertArgs) -> Result<Config, String> 
 }
 
 /// The texts of the rules that are asked for: those of the command line, else those of the settings, else our
-/// own.
+/// own; then those that are read also.
 fn rule_texts(args: &RuleArgs, config: &Config) -> Result<Vec<SourceText>, String> {
     let paths = if args.rules.is_empty() { &config.rules } else { &args.rules };
-    if paths.is_empty() {
-        return Ok(ruleset::own_rules());
-    }
+    let mut texts = if paths.is_empty() { ruleset::own_rules() } else { texts_at(paths)? };
+    texts.extend(texts_at(&args.also)?);
+    Ok(texts)
+}
+
+/// The texts of rule files, and of those in directories.
+fn texts_at(paths: &[PathBuf]) -> Result<Vec<SourceText>, String> {
     let mut files = Vec::new();
     for path in paths {
         if !path.exists() {

@@ -13,7 +13,7 @@ use crate::listing::wrap;
 /// Checks or lists rules.
 pub fn rules(command: RulesCommand) -> Result<(), String> {
     match command {
-        RulesCommand::Check { files, json } => check(RuleArgs { rules: files }, json),
+        RulesCommand::Check { files, also, json } => check(RuleArgs { rules: files, also }, json),
         RulesCommand::List(args) => list(&args),
     }
 }
