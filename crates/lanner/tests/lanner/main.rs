@@ -1,5 +1,7 @@
 //! The executable as its users meet it: arguments in, lines and exit codes out.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it cannot go on")]
+
 mod falco;
 mod help;
 mod live;
