@@ -119,7 +119,9 @@ impl Machine {
             Direction::Exit => record.begun.take(event),
         };
         let mut frame = Frame { event, slot, table, fd, renamed: false, begun };
-        self.dispatch(&mut frame);
+        if !self.is_in_snapshot(slot, event) {
+            self.dispatch(&mut frame);
+        }
         let subject =
             Subject { tid: event.tid, fd: frame.fd, fd_name_changed: frame.renamed, slot: Some(frame.slot) };
         if let Some(record) = self.threads.at_mut(slot) {

@@ -97,7 +97,9 @@ impl Machine {
         if let Some(record) = self.threads.get_mut(event.tid) {
             record.thread.last_seen_ts = event.ts;
         }
+        let known = self.threads.slot(event.tid).filter(|&slot| self.is_in_snapshot(slot, event));
         let slot = match event.i64(0) {
+            _ if known.is_some() => known,
             Some(0) => self.cloned_in_child(event),
             Some(child @ 1..) => self.cloned_in_parent(event, child),
             _ => self.threads.slot(event.tid),

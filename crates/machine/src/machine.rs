@@ -31,6 +31,8 @@ pub struct Machine {
     pub(crate) exits: RecentExits,
     /// Threads of a snapshot that don't know their relatives yet.
     pub(crate) unlinked: Vec<i64>,
+    /// When the last snapshot event came, ns since 1970.
+    pub(crate) snapshot_end: u64,
     /// Ports that snapshot sockets listen on.
     pub(crate) server_ports: FxHashSet<u16>,
     /// Memory for putting paths and names together.
@@ -72,6 +74,7 @@ impl Machine {
             ending: Ending::Nothing,
             exits: RecentExits::default(),
             unlinked: Vec::new(),
+            snapshot_end: 0,
             server_ports: FxHashSet::default(),
             scratch: Vec::new(),
             no_cwd: Text::from("./"),

@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use lanner_event::{Event, types};
+use lanner_event::{Event, EventFlag, types};
 
 use crate::address::Socket;
 use crate::machine::Machine;
 use crate::process::directory;
 use crate::sockets::l4_of;
+use crate::threads::Slot;
 use crate::wire::{i64_of, params, text_of, u16_of, u32_of, u64_of};
 use crate::{
     Capabilities, Endpoint, Ends, Executable, Fd, FdKind, L4Proto, Role, Subject, Text, TextList, Thread, abi,
@@ -126,13 +127,33 @@ impl Machine {
     pub(crate) fn apply_snapshot(&mut self, event: &Event<'_>) -> Subject {
         let tid = event.tid & 0xffff_ffff;
         let pid = if event.tid >> 32 == 0 { tid } else { event.tid >> 32 };
+        self.snapshot_end = self.snapshot_end.max(event.ts);
         if event.ty() == types::ITER_TASK_E {
             let thread = self.thread_of_snapshot(event, tid, pid);
             self.add_thread(thread);
+            if let Some(record) = self.threads.get_mut(tid) {
+                record.snapshot_ts = event.ts;
+            }
         } else if let Some(fd) = fd_of_snapshot(event) {
             self.add_fd(tid, fd);
+            if let Some(record) = self.threads.get_mut(tid) {
+                record.files_ts = event.ts;
+            }
         }
         Subject::unresolved(tid)
+    }
+
+    /// Whether what an event tells was over when the snapshot was taken: a source is attached first, and its
+    /// first events come after the snapshot that already knows their outcome.
+    pub(crate) fn is_in_snapshot(&self, slot: Slot, event: &Event<'_>) -> bool {
+        if event.ts >= self.snapshot_end {
+            return false;
+        }
+        let Some(record) = self.at(slot) else { return false };
+        let of_fds = [EventFlag::CreatesFd, EventFlag::UsesFd, EventFlag::DestroysFd];
+        let files = || self.threads.main_slot(slot).and_then(|main| self.at(main)).map_or(0, |r| r.files_ts);
+        let files_ts = if of_fds.iter().any(|&flag| event.info.has(flag)) { files() } else { 0 };
+        event.ts < record.snapshot_ts.max(files_ts)
     }
 
     fn thread_of_snapshot(&self, event: &Event<'_>, tid: i64, pid: i64) -> Thread {

@@ -2,7 +2,7 @@
 
 use lanner_event::types;
 
-use crate::testing::{Host, P, SHELL, params};
+use crate::testing::{Child, Host, P, SHELL, params};
 use crate::{Endpoint, Ends, Fd, FdKind, Interface, L4Proto, Machine, Role, Thread, abi};
 
 fn end(ip: &str, port: u16) -> Endpoint {
@@ -157,4 +157,27 @@ fn snapshot_events_make_threads_and_fds() {
     ];
     assert_eq!(fds, want.map(|(kind, name)| (kind, name.to_owned())));
     assert!((3..13).all(|num| host.fd(500, num).ino == 7 + num as u64));
+}
+
+#[test]
+fn events_from_before_the_snapshot_change_nothing() {
+    let mut host = Host::new();
+    task(&mut host, 500, 500);
+    let head = 500i64 << 32 | 500;
+    host.send(head, types::ITER_TASK_FILE_REGULAR_E, &params![3i32, "/now", 1u32, 9u32, 10u64]);
+    let end = host.now;
+    host.now = end - 1_000_000;
+    host.exec(500, "/bin/was");
+    host.open(500, 3, "/was");
+    host.close(500, 3);
+    host.clone_event(500, 0, &Child::of(500, 1));
+    host.fork(500, 600);
+    host.exit(500);
+    host.now = end;
+    host.settle();
+    let thread = host.thread(500);
+    assert_eq!((thread.exe.to_string(), thread.ptid, thread.dead), ("nginx".to_owned(), SHELL, false));
+    assert_eq!((host.name(500, 3), host.machine.thread(600).is_none()), ("/now".to_owned(), true));
+    host.exec(500, "/bin/next");
+    assert_eq!(host.thread(500).exe.to_string(), "/bin/next");
 }

@@ -22,6 +22,9 @@ pub(crate) struct Record {
     pub(crate) children: Vec<i64>,
     /// The call that it is in, where the beginning was seen.
     pub(crate) begun: Begun,
+    /// When a snapshot event told of it, and of its process' files; 0 without one.
+    pub(crate) snapshot_ts: u64,
+    pub(crate) files_ts: u64,
 }
 
 /// The threads of a process.
@@ -76,7 +79,15 @@ impl Threads {
     /// Puts in a thread whose id must not be there yet.
     pub(crate) fn insert(&mut self, thread: Thread, table: Option<TableId>) -> Slot {
         let tid = thread.tid;
-        let record = Record { thread, table, linked: false, children: Vec::new(), begun: Begun::default() };
+        let record = Record {
+            thread,
+            table,
+            linked: false,
+            children: Vec::new(),
+            begun: Begun::default(),
+            snapshot_ts: 0,
+            files_ts: 0,
+        };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.records.push(None);
             (self.records.len() - 1) as Slot
