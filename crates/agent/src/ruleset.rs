@@ -11,8 +11,12 @@ use lanner_rules::{
 use crate::config::{Append, Config, Matching};
 
 /// The rules that are in force when no others are given, by file.
-pub const OWN_RULES: &[(&str, &str)] =
-    &[("lanner_rules.yaml", include_str!("../../../rules/lanner_rules.yaml"))];
+pub const OWN_RULES: &[(&str, &str)] = &[
+    ("lanner_rules.yaml", include_str!("../../../rules/lanner_rules.yaml")),
+    ("lanner_execution_rules.yaml", include_str!("../../../rules/lanner_execution_rules.yaml")),
+    ("lanner_container_rules.yaml", include_str!("../../../rules/lanner_container_rules.yaml")),
+    ("lanner_file_rules.yaml", include_str!("../../../rules/lanner_file_rules.yaml")),
+];
 
 /// Fields of a container that alerts show, in Falco's order.
 const CONTAINER_FIELDS: [&str; 6] = [
@@ -195,10 +199,8 @@ fn show_containers(rules: &mut RuleSet) {
     let silent = |rule: &&mut Rule| rule.source == "syscall" && !rule.output.contains("%container.id");
     for rule in rules.rules.iter_mut().filter(silent) {
         for field in CONTAINER_FIELDS {
-            if !rule.output.contains(&format!("%{field}")) {
-                rule.output.push(' ');
-                rule.output.push_str(&suggestion(field));
-            }
+            rule.output.push(' ');
+            rule.output.push_str(&suggestion(field));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::fold::Folded;
 use crate::lists::Lists;
 use crate::load::{LoadOptions, Scope};
 use crate::place::{Place, Position};
-use crate::report::{DEPRECATED_FIELDS, Diagnostic, ErrorCode, FileReport, WarningCode};
+use crate::report::{DEPRECATED_FIELDS, Diagnostic, ErrorCode, FileReport, MOST_ERRORS, WarningCode};
 use crate::rule::{List, Macro, PluginRequirement, Rule, RuleSet};
 use check::Checked;
 use macros::Macros;
@@ -69,7 +69,8 @@ pub(crate) fn compile(collector: &Collector<'_>, options: &LoadOptions, report: 
 impl Compiler<'_, '_> {
     fn fail(&mut self, error: Diagnostic) -> Result<(), Halt> {
         self.report.errors.push(error);
-        if self.options.all_errors { Ok(()) } else { Err(Halt) }
+        let go_on = self.options.all_errors && self.report.errors.len() < MOST_ERRORS;
+        if go_on { Ok(()) } else { Err(Halt) }
     }
 
     /// Puts lists into a condition and parses it.
@@ -87,7 +88,11 @@ impl Compiler<'_, '_> {
                 let raw = origins.get(at).copied().unwrap_or(folded.text.len());
                 let list = self.lists.name_at(&folded.text, raw);
                 let mark = folded.marked(raw, raw + list.map_or(1, str::len));
+                let at_hash = folded.text.get(raw..).is_some_and(|rest| rest.starts_with('#'));
                 let advice = match list {
+                    _ if at_hash => {
+                        "no comment can stand within a condition: put it above the key".to_owned()
+                    }
                     Some(list) => {
                         format!(
                             "an item of list '{list}' can't stand in a condition so: put quotes within its quotes"

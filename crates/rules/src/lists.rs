@@ -13,7 +13,7 @@ use crate::define::ListDefinition;
 /// How long a condition may become.
 const LONGEST: usize = 4 << 20;
 /// How many bytes all passes over one condition may read.
-const MOST_WORK: usize = 512 << 20;
+const MOST_WORK: usize = 128 << 20;
 /// How many items all lists together may have.
 const MOST_ITEMS: usize = 4_000_000;
 

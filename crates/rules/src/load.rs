@@ -1,5 +1,6 @@
 //! From texts to rules.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::catalog::FieldCatalog;
@@ -7,7 +8,7 @@ use crate::collect::Collector;
 use crate::compile::compile;
 use crate::describe::Definitions;
 use crate::read::Reader;
-use crate::report::{Code, ErrorCode, FileReport, Report};
+use crate::report::{Code, Diagnostic, ErrorCode, FileReport, Report};
 use crate::rule::RuleSet;
 use crate::source::SourceText;
 use crate::version::Version;
@@ -106,6 +107,14 @@ pub fn load(files: &[SourceText], catalog: &dyn FieldCatalog, options: &LoadOpti
             if report.successful() {
                 loaded.rules = rules;
                 loaded.definitions = Definitions::new(&collector);
+            }
+            // What an earlier file's report has is said once.
+            if options.all_errors {
+                let earlier =
+                    loaded.report.files.iter().flat_map(|file| file.errors.iter().chain(&file.warnings));
+                let known: HashSet<&Diagnostic> = earlier.collect();
+                report.errors.retain(|error| !known.contains(error));
+                report.warnings.retain(|warning| !known.contains(warning));
             }
         }
         loaded.report.texts.push((name, text));

@@ -70,7 +70,7 @@ impl ItemKind {
 }
 
 /// One step of the way to a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Location {
     /// The file, or for a condition its first words.
     pub name: Arc<str>,
@@ -83,7 +83,7 @@ pub struct Location {
 }
 
 /// The way from a file to what is meant in it: the file, its item, the part of the item.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     pub(crate) locations: Vec<Location>,
     /// The condition after lists were put in, if the last location points into it.
@@ -93,7 +93,7 @@ pub struct Place {
 }
 
 /// A stretch of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Marked {
     pub file: Arc<str>,
     /// Its first byte.

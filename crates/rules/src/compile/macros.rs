@@ -1,5 +1,6 @@
 //! Putting macros in the place of their names.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ use crate::suggest::closest;
 /// through conditions may then do so without further care.
 const MOST_CHECKS: usize = 1_000_000;
 const DEEPEST: usize = 1_000;
+/// How many macros not yet put together may stand within each other.
+const DEEPEST_BY_NAME: usize = 20;
 
 /// Macros by their position among definitions.
 #[derive(Default)]
@@ -26,8 +29,8 @@ pub(super) struct Macros {
     pub bodies: Vec<Option<Arc<Expr>>>,
     sizes: Vec<Size>,
     pub used: Vec<bool>,
-    /// Whether all that can be put into each other have been.
-    done: bool,
+    /// Which have been put together, whether or not that went well.
+    tried: Vec<bool>,
 }
 
 /// What a condition comes to when macros are written out.
@@ -37,6 +40,10 @@ struct Size {
     depth: usize,
 }
 
+impl Size {
+    const ENDLESS: Size = Size { checks: usize::MAX, depth: usize::MAX };
+}
+
 /// What went wrong at names of macros.
 #[derive(Default)]
 struct Trouble {
@@ -44,6 +51,9 @@ struct Trouble {
     looped: Option<(String, Span)>,
     /// A macro that couldn't be read or compiled, which has been reported.
     spoiled: bool,
+    too_deep: bool,
+    /// Macros that were put together on the way, by position.
+    found: HashMap<usize, Option<Arc<Expr>>>,
 }
 
 impl Macros {
@@ -58,6 +68,7 @@ impl Compiler<'_, '_> {
         let collector = self.collector;
         let count = collector.macros.items.len();
         self.macros.used = vec![false; count];
+        self.macros.tried = vec![false; count];
         self.macros.bodies = vec![None; count];
         self.macros.sizes = vec![Size::default(); count];
         for Dated { item, .. } in &collector.macros.items {
@@ -75,12 +86,12 @@ impl Compiler<'_, '_> {
             let expr = expr.clone();
             let folded = Folded::plain(&item.condition);
             let body = self.put_in_macros(expr, &folded, *visibility, &item.place)?;
+            self.macros.tried[index] = true;
             if let Some(body) = body {
                 self.macros.sizes[index] = self.size(&body);
                 self.macros.bodies[index] = Some(Arc::new(body));
             }
         }
-        self.macros.done = true;
         Ok(())
     }
 
@@ -104,7 +115,7 @@ impl Compiler<'_, '_> {
             }
             (None, None) if trouble.spoiled => return Ok(None),
             (None, None) => {
-                let size = self.size(&expr);
+                let size = if trouble.too_deep { Size::ENDLESS } else { self.size(&expr) };
                 if size.checks <= MOST_CHECKS && size.depth <= DEEPEST {
                     return Ok(Some(expr));
                 }
@@ -165,17 +176,33 @@ impl Compiler<'_, '_> {
         if let Some(body) = &self.macros.bodies[index] {
             return Some(Arc::clone(body));
         }
+        if let Some(body) = trouble.found.get(&index) {
+            return body.clone();
+        }
         // Changed after its first definition, so that it comes later in the order, yet visible here.
-        let hopeless = self.macros.done || path.len() >= DEEPEST;
-        let Some(Parsed { expr, .. }) = self.macros.parsed[index].as_ref().filter(|_| !hopeless) else {
+        let Some(Parsed { expr, .. }) =
+            self.macros.parsed[index].as_ref().filter(|_| !self.macros.tried[index])
+        else {
             trouble.spoiled = true;
             return None;
         };
+        if path.len() >= DEEPEST_BY_NAME {
+            trouble.too_deep = true;
+            return None;
+        }
         let expr = expr.clone();
         path.push(index);
         let body = self.resolve(expr, visibility, path, trouble);
         path.pop();
-        Some(Arc::new(body))
+        let body = Some(body).filter(|body| {
+            let size = self.size(body);
+            let fits = size.checks <= MOST_CHECKS && size.depth <= DEEPEST;
+            trouble.too_deep |= !fits;
+            fits
+        });
+        let body = body.map(Arc::new);
+        trouble.found.insert(index, body.clone());
+        body
     }
 
     fn size(&self, expr: &Expr) -> Size {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::collect::Collector;
 use crate::define::{EngineRequirement, ListDefinition, MacroDefinition, PluginRequirementDefinition, Text};
 use crate::place::{ItemKind, Marked, Place, Position};
-use crate::report::{Diagnostic, ErrorCode, FileReport, WarningCode};
+use crate::report::{Diagnostic, ErrorCode, FileReport, MOST_ERRORS, WarningCode};
 use crate::schema;
 use crate::source::SourceText;
 use crate::version::Version;
@@ -92,7 +92,7 @@ impl Reader<'_, '_> {
     /// Reports an error; an [`Err`] if it is to be the only one.
     pub fn fail<T>(&mut self, error: Diagnostic) -> Step<T> {
         self.report.errors.push(error);
-        if self.go_on { Ok(None) } else { Err(Halt) }
+        if self.go_on && self.report.errors.len() < MOST_ERRORS { Ok(None) } else { Err(Halt) }
     }
 
     fn invalid<T>(&mut self, message: impl Into<String>, place: &Place) -> Step<T> {

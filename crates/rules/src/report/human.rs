@@ -7,6 +7,8 @@ use crate::place::Place;
 
 /// How much of a long line is shown, in characters.
 const WIDTH: usize = 100;
+/// How many findings of a file are shown.
+const MOST_SHOWN: usize = 200;
 
 impl Report {
     /// All findings of all files, and a line that counts them.
@@ -33,9 +35,13 @@ impl Report {
             let (name, start, _) = focus(&finding.place);
             (name.to_owned(), start)
         });
-        for finding in findings {
+        let more = findings.len().saturating_sub(MOST_SHOWN);
+        for finding in findings.into_iter().take(MOST_SHOWN) {
             self.human_finding(finding, out);
             out.push('\n');
+        }
+        if more > 0 {
+            let _ = writeln!(out, "{}: {more} more findings are not shown\n", file.name);
         }
     }
 

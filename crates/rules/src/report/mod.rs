@@ -70,8 +70,11 @@ pub enum Code {
     Warning(WarningCode),
 }
 
+/// How many errors of a file are looked for; nobody reads more.
+pub(crate) const MOST_ERRORS: usize = 100;
+
 /// One thing found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     /// What kind of thing.
     pub code: Code,

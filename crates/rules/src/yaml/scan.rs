@@ -12,6 +12,8 @@ use crate::place::Position;
 
 /// How far a key may stand before its colon, in bytes.
 const LONGEST_KEY: usize = 1024;
+/// How deep brackets may stand within each other.
+const DEEPEST_FLOW: usize = 100;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
@@ -174,6 +176,7 @@ impl<'a> Scanner<'a> {
             b'%' if self.stream.column() == 0 => self.directive(),
             _ if self.stream.at_mark(b"---") => self.document_mark(Kind::DocumentStart),
             _ if self.stream.at_mark(b"...") => self.document_mark(Kind::DocumentEnd),
+            b'[' | b'{' if self.flows.len() >= DEEPEST_FLOW => return self.error("bad file"),
             b'[' | b'{' => self.flow_start(byte),
             b']' | b'}' => return self.flow_end(byte),
             b',' => self.flow_entry(),
