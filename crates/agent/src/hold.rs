@@ -121,7 +121,7 @@ mod tests {
         let (meta, scratch) = (EventMeta::default(), Scratch::new());
         let cx = Context { event: &event, machine, subject: &subject, meta: &meta, scratch: &scratch };
         let (engine, mut hits) = (engine(), Vec::new());
-        engine.process(&cx, &mut hits);
+        engine.process(&mut lanner_engine::Memory::default(), &cx, &mut hits);
         Announcer::new(&engine, true).draft(&engine, hits[0], &cx)
     }
 

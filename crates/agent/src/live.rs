@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lanner_container::{Request, Resolver, ResolverError, RuntimeFound};
-use lanner_engine::{Engine, RuleId};
+use lanner_engine::{Engine, Memory, RuleId};
 use lanner_event::Event;
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
 use lanner_machine::{ContainerId, Machine, MachineOptions};
@@ -119,6 +119,7 @@ struct Live<'a> {
     machine: Machine,
     progress: Progress,
     scratch: Scratch,
+    memory: Memory,
     hits: Vec<RuleId>,
     hold: Hold,
     tally: Tally,
@@ -170,6 +171,7 @@ pub fn run(
             ..EventMeta::default()
         }),
         scratch: Scratch::new(),
+        memory: Memory::default(),
         hits: Vec::new(),
         hold: Hold::new(config.enrichment_timeout),
         tally: replay::tally(engine),
@@ -283,7 +285,7 @@ impl Live<'_> {
             scratch: &self.scratch,
         };
         self.hits.clear();
-        self.engine.process(&cx, &mut self.hits);
+        self.engine.process(&mut self.memory, &cx, &mut self.hits);
         if self.hits.is_empty() {
             return;
         }

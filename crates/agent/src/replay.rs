@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lanner_capture::{CaptureError, Reader};
-use lanner_engine::{Engine, RuleId};
+use lanner_engine::{Engine, Memory, RuleId};
 use lanner_event::{Event, EventType, params, types};
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
 use lanner_machine::{Container, Machine, MachineOptions};
@@ -58,6 +58,7 @@ struct Replay<'a> {
     machine: Machine,
     progress: Progress,
     scratch: Scratch,
+    memory: Memory,
     hits: Vec<RuleId>,
     tally: Tally,
     drops: DropWatch,
@@ -102,6 +103,7 @@ pub fn run(
         machine: Machine::default(),
         progress: Progress::default(),
         scratch: Scratch::new(),
+        memory: Memory::default(),
         hits: Vec::new(),
         tally: tally(engine),
         drops: DropWatch::new(config.drops.clone()),
@@ -168,7 +170,7 @@ impl Replay<'_> {
             scratch: &self.scratch,
         };
         self.hits.clear();
-        self.engine.process(&cx, &mut self.hits);
+        self.engine.process(&mut self.memory, &cx, &mut self.hits);
         for id in &self.hits {
             self.tally.count(id.index());
             self.outputs.send(self.formatter.line(&self.announcer.alert(self.engine, *id, &cx)));

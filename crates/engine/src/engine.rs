@@ -1,11 +1,14 @@
 //! All rules, compiled and ready.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use lanner_event::{EVENTS, EventType, types};
 use lanner_fields::{Context, Format};
 use lanner_rules::{Place, Priority, Problem, Rule, RuleSet};
 
 use crate::explain::{Explanation, explain};
 use crate::graph::{Edge, Graph, reach_of};
+use crate::memory::Memory;
 use crate::plan::Plan;
 use crate::tune::{Tuned, Tuning};
 use crate::types::EventTypes;
@@ -79,10 +82,14 @@ pub struct CompiledRule {
 /// Rules, compiled. It holds nothing that changes with events, so threads can share it.
 #[derive(Debug)]
 pub struct Engine {
+    /// Tells engines apart, for their memories.
+    number: u64,
     matching: Matching,
     tuning: Tuning,
     rules: Vec<CompiledRule>,
     sources: Vec<Source>,
+    /// The types of events that a rule of any source can match.
+    types: EventTypes,
 }
 
 /// The rules over events of one source.
@@ -103,7 +110,16 @@ impl Engine {
     /// Names the first rule that can't be compiled.
     pub fn build(rules: &RuleSet, options: EngineOptions) -> Result<Engine, BuildError> {
         let EngineOptions { matching, tuning, .. } = options;
-        let mut engine = Engine { matching, tuning, rules: Vec::new(), sources: Vec::new() };
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut engine = Engine {
+            number,
+            matching,
+            tuning,
+            rules: Vec::new(),
+            sources: Vec::new(),
+            types: EventTypes::NONE,
+        };
         let wanted = rules.rules.iter().filter(|rule| rule.enabled && rule.priority <= options.priority);
         for rule in wanted {
             engine.add(rule).map_err(|problem| BuildError {
@@ -113,6 +129,7 @@ impl Engine {
             })?;
         }
         engine.sources.iter_mut().for_each(Source::close);
+        engine.types = engine.sources.iter().fold(EventTypes::NONE, |all, source| all.or(&source.types));
         Ok(engine)
     }
 
@@ -140,14 +157,17 @@ impl Engine {
     }
 
     /// Adds the rules that match an event to `hits`: the first, or all in load order. Allocates
-    /// nothing outside of the context's scratch memory, `hits` aside.
-    pub fn process<'a>(&'a self, cx: &Context<'a>, hits: &mut Vec<RuleId>) {
+    /// nothing outside of the context's scratch memory, `hits` aside. `memory` makes it quicker and never
+    /// changes the answer.
+    pub fn process<'a>(&'a self, memory: &mut Memory, cx: &Context<'a>, hits: &mut Vec<RuleId>) {
+        if !self.types.contains(cx.event.ty()) {
+            return;
+        }
         let Some(source) = self.sources.iter().find(|source| *source.name == *cx.meta.source) else { return };
         let Some(plan) = source.plan(cx, self.tuning) else { return };
-        plan.run(&source.graph, cx, |id| {
-            hits.push(id);
-            self.matching == Matching::All
-        });
+        let versions = if plan.remembers { cx.machine.versions(cx.subject) } else { None };
+        let entry = versions.map(|versions| memory.entry(self.number, versions, cx.event.ty()));
+        plan.run(&source.graph, cx, entry, self.matching == Matching::All, |id| hits.push(id));
     }
 
     /// A rule.

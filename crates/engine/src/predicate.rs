@@ -9,6 +9,7 @@ use crate::dynamic;
 use crate::engine::is_generic;
 use crate::lower::lower;
 use crate::matcher::{Matcher, Reason, check_operator};
+use crate::memory::Scope;
 use crate::names::Names;
 
 /// A field (or a transformer over fields) and what must be true of its value.
@@ -75,6 +76,15 @@ impl Predicate {
             Test::Fits(matcher) => matcher.matches(left),
             Test::Shares(matcher) => matcher.intersects(left),
             Test::With(operator, right) => dynamic::compare(*operator, left, &right.operand(cx)),
+        }
+    }
+
+    /// On what its truth depends.
+    pub(crate) fn scope(&self) -> Scope {
+        let left = Scope::of(self.term.stable_until());
+        match &self.test {
+            Test::Fits(_) | Test::Shares(_) => left,
+            Test::With(_, right) => left.min(Scope::of(right.stable_until())),
         }
     }
 

@@ -10,7 +10,7 @@ mod world;
 
 use std::sync::Arc;
 
-use lanner_engine::{Engine, EngineOptions, Matching, RuleId, Tuning};
+use lanner_engine::{Engine, EngineOptions, Matching, Memory, RuleId, Tuning};
 use lanner_fields::Scratch;
 use lanner_filter::{Expr, ExprKind, parse};
 use lanner_rules::{Place, Priority, Rule, RuleSet};
@@ -219,16 +219,18 @@ proptest! {
         let all = Engine::build(&rules, options).unwrap();
         let first = Engine::build(&rules, EngineOptions::default()).unwrap();
         let mut world = World::new(seed);
+        let mut memories = [Memory::default(), Memory::default()];
         for event in &events {
+            let [of_all, of_first] = &mut memories;
             let failure = world.with(event, |cx| {
                 let matching = |rule: &&Rule| plain::holds(&rule.condition, cx);
                 let expected: Vec<String> =
                     rules.rules.iter().filter(matching).map(|rule| rule.name.clone()).collect();
                 let mut hits = Vec::new();
-                all.process(cx, &mut hits);
+                all.process(of_all, cx, &mut hits);
                 let got: Vec<String> = hits.iter().map(|id| all.rule(*id).rule.name.clone()).collect();
                 let mut hits = Vec::new();
-                first.process(cx, &mut hits);
+                first.process(of_first, cx, &mut hits);
                 let one: Vec<String> = hits.iter().map(|id| first.rule(*id).rule.name.clone()).collect();
                 (got != expected || one != expected[..expected.len().min(1)]).then_some((expected, got, one))
             });
@@ -236,6 +238,74 @@ proptest! {
             world.scratch = Scratch::new();
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    /// What is remembered of threads never outlives what it is about.
+    #[test]
+    fn histories_are_judged_as_if_nothing_were_remembered(
+        seed in 0..1000usize,
+        fields in vec(about_threads(), 10),
+        mixed in vec(condition(), 4),
+        events in vec(picked(), 60),
+    ) {
+        let conditions: Vec<String> = fields.into_iter().chain(mixed).collect();
+        let rules = rules(&[], &conditions);
+        let tuning = Tuning { stride: 3, samples: 4 };
+        let options = EngineOptions { matching: Matching::All, tuning, ..EngineOptions::default() };
+        let engine = Engine::build(&rules, options).unwrap();
+        let mut world = World::new(seed);
+        let mut memory = Memory::default();
+        for event in events.iter().cycle().take(events.len() * 2) {
+            let failure = world.play(event, |cx| {
+                let matching = |rule: &&Rule| plain::holds(&rule.condition, cx);
+                let expected: Vec<String> =
+                    rules.rules.iter().filter(matching).map(|rule| rule.name.clone()).collect();
+                let mut hits = Vec::new();
+                engine.process(&mut memory, cx, &mut hits);
+                let got: Vec<String> = hits.iter().map(|id| engine.rule(*id).rule.name.clone()).collect();
+                (got != expected).then_some((expected, got))
+            });
+            prop_assert!(failure.is_none(), "{event:?}: plain, engine: {failure:?} of {conditions:#?}");
+            world.scratch = Scratch::new();
+        }
+    }
+}
+
+/// A comparison of anything about threads that may be remembered.
+fn about_threads() -> impl Strategy<Value = String> {
+    use lanner_fields::{FieldType, StableUntil, table};
+    let remembered =
+        |stable: StableUntil| !stable.contains(StableUntil::EVENT) && !stable.contains(StableUntil::FD);
+    let usable = table().iter().filter(|f| {
+        f.has_source("syscall")
+            && !f.class.later
+            && !f.argument.required
+            && !f.list
+            && remembered(f.stable_until)
+    });
+    let text = [
+        "= cat",
+        "= bash",
+        "= init",
+        "contains a",
+        "startswith /",
+        "in (root, '', Python3, sshd, host)",
+        "exists",
+        "!= '<NA>'",
+    ];
+    let number = ["= 0", "= 1", "= 2", "!= 3", "> 2", "in (0, 4, 1000)", "exists"];
+    let truth = ["= true", "exists"];
+    let tests = |ty: FieldType| match ty {
+        FieldType::Text => &text[..],
+        FieldType::Bool => &truth[..],
+        _ => &number[..],
+    };
+    let checks: Vec<String> =
+        usable.flat_map(|f| tests(f.ty).iter().map(move |test| format!("{} {test}", f.name))).collect();
+    select(checks)
 }
 
 #[test]

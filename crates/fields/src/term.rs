@@ -162,7 +162,10 @@ impl Term {
 
     /// Its value as a condition compares it; see [`Field::operand`].
     pub fn operand<'a>(&'a self, cx: &Context<'a>) -> Value<'a> {
-        self.evaluate(cx.scratch, &|field| field.operand(cx))
+        match self {
+            Term::Field(field) => field.operand(cx),
+            _ => self.evaluate(cx.scratch, &|field| field.operand(cx)),
+        }
     }
 
     pub(crate) fn evaluate<'a>(

@@ -109,7 +109,7 @@ impl Machine {
         let known_only = matches!(event.ty(), types::SCHEDSWITCH_6_E | types::PROCEXIT_1_E);
         let slot = if known_only { self.threads.slot(event.tid) } else { self.slot_or_unknown(event.tid) };
         let Some(slot) = slot else { return Subject::unresolved(event.tid) };
-        let Some(record) = self.threads.at_mut(slot) else { return Subject::unresolved(event.tid) };
+        let Some(record) = self.threads.touch(slot) else { return Subject::unresolved(event.tid) };
         record.thread.last_seen_ts = event.ts;
         let table = record.table;
         let param = self.fd_params.get(usize::from(event.ty().0)).copied().unwrap_or(NO_FD);
@@ -124,7 +124,7 @@ impl Machine {
         }
         let subject =
             Subject { tid: event.tid, fd: frame.fd, fd_name_changed: frame.renamed, slot: Some(frame.slot) };
-        if let Some(record) = self.threads.at_mut(slot) {
+        if let Some(record) = self.threads.touch(slot) {
             record.begun.give_back(frame.begun);
         }
         subject
@@ -216,7 +216,7 @@ impl Machine {
 
     /// Keeps a call's beginning for its end.
     fn begin(&mut self, frame: &Frame<'_, '_>) {
-        if let Some(record) = self.threads.at_mut(frame.slot) {
+        if let Some(record) = self.threads.touch(frame.slot) {
             record.begun.keep(frame.event);
         }
     }

@@ -49,6 +49,6 @@ pub use fd::{Endpoint, Ends, Fd, FdKind, L4Proto, Role};
 pub use interface::Interface;
 pub use machine::Machine;
 pub use options::{MachineOptions, MachineStats};
-pub use subject::Subject;
+pub use subject::{Subject, Versions};
 pub use text::{Text, TextList};
 pub use thread::{Capabilities, Executable, Thread};

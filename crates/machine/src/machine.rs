@@ -10,7 +10,7 @@ use crate::lineage::MAX_DEPTH;
 use crate::threads::{Record, Slot, Threads};
 use crate::{
     CgroupContainer, Container, Fd, Group, Interface, MachineOptions, MachineStats, Subject, Text, TextList,
-    Thread, User,
+    Thread, User, Versions,
 };
 
 /// The state of a host.
@@ -101,6 +101,19 @@ impl Machine {
         self.tables.get(self.record_of(subject)?.table?, subject.fd?)
     }
 
+    /// How far what is known of an event's thread has changed; `None` if the thread isn't known.
+    pub fn versions(&self, subject: &Subject) -> Option<Versions> {
+        let slot = subject.slot.or_else(|| self.threads.slot(subject.tid))?;
+        let record = self.record_of(subject)?;
+        let main = match record.thread.is_main() {
+            true => record.version,
+            false => {
+                self.threads.main_slot(slot).and_then(|main| self.threads.at(main)).map_or(0, |r| r.version)
+            }
+        };
+        Some(Versions { slot, own: record.version, main, all: self.threads.clock() })
+    }
+
     fn record_of(&self, subject: &Subject) -> Option<&Record> {
         match subject.slot {
             Some(slot) => self.threads.at(slot).filter(|r| r.thread.tid == subject.tid),
@@ -188,6 +201,7 @@ impl Machine {
 
     /// Puts in what was found out about a container.
     pub fn set_container(&mut self, container: Container) {
+        self.threads.tick();
         self.containers.set(container);
     }
 
@@ -198,11 +212,13 @@ impl Machine {
 
     /// Puts in a user.
     pub fn add_user(&mut self, container: &[u8], user: User) {
+        self.threads.tick();
         self.accounts.add_user(container, user);
     }
 
     /// Puts in a group.
     pub fn add_group(&mut self, container: &[u8], group: Group) {
+        self.threads.tick();
         self.accounts.add_group(container, group);
     }
 
@@ -249,6 +265,7 @@ impl Machine {
             self.remove_thread(tid);
         }
         let used: FxHashSet<Text> = self.threads().map(|t| t.container.clone()).collect();
+        self.threads.tick();
         self.containers.retain(|id| used.contains(id));
         self.accounts.retain(|id| id.is_empty() || used.contains(id));
     }

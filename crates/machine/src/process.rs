@@ -205,6 +205,7 @@ impl Machine {
 
     pub(crate) fn user_changed(&mut self, event: &Event<'_>) {
         let (Some(uid), Some(container)) = (event.u32(0), event.text(5)) else { return };
+        self.threads.tick();
         if event.ty() == types::USER_DELETED_E {
             return self.accounts.remove_user(container, uid);
         }
@@ -220,6 +221,7 @@ impl Machine {
 
     pub(crate) fn group_changed(&mut self, event: &Event<'_>) {
         let (Some(gid), Some(container)) = (event.u32(0), event.text(2)) else { return };
+        self.threads.tick();
         if event.ty() == types::GROUP_DELETED_E {
             return self.accounts.remove_group(container, gid);
         }

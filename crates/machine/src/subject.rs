@@ -25,3 +25,17 @@ impl Subject {
         Subject { tid, fd: None, fd_name_changed: false, slot: None }
     }
 }
+
+/// Numbers that change whenever what is known of a thread does, so that an answer about it can be remembered for
+/// as long as they stay the same.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Versions {
+    /// The thread's place in the machine's table; with `own` it names one thread, once and for all.
+    pub slot: u32,
+    /// The thread itself.
+    pub own: u64,
+    /// The first thread of its process; 0 if that isn't known.
+    pub main: u64,
+    /// Anything that an answer may depend on: all threads, containers, users, groups. Files are not among it.
+    pub all: u64,
+}

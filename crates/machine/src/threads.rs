@@ -1,5 +1,7 @@
 //! The table of all threads, and the processes that they make up.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -25,6 +27,8 @@ pub(crate) struct Record {
     /// When a snapshot event told of it, and of its process' files; 0 without one.
     pub(crate) snapshot_ts: u64,
     pub(crate) files_ts: u64,
+    /// What the table's clock showed when the record was last changed.
+    pub(crate) version: u64,
 }
 
 /// The threads of a process.
@@ -39,15 +43,41 @@ pub(crate) struct Process {
 }
 
 /// All threads, by id and by slot.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(crate) struct Threads {
     records: Vec<Option<Box<Record>>>,
     free: Vec<Slot>,
     slots: FxHashMap<i64, Slot>,
     pub(crate) processes: FxHashMap<i64, Process>,
+    /// Counts changes of any kind, so that whoever remembers an answer can tell whether it still holds.
+    clock: u64,
+}
+
+impl Default for Threads {
+    fn default() -> Threads {
+        // Each machine counts where no other one comes, so that no two ever show the same numbers.
+        static BEGIN: AtomicU64 = AtomicU64::new(1 << 40);
+        Threads {
+            records: Vec::new(),
+            free: Vec::new(),
+            slots: FxHashMap::default(),
+            processes: FxHashMap::default(),
+            clock: BEGIN.fetch_add(1 << 40, Ordering::Relaxed),
+        }
+    }
 }
 
 impl Threads {
+    /// The number of changes so far.
+    pub(crate) fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    /// Tells of a change to something else that answers about threads depend on.
+    pub(crate) fn tick(&mut self) {
+        self.clock += 1;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -68,7 +98,17 @@ impl Threads {
         self.records.get(slot as usize)?.as_deref()
     }
 
+    /// A record to be changed.
     pub(crate) fn at_mut(&mut self, slot: Slot) -> Option<&mut Record> {
+        let record = self.records.get_mut(slot as usize)?.as_deref_mut()?;
+        self.clock += 1;
+        record.version = self.clock;
+        Some(record)
+    }
+
+    /// A record in which only what no answer depends on is to be changed: when it was last seen, and the
+    /// call that it is in.
+    pub(crate) fn touch(&mut self, slot: Slot) -> Option<&mut Record> {
         self.records.get_mut(slot as usize)?.as_deref_mut()
     }
 
@@ -79,6 +119,7 @@ impl Threads {
     /// Puts in a thread whose id must not be there yet.
     pub(crate) fn insert(&mut self, thread: Thread, table: Option<TableId>) -> Slot {
         let tid = thread.tid;
+        self.clock += 1;
         let record = Record {
             thread,
             table,
@@ -87,6 +128,7 @@ impl Threads {
             begun: Begun::default(),
             snapshot_ts: 0,
             files_ts: 0,
+            version: self.clock,
         };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.records.push(None);
@@ -100,6 +142,7 @@ impl Threads {
     /// Takes out a thread.
     pub(crate) fn remove(&mut self, tid: i64) -> Option<Box<Record>> {
         let slot = self.slots.remove(&tid)?;
+        self.clock += 1;
         self.free.push(slot);
         self.records[slot as usize].take()
     }

@@ -68,6 +68,14 @@ impl<T: PartialOrd + Copy> Number<T> {
 impl Matcher {
     /// Whether a value fits. Nothing is true of an absent one.
     pub(crate) fn matches(&self, value: &Value<'_>) -> bool {
+        match (self, value) {
+            // By far the most frequent.
+            (Matcher::Text(text), Value::Text(bytes)) => text.matches(bytes),
+            (matcher, value) => matcher.matches_any(value),
+        }
+    }
+
+    fn matches_any(&self, value: &Value<'_>) -> bool {
         match value {
             Value::Absent => false,
             Value::Any(values) => values.iter().any(|value| self.matches(value)),

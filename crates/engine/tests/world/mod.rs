@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use lanner_event::{EventBuf, EventType, SYSCALL_NAMES, types};
 use lanner_fields::{Context, EventMeta, Scratch};
 use lanner_machine::{
-    Endpoint, Ends, Fd, FdKind, L4Proto, Machine, MachineOptions, Role, Subject, Text, Thread,
+    Container, Endpoint, Ends, Fd, FdKind, L4Proto, Machine, MachineOptions, Role, Subject, Text, Thread,
+    User,
 };
 
 pub const NAMES: &[&str] = &["init", "bash", "sshd", "cat", "Python3", "runc", "a b", ""];
@@ -28,6 +29,34 @@ pub const TYPES: &[EventType] = &[
     types::SYSCALL_KILL_X,
     types::PROCEXIT_1_E,
     types::GENERIC_X,
+];
+
+/// Types of events that change what is known of threads, and some that look at it.
+pub const CHANGES: &[EventType] = &[
+    types::SYSCALL_CLONE_20_X,
+    types::SYSCALL_CLONE3_X,
+    types::SYSCALL_VFORK_20_X,
+    types::SYSCALL_EXECVE_19_X,
+    types::SYSCALL_EXECVEAT_X,
+    types::SYSCALL_PRCTL_X,
+    types::SYSCALL_CHDIR_X,
+    types::SYSCALL_CHROOT_X,
+    types::SYSCALL_SETUID_X,
+    types::SYSCALL_SETRESUID_X,
+    types::SYSCALL_SETGID_X,
+    types::SYSCALL_SETSID_X,
+    types::SYSCALL_SETPGID_X,
+    types::SYSCALL_CAPSET_X,
+    types::PROCEXIT_1_E,
+    types::USER_ADDED_E,
+    types::USER_DELETED_E,
+    types::GROUP_ADDED_E,
+    types::SYSCALL_OPENAT_2_X,
+    types::SYSCALL_OPENAT_2_X,
+    types::SYSCALL_READ_X,
+    types::SOCKET_CONNECT_X,
+    types::SYSCALL_DUP_1_X,
+    types::SYSCALL_KILL_X,
 ];
 
 pub struct World {
@@ -67,15 +96,41 @@ impl World {
         }
     }
 
+    /// Lets one event, or a word from outside, change the host, and looks at it.
+    pub fn play<R>(&mut self, event: &Picked, look: impl for<'a> FnOnce(&Context<'a>) -> R) -> R {
+        self.meta.num += 1;
+        let name = NAMES[event.number % NAMES.len()];
+        match event.number % 40 {
+            0 => self.machine.set_container(Container {
+                id: name.into(),
+                image: name.into(),
+                ..Container::default()
+            }),
+            1 => self.machine.add_user(
+                b"",
+                User { uid: 1000, gid: 0, name: name.into(), home: name.into(), shell: name.into() },
+            ),
+            _ => {}
+        }
+        let ty = CHANGES[event.ty % CHANGES.len()];
+        let buffer =
+            event.encode(ty, event.tid as i64 % 8 + 1, 1_700_000_000_000_000_000 + self.meta.num * 1000);
+        let event_view = buffer.event().unwrap();
+        let subject = self.machine.apply(&event_view);
+        let cx = Context {
+            event: &event_view,
+            machine: &self.machine,
+            subject: &subject,
+            meta: &self.meta,
+            scratch: &self.scratch,
+        };
+        look(&cx)
+    }
+
     /// Looks at one event.
     pub fn with<R>(&self, event: &Picked, look: impl for<'a> FnOnce(&Context<'a>) -> R) -> R {
-        let ty = TYPES[event.ty % TYPES.len()];
-        let info = ty.info().unwrap();
-        // Enough bytes for any type; whether they make sense is the fields' business.
-        let params: Vec<Vec<u8>> = info.params.iter().map(|param| event.bytes(param.ty)).collect();
-        let params: Vec<&[u8]> = params.iter().map(Vec::as_slice).collect();
         let tid = event.tid as i64 % 8;
-        let buffer = EventBuf::new(1_700_000_000_000_000_000, tid, 0, ty, &params).unwrap();
+        let buffer = event.encode(TYPES[event.ty % TYPES.len()], tid, 1_700_000_000_000_000_000);
         let event_view = buffer.event().unwrap();
         let mut subject = Subject::unresolved(tid);
         subject.fd = (event.fd % 6 < 5).then_some(event.fd as i64 % 6);
@@ -123,6 +178,16 @@ pub struct Picked {
 }
 
 impl Picked {
+    /// Enough bytes for any type; whether they make sense is the machine's and the fields' business.
+    fn encode(&self, ty: EventType, tid: i64, ts: u64) -> EventBuf {
+        let params = ty.info().unwrap().params.iter().enumerate();
+        let params: Vec<Vec<u8>> = params
+            .map(|(at, param)| Picked { number: self.number / (at + 1), ..*self }.bytes(param.ty))
+            .collect();
+        let params: Vec<&[u8]> = params.iter().map(Vec::as_slice).collect();
+        EventBuf::new(ts, tid, 0, ty, &params).unwrap()
+    }
+
     fn bytes(&self, ty: lanner_event::ParamType) -> Vec<u8> {
         use lanner_event::ParamType as P;
         let number = self.number as u64;
