@@ -8,14 +8,19 @@ use std::time::{Duration, Instant};
 
 use lanner_event::{EVENTS, EventFlag};
 use lanner_machine::{Machine, Thread};
-use lanner_probe::{EventSet, Probe, ProbeOptions};
+use lanner_probe::{EventSet, Probe, ProbeOptions, SnapshotSource};
 
 /// A probe of all that changes state; none where this machine doesn't allow one.
-fn probe() -> Option<Probe> {
+fn probe(source: SnapshotSource) -> Option<Probe> {
     let current = |e: &&lanner_event::EventInfo| !e.has(EventFlag::OldVersion) && !e.has(EventFlag::Unused);
     let events: EventSet =
         EVENTS.iter().filter(current).filter(|e| e.has(EventFlag::ModifiesState)).map(|e| e.code).collect();
-    match Probe::open(ProbeOptions { events, include_self: true, ..ProbeOptions::default() }) {
+    match Probe::open(ProbeOptions {
+        events,
+        include_self: true,
+        snapshot_from: Some(source),
+        ..ProbeOptions::default()
+    }) {
         Ok(probe) => Some(probe),
         Err(error) => {
             eprintln!("skipped: {error}");
@@ -82,7 +87,13 @@ fn by_machine(machine: &Machine, thread: &Thread) -> BTreeMap<String, String> {
 
 #[test]
 fn the_state_of_processes_is_what_proc_says() {
-    let Some(mut probe) = probe() else { return };
+    // One after the other: each counts the sleeping programs of the whole host.
+    compare(SnapshotSource::Iterators);
+    compare(SnapshotSource::Proc);
+}
+
+fn compare(source: SnapshotSource) {
+    let Some(mut probe) = probe(source) else { return };
     let early = shell("cd /usr; exec 5</etc/hostname; A=early exec sleep 60.731");
     std::thread::sleep(Duration::from_millis(300));
     let mut machine = Machine::default();
@@ -136,5 +147,5 @@ fn the_state_of_processes_is_what_proc_says() {
         Command::new("/bin/kill").arg(pid.to_string()).status().unwrap();
     }
     assert_eq!(threads.len(), 4, "three shells' programs and one's child");
-    assert!(differences.is_empty(), "{differences:#?}");
+    assert!(differences.is_empty(), "{source:?}: {differences:#?}");
 }

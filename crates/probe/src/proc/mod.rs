@@ -8,6 +8,7 @@ mod task;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use lanner_event::{Event, EventBuf, EventType};
 
@@ -22,32 +23,43 @@ pub fn snapshot(proc: &Path, boot_time: u64, sink: &mut dyn FnMut(&Event<'_>)) -
         let threads = numbers(&home.join("task")).unwrap_or_default();
         let mut user_process = false;
         for tid in threads {
+            let ts = now();
             let Some(event) = task::read(&home.join("task").join(tid.to_string()), pid, tid, boot_time)
             else {
                 continue;
             };
             user_process = true;
-            stats.threads += deliver(&event, sink);
+            stats.threads += deliver(&event, ts, sink);
         }
         if !user_process {
             continue;
         }
         for fd in numbers(&home.join("fd")).unwrap_or_default() {
+            let ts = now();
             if let Some(event) = files::read(&home, pid, fd, &mut tables) {
-                stats.files += deliver(&event, sink);
+                stats.files += deliver(&event, ts, sink);
             }
         }
     }
     Ok(stats)
 }
 
-fn deliver(event: &EventBuf, sink: &mut dyn FnMut(&Event<'_>)) -> usize {
-    match event.event() {
-        Ok(event) => {
+/// Nanoseconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// Delivers an event with the time before it was read: what happens later is news to whoever gets it.
+fn deliver(event: &EventBuf, ts: u64, sink: &mut dyn FnMut(&Event<'_>)) -> usize {
+    let Ok(event) = event.event() else { return 0 };
+    let params: Vec<&[u8]> = event.params().collect();
+    let stamped = EventBuf::new(ts, event.tid, event.cpu, event.ty(), &params);
+    match stamped.as_ref().map(EventBuf::event) {
+        Ok(Ok(event)) => {
             sink(&event);
             1
         }
-        Err(_) => 0,
+        _ => 0,
     }
 }
 
