@@ -4,6 +4,9 @@ use rustc_hash::FxHashMap;
 
 use crate::{CgroupContainer, Container, ContainerId, Text, TextList, cgroup};
 
+/// Most new containers that wait for whoever asks about them; a replay never asks.
+const MAX_NEW: usize = 4_096;
+
 /// What is known of each container, and which are new.
 #[derive(Default, Debug)]
 pub(crate) struct Containers {
@@ -50,7 +53,9 @@ impl Containers {
         };
         self.known.insert(found.id.clone(), container);
         let id = found.id.clone();
-        self.new.push(found);
+        if self.new.len() < MAX_NEW {
+            self.new.push(found);
+        }
         id
     }
 }
