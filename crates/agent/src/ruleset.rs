@@ -204,3 +204,57 @@ fn show_containers(rules: &mut RuleSet) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lanner_rules::PluginRequirement;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_gives_its_yaml_files_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b.yaml", "a.yml", "c.txt"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let names = |path: &Path| -> Vec<_> {
+            files_at(path).iter().map(|p| p.file_name().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names(dir.path()), ["a.yml", "b.yaml"]);
+        assert_eq!(names(&dir.path().join("b.yaml")), ["b.yaml"]);
+        assert!(names(&dir.path().join("c.txt")).is_empty());
+    }
+
+    #[test]
+    fn our_own_rules_load_without_a_finding() {
+        let loaded = check(&own_rules(), &Config::default());
+        let text = loaded.report.human_text();
+        assert!(text.ends_with(": no errors, no warnings\n"), "{text}");
+    }
+
+    #[test]
+    fn any_alternative_of_a_required_plugin_will_do_in_its_version_or_later() {
+        let any_of = vec![("a".to_owned(), "1.2.0".to_owned()), ("b".to_owned(), "0.4.0".to_owned())];
+        let rules = RuleSet { plugins: vec![PluginRequirement { any_of }], ..RuleSet::default() };
+        assert_eq!(missing_plugin(&rules, &[("b", "0.10.1")]), None);
+        assert_eq!(
+            missing_plugin(&rules, &[("a", "1.1.9"), ("b", "0.3.0")]).unwrap(),
+            "Plugin requirement not satisfied, must load one of: a (>= 1.2.0), b (>= 0.4.0)"
+        );
+    }
+
+    #[test]
+    fn additions_to_outputs_come_in_the_order_of_the_settings() {
+        let append = Append {
+            output: "on %evt.num".into(),
+            suggested: true,
+            raw: vec!["proc.sid".into()],
+            ..Append::default()
+        };
+        let config = Config { append: vec![append], plugins: vec!["container".into()], ..Config::default() };
+        let options = load_options(&config);
+        let formats: Vec<&str> = options.extra_outputs.iter().map(|o| o.format.as_str()).collect();
+        assert_eq!(formats[..2], ["on %evt.num", "container_id=%container.id"]);
+        assert_eq!((formats.len(), options.extra_fields[0].format.as_str()), (7, "%proc.sid"));
+    }
+}

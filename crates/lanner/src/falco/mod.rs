@@ -104,6 +104,13 @@ fn unconfigured(options: &Options) -> Result<Option<String>, String> {
     if options.help {
         return Ok(Some(Options::help()));
     }
+    for (asked, option) in
+        [(options.print.config_schema, "--config-schema"), (options.print.rule_schema, "--rule-schema")]
+    {
+        if asked {
+            return Err(format!("{option} is not supported by this version of lanner"));
+        }
+    }
     if options.print.ignored_events {
         let calls: String = IGNORED.iter().map(|name| format!("- {name}\n")).collect();
         return Ok(Some(format!("Ignored syscall(s):\n{calls}\n")));

@@ -73,6 +73,9 @@ fn live(session: &Session, rules: &Ruleset, files: &[SourceText]) -> Result<Next
     let log = &session.log;
     log.info("Loaded event sources: syscall");
     log.info("Enabled event sources: syscall");
+    if session.settings.root.at("engine.kind").is_none_or(|kind| kind.as_str() == Some("kmod")) {
+        log.warning("engine.kind is 'kmod': there is no kernel module here, lanner's own eBPF probe is used");
+    }
     log.info("Opening 'syscall' source with modern BPF probe.");
     let options = options(session, files);
     let outcome = match live::run(&rules.engine, &session.config, log, options, &mut |started| {

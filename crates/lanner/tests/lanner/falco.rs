@@ -95,6 +95,7 @@ fn what_is_asked_wrongly_is_refused_in_falcos_words() {
         error(&["-r", "r.yaml", "-o", "stdout_output.enabled=false"]),
         error(&["-r", "r.yaml", "-o", "engine.kind=modern_ebpf", "--enable-source", "x"]),
         error(&["-r", "r.yaml", "-o", "load_plugins[0]=x"]),
+        error(&["--config-schema"]),
         error(&["--no-such-option"]),
     ];
     assert_snapshot!("falco-refused", refused.concat());
