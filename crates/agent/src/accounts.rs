@@ -3,8 +3,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 use lanner_machine::{ContainerId, Group, Machine, Text, User};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
@@ -91,6 +93,26 @@ fn group(line: &[u8]) -> Option<Group> {
 pub struct AccountReader {
     requests: SyncSender<(ContainerId, PathBuf)>,
     answers: Receiver<Accounts>,
+    wanted: Vec<Wanted>,
+}
+
+/// A container whose accounts are not known yet.
+struct Wanted {
+    container: ContainerId,
+    tries: u32,
+    next: Instant,
+}
+
+/// Between two tries for a container. Its first process may still have the host's root, or be gone already.
+const RETRY: Duration = Duration::from_millis(300);
+/// Tries for a container; then its users stay numbers.
+const MAX_TRIES: u32 = 20;
+
+/// The accounts below a process' root, unless that root is still the host's, or gone.
+fn of_container(container: ContainerId, root: &Path, host_root: &Path) -> Option<Accounts> {
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    let own = identity(root)?;
+    (Some(own) != identity(host_root)).then(|| Accounts::read(container, root))
 }
 
 impl AccountReader {
@@ -98,29 +120,48 @@ impl AccountReader {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start() -> io::Result<AccountReader> {
+    pub fn start(host_root: PathBuf) -> io::Result<AccountReader> {
         let (requests, incoming) = sync_channel::<(ContainerId, PathBuf)>(MAX_WAITING);
         let (outgoing, answers) = sync_channel(MAX_WAITING);
         let serve = move || {
             while let Ok((container, root)) = incoming.recv() {
-                if outgoing.send(Accounts::read(container, &root)).is_err() {
+                let Some(accounts) = of_container(container, &root, &host_root) else { continue };
+                if outgoing.send(accounts).is_err() {
                     return;
                 }
             }
         };
         std::thread::Builder::new().name("accounts".into()).stack_size(128 << 10).spawn(serve)?;
-        Ok(AccountReader { requests, answers })
+        Ok(AccountReader { requests, answers, wanted: Vec::new() })
     }
 
-    /// Asks for the accounts of a container, seen through the root of one of its processes. Never waits; when
-    /// too much is asked already, the container's users stay numbers.
-    pub fn ask(&self, container: ContainerId, root: PathBuf) -> bool {
-        self.requests.try_send((container, root)).is_ok()
+    /// Wants the accounts of a container.
+    pub fn want(&mut self, container: ContainerId, now: Instant) {
+        if self.wanted.len() < MAX_WAITING {
+            self.wanted.push(Wanted { container, tries: 0, next: now });
+        }
+    }
+
+    /// Asks for those that are due, through the root that `root_of` gives for a process of the container.
+    /// Never waits.
+    pub fn ask(&mut self, now: Instant, root_of: impl Fn(&ContainerId) -> Option<PathBuf>) {
+        for wanted in self.wanted.iter_mut().filter(|wanted| wanted.next <= now) {
+            wanted.tries += 1;
+            wanted.next = now + RETRY;
+            if let Some(root) = root_of(&wanted.container) {
+                // A full queue costs a try.
+                let _ = self.requests.try_send((wanted.container.clone(), root));
+            }
+        }
+        self.wanted.retain(|wanted| wanted.tries < MAX_TRIES);
     }
 
     /// Hands over what has been read since the last call.
-    pub fn drain(&self, sink: &mut dyn FnMut(Accounts)) {
-        self.answers.try_iter().for_each(sink);
+    pub fn drain(&mut self, sink: &mut dyn FnMut(Accounts)) {
+        for accounts in self.answers.try_iter() {
+            self.wanted.retain(|wanted| wanted.container != accounts.container);
+            sink(accounts);
+        }
     }
 }
 
@@ -160,15 +201,21 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_answers_from_its_thread() {
+    fn a_container_is_asked_about_until_it_has_a_root_of_its_own() {
         let dir = root_with("a:x:1:1::/:\n");
-        let reader = AccountReader::start().unwrap();
-        assert!(reader.ask(Text::from("c1"), dir.path().to_owned()));
+        let host = tempfile::tempdir().unwrap();
+        let mut reader = AccountReader::start(host.path().to_owned()).unwrap();
+        let start = Instant::now();
+        reader.want(Text::from("c1"), start);
+        reader.ask(start, |_| Some(host.path().to_owned()));
+        reader.ask(start, |_| panic!("it is not due again"));
+        reader.ask(start + RETRY, |_| Some(dir.path().to_owned()));
         let mut got = Vec::new();
         while got.is_empty() {
             reader.drain(&mut |accounts| got.push(accounts));
             std::thread::yield_now();
         }
         assert_eq!((got[0].container.clone(), got[0].users.len()), (Text::from("c1"), 1));
+        assert!(reader.wanted.is_empty());
     }
 }

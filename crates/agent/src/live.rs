@@ -177,7 +177,7 @@ pub fn run(
         tally: replay::tally(engine),
         drops: DropWatch::new(config.drops.clone()),
         resolver,
-        accounts: AccountReader::start()?,
+        accounts: AccountReader::start(host_root.clone())?,
         host_root,
         unasked: Vec::new(),
         events: 0,
@@ -333,7 +333,7 @@ impl Live<'_> {
 
     fn ask_about_containers(&mut self) {
         for found in self.machine.new_containers() {
-            self.ask_for_accounts(&found.id);
+            self.accounts.want(found.id.clone(), Instant::now());
             self.unasked.push(Request {
                 id: found.id.to_string(),
                 full_id: found.full_id.to_string(),
@@ -342,13 +342,12 @@ impl Live<'_> {
         }
         let resolver = &self.resolver;
         self.unasked.retain(|request| !resolver.ask(request.clone()));
-    }
-
-    /// The users of a container are read through the root of one of its processes.
-    fn ask_for_accounts(&self, id: &ContainerId) {
-        let Some(thread) = self.machine.threads().find(|t| t.container == *id) else { return };
-        let root = self.host_root.join(format!("proc/{}/root", thread.pid));
-        self.accounts.ask(id.clone(), root);
+        // The users of a container are read through the root of one of its processes.
+        let (machine, host_root) = (&self.machine, &self.host_root);
+        self.accounts.ask(Instant::now(), |id| {
+            let thread = machine.threads().find(|thread| thread.container == *id)?;
+            Some(host_root.join(format!("proc/{}/root", thread.pid)))
+        });
     }
 
     fn close(mut self, lost: u64, ending: Ending) -> Outcome {
