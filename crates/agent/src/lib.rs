@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod announce;
 pub mod config;
+pub mod doctor;
 pub mod drops;
 pub mod hold;
 pub mod host;

@@ -105,7 +105,7 @@ const HELD_WAIT: Duration = Duration::from_millis(10);
 const RUNTIME_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Where the host's root is seen: `/`, or `HOST_ROOT` when lanner runs in a container.
-fn host_root() -> PathBuf {
+pub(crate) fn host_root() -> PathBuf {
     std::env::var_os("HOST_ROOT").filter(|v| !v.is_empty()).map_or_else(|| "/".into(), PathBuf::from)
 }
 

@@ -28,6 +28,8 @@ pub enum Command {
     Fields(FieldsArgs),
     /// List the event types that rules can name
     Events(EventsArgs),
+    /// Say what works on this machine, what does not, what that costs and what to do
+    Doctor(DoctorArgs),
     /// Take Falco's options: a Falco deployment runs unchanged
     #[command(disable_help_flag = true)]
     Falco {
@@ -160,4 +162,18 @@ pub struct EventsArgs {
     /// Form of the list
     #[arg(long, value_enum, default_value_t)]
     pub format: ListForm,
+}
+
+/// `lanner doctor`
+///
+/// Exit code 0: all that detection needs is here; 1: something is missing.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Judge by the settings of a falco.yaml
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
 }

@@ -16,6 +16,7 @@ mod require;
 mod skeleton;
 mod snapshot;
 mod sys;
+pub mod trial;
 
 pub use error::ProbeError;
 pub use options::{Attachment, EventSet, Lost, LostReason, ProbeOptions, SnapshotSource, SnapshotStats};

@@ -1,4 +1,6 @@
-//! The places where memory is shared with the kernel: the only `unsafe` code of the crate.
+//! The places where memory is shared with the kernel: with its submodule the only `unsafe` code of the crate.
+
+pub mod program;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};

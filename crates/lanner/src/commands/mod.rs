@@ -1,5 +1,6 @@
 //! What lanner's own commands do.
 
+mod doctor;
 mod replay;
 mod rules;
 mod run;
@@ -25,6 +26,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(&args),
         Command::Rules(command) => rules::rules(command),
         Command::Fields(args) => print(&listing::fields(args.source.as_deref(), args.names, args.format)),
+        Command::Doctor(args) => return doctor::doctor(&args),
         Command::Events(args) => print(&listing::events(args.format)),
         Command::Falco { options } => return falco::main(options.into_iter().map(Into::into).collect()),
     };

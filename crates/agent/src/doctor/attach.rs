@@ -1,0 +1,108 @@
+//! Ways to attach programs to the kernel, as the probe's trials found them.
+
+use std::io::{self, ErrorKind};
+
+use lanner_probe::trial::{Need, Outcome, Trial, Trials};
+use lanner_probe::{Attachment, ProbeError};
+
+use super::{Finding, Mark, Section};
+
+fn finding(name: &str, mark: Mark, text: impl Into<String>) -> Finding {
+    Finding::new(Section::Attachments, name, mark, text)
+}
+
+/// What is found.
+pub fn findings(trials: &Trials) -> Vec<Finding> {
+    let permitted = !matches!(trials.probe, Err(ProbeError::NoPermission { .. }));
+    let kinds = trials.kinds.iter().map(|trial| kind(trial, permitted));
+    std::iter::once(probe(&trials.probe)).chain(kinds).collect()
+}
+
+/// The probe as a whole, which is what counts.
+fn probe(opened: &Result<Attachment, ProbeError>) -> Finding {
+    match opened {
+        Ok(attachment) => {
+            let snapshot = if attachment.iterators { "iterators" } else { "/proc" };
+            let text = format!("opens with {} programs; snapshot by {snapshot}", attachment.points.len());
+            finding("lanner's probe", Mark::Ok, text)
+        }
+        Err(error) => finding("lanner's probe", Mark::Bad, error.to_string().trim_end())
+            .cost("`lanner run` can't watch this host; `lanner replay` works"),
+    }
+}
+
+/// `permitted`: whether this process has the capabilities for all this.
+fn kind(trial: &Trial, permitted: bool) -> Finding {
+    let name = trial.name;
+    let wrong = match trial.need {
+        Need::Needed => Mark::Bad,
+        Need::Better => Mark::Warn,
+        Need::Unused => Mark::Note,
+    };
+    let unused = if trial.need == Need::Unused { "; not used yet" } else { "" };
+    let (text, advice) = match &trial.outcome {
+        Outcome::Runs => return finding(name, Mark::Ok, format!("attached and seen to run{unused}")),
+        Outcome::Accepted => return finding(name, Mark::Ok, format!("accepted by the kernel{unused}")),
+        // the probe's and the capabilities' lines say it once
+        Outcome::Refused { error, .. } if !permitted && error.kind() == ErrorKind::PermissionDenied => {
+            return finding(name, wrong, "not permitted (see privileges)");
+        }
+        Outcome::Idle => ("attached, but it does not run".to_owned(), idle(name)),
+        Outcome::Absent(why) => (why.clone(), "use a kernel that has it"),
+        Outcome::Refused { step, error } => {
+            (format!("{step}: {}", refusal(error)), "see the kernel's configuration and dmesg")
+        }
+    };
+    let found = finding(name, wrong, format!("{text}{unused}"));
+    if trial.need == Need::Unused { found } else { found.cost(trial.cost).advice(advice) }
+}
+
+fn idle(name: &str) -> &'static str {
+    match name {
+        "lsm" => "start the kernel with bpf in its list lsm=",
+        _ => "please report this with the kernel's release",
+    }
+}
+
+/// The numbers are the kernel's; 524 is one that it keeps to itself (ENOTSUPP).
+fn refusal(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(1) => "forbidden by this kernel or its policy (EPERM)".to_owned(),
+        Some(22) => "the kernel does not know it (EINVAL)".to_owned(),
+        Some(524) => "this architecture's kernel can't do it (ENOTSUPP)".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(need: Need, outcome: Outcome) -> Mark {
+        kind(&Trial { name: "x", need, cost: "much", outcome }, true).mark
+    }
+
+    #[test]
+    fn what_does_not_work_counts_as_far_as_it_is_needed() {
+        let refused = || Outcome::Refused { step: "loading", error: io::Error::from_raw_os_error(22) };
+        assert_eq!(mark(Need::Needed, Outcome::Runs), Mark::Ok);
+        assert_eq!(mark(Need::Needed, Outcome::Idle), Mark::Bad);
+        assert_eq!(mark(Need::Needed, refused()), Mark::Bad);
+        assert_eq!(mark(Need::Better, refused()), Mark::Warn);
+        assert_eq!(mark(Need::Unused, Outcome::Absent("none".into())), Mark::Note);
+    }
+
+    #[test]
+    fn a_lack_of_permission_is_said_without_advice_on_each_line() {
+        let trial = Trial {
+            name: "x",
+            need: Need::Needed,
+            cost: "much",
+            outcome: Outcome::Refused { step: "loading", error: io::Error::from_raw_os_error(1) },
+        };
+        let found = kind(&trial, false);
+        assert_eq!(found.text, "not permitted (see privileges)");
+        assert_eq!(kind(&trial, true).cost, "much");
+        assert!(found.cost.is_empty() && found.advice.is_empty());
+    }
+}

@@ -1,0 +1,62 @@
+//! Programs that are handed to the kernel instruction by instruction: those of the trials, too small for a file
+//! of their own.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use libbpf_rs::libbpf_sys as sys;
+
+/// What kind of program it is and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// `BPF_PROG_TYPE_*`.
+    pub program: u32,
+    /// `BPF_*` attach type.
+    pub attach: u32,
+    /// The kernel's type or function in its BTF; 0 for kinds that need none.
+    pub btf_id: u32,
+}
+
+/// Loads a program.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn load(place: Place, code: &[u64]) -> io::Result<OwnedFd> {
+    let mut options = sys::bpf_prog_load_opts {
+        sz: size_of::<sys::bpf_prog_load_opts>() as sys::size_t,
+        expected_attach_type: place.attach,
+        attach_btf_id: place.btf_id,
+        ..Default::default()
+    };
+    // SAFETY: the strings are terminated, `code` is as long as said and has the layout of `struct bpf_insn`
+    // (8 bytes, little-endian), and `options` is whole; libbpf keeps none of them.
+    let fd = unsafe {
+        sys::bpf_prog_load(
+            place.program,
+            c"lanner_trial".as_ptr(),
+            c"GPL and additional rights".as_ptr(),
+            code.as_ptr().cast(),
+            code.len() as sys::size_t,
+            &raw mut options,
+        )
+    };
+    owned(fd)
+}
+
+/// Attaches a program; closing what this gives detaches it. `target`: a cgroup, where the kind wants one.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn attach(program: BorrowedFd<'_>, target: Option<BorrowedFd<'_>>, place: Place) -> io::Result<OwnedFd> {
+    let target = target.map_or(0, |fd| fd.as_raw_fd());
+    // SAFETY: only descriptors and numbers are passed; libbpf takes a null pointer for no options.
+    owned(unsafe { sys::bpf_link_create(program.as_raw_fd(), target, place.attach, std::ptr::null()) })
+}
+
+fn owned(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(-fd));
+    }
+    // SAFETY: the kernel has just made this descriptor for us and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
