@@ -7,4 +7,7 @@ mod attacks;
 mod drops;
 mod names;
 mod quiet;
+mod rules;
+mod rules_container;
+mod rules_host;
 mod watch;

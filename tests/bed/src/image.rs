@@ -18,10 +18,26 @@ pub const MYSQL_IMAGE: &str = "docker.io/library/mysql:8.0";
 pub const API_CLIENT_IMAGE: &str = "docker.io/octarinesec/kube-recon:latest";
 
 /// The names under which our program plays its parts; `actor.c` says which.
-const PARTS: &[&str] = &["mysqld", "kube-recon", "kubectl", "amicontained", "dial"];
+const PARTS: &[&str] = &[
+    "mysqld",
+    "kube-recon",
+    "kubectl",
+    "amicontained",
+    "dial",
+    "dial-apart",
+    "run-from",
+    "trace",
+    "raw-socket",
+    "ping",
+    "load-module",
+    "apk",
+];
 /// Where they are in the bed's folder.
 pub(crate) const PROGRAMS: &str = "programs";
-const APPLETS: &[&str] = &["sh", "cat", "ls", "id", "sleep", "echo", "true", "touch", "rm", "nc", "vi"];
+const APPLETS: &[&str] = &[
+    "sh", "cat", "ls", "id", "sleep", "echo", "true", "touch", "rm", "nc", "vi", "cp", "mkdir", "mount",
+    "umount",
+];
 
 /// Builds each image and hands over its archive and the name without the tag.
 pub(crate) fn build_all(folder: &Path, import: impl Fn(&Path, &str) -> Result<()>) -> Result<()> {
