@@ -135,7 +135,7 @@ pub fn examine(config: &Config) -> Report {
     let trials = trial::run(config.ring_bytes);
     let mut findings = kernel::findings(&facts, trials.probe.is_ok());
     findings.extend(privileges::findings(&facts));
-    findings.extend(attach::findings(&trials));
+    findings.extend(attach::findings(&trials, facts.permitted()));
     findings.extend(limits::findings(&facts, config, &trials.ring));
     findings.extend(runtimes::findings(config));
     Report::new(crate::sinks::hostname(), findings)

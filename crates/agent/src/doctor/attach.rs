@@ -11,9 +11,8 @@ fn finding(name: &str, mark: Mark, text: impl Into<String>) -> Finding {
     Finding::new(Section::Attachments, name, mark, text)
 }
 
-/// What is found.
-pub fn findings(trials: &Trials) -> Vec<Finding> {
-    let permitted = !matches!(trials.probe, Err(ProbeError::NoPermission { .. }));
+/// What is found. `permitted`: whether this process holds what all this asks for.
+pub fn findings(trials: &Trials, permitted: bool) -> Vec<Finding> {
     let kinds = trials.kinds.iter().map(|trial| kind(trial, permitted));
     std::iter::once(probe(&trials.probe)).chain(kinds).collect()
 }
@@ -31,7 +30,6 @@ fn probe(opened: &Result<Attachment, ProbeError>) -> Finding {
     }
 }
 
-/// `permitted`: whether this process has the capabilities for all this.
 fn kind(trial: &Trial, permitted: bool) -> Finding {
     let name = trial.name;
     let wrong = match trial.need {
@@ -67,7 +65,7 @@ fn idle(name: &str) -> &'static str {
 /// The numbers are the kernel's; 524 is one that it keeps to itself (ENOTSUPP).
 fn refusal(error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(1) => "forbidden by this kernel or its policy (EPERM)".to_owned(),
+        Some(1) => "not permitted, for want of a capability or by the kernel's policy (EPERM)".to_owned(),
         Some(22) => "the kernel does not know it (EINVAL)".to_owned(),
         Some(524) => "this architecture's kernel can't do it (ENOTSUPP)".to_owned(),
         _ => error.to_string(),

@@ -93,6 +93,12 @@ impl Facts {
         set.is_some_and(|set| set & (1 << bit) != 0)
     }
 
+    /// Whether this process holds all that BPF asks for, where it counts.
+    pub fn permitted(&self) -> bool {
+        let has = |bit| self.capable(bit) || self.capable(SYS_ADMIN);
+        has(BPF) && has(PERFMON) && self.first_user_namespace != Some(false)
+    }
+
     /// The effective user id.
     pub fn user(&self) -> Option<&str> {
         self.status("Uid")?.split_whitespace().nth(1)
@@ -150,7 +156,7 @@ mod tests {
         };
         assert_eq!(facts.version(), Some((6, 1)));
         assert_eq!(facts.user(), Some("65534"));
-        assert!(facts.capable(BPF) && !facts.capable(PERFMON));
+        assert!(facts.capable(BPF) && !facts.capable(PERFMON) && !facts.permitted());
         assert_eq!(facts.mount("cgroup", "memory"), Some("/c/m".into()));
         assert_eq!(facts.mount("cgroup", "cpu"), None);
         assert_eq!(facts.mount("bpf", ""), Some("/b".into()));

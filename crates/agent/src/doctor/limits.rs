@@ -41,7 +41,7 @@ fn rings(facts: &Facts, count: u64, bytes: u64, made: &Result<(), io::Error>) ->
     let smaller = "in falco.yaml, lower buf_size_preset or raise cpus_for_each_buffer";
     let available = facts.memory("MemAvailable");
     match made {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !facts.capable(facts::BPF) => {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !facts.permitted() => {
             finding("ring buffers", Mark::Bad, format!("{text}; not permitted (see privileges)"))
         }
         Err(error) => finding("ring buffers", Mark::Bad, format!("{text}; one can't be made: {error}"))

@@ -66,8 +66,8 @@ fn namespaces(facts: &Facts) -> Vec<Finding> {
         if first {
             return finding("user namespace", Mark::Ok, "the host's");
         }
-        finding("user namespace", Mark::Warn, "one of its own (rootless container?)")
-            .cost("capabilities that are held in it don't count where BPF asks for them")
+        finding("user namespace", Mark::Bad, "one of its own (rootless container?)")
+            .cost("capabilities held in it don't count for BPF: nothing can be watched")
             .advice("run outside of user namespaces (hostUsers: true; not rootless)")
     });
     let pid = facts.first_pid_namespace.map(|first| {

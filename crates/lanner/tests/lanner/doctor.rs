@@ -1,8 +1,10 @@
 //! `lanner doctor` on this very machine, with and without privileges.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -64,6 +66,24 @@ fn without_privileges_it_says_so_and_ends_with_1() {
     for name in ["CAP_BPF", "CAP_PERFMON", "lanner's probe", "tp_btf/sys_exit"] {
         assert_eq!(mark(&report, name), "bad", "{name}: {report}");
     }
+}
+
+/// A socket that takes connections and never says a word, and one whose owner is gone.
+#[test]
+fn a_runtime_that_hangs_is_told_and_does_not_hang_the_doctor() {
+    let stage = Stage::new();
+    let place = |name: &str| {
+        let folder = stage.path("root/run").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder.join(format!("{name}.sock"))
+    };
+    let _hangs = UnixListener::bind(place("crio")).unwrap();
+    drop(UnixListener::bind(place("containerd")).unwrap());
+    let begin = Instant::now();
+    let mut command = stage.command(&["doctor", "--json"]);
+    let report = parsed(&command.env("HOST_ROOT", stage.path("root")).output().unwrap());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert_eq!((mark(&report, "crio"), mark(&report, "containerd")), ("warn", "warn"), "{report}");
 }
 
 #[test]
