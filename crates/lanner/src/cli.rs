@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lanner_output::Priority;
 
+use crate::selection::SelectArgs;
+
 /// Cloud-native runtime security: watches what a host's processes do and tells what should not be.
 #[derive(Debug, Parser)]
 #[command(name = "lanner", version, arg_required_else_help = true, max_term_width = 100)]
@@ -49,6 +51,9 @@ pub struct RuleArgs {
     /// Rules file or directory read after those (may be repeated): what tunes lanner's own rules stands there
     #[arg(long, value_name = "PATH")]
     pub also: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub select: SelectArgs,
 }
 
 /// How alerts look.
@@ -126,6 +131,16 @@ pub enum RulesCommand {
     },
     /// List rules: priority, name and description
     List(RuleArgs),
+    /// Show one rule whole: condition as written and as compiled, what it uses, where it stands
+    Show {
+        /// The rule's name
+        name: String,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        rules: RuleArgs,
+    },
 }
 
 /// Form of a listing.

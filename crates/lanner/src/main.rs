@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod falco;
 mod listing;
+mod selection;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Turning rules on and off by name and tag.
 
-use crate::rule::RuleSet;
+use crate::rule::{Rule, RuleSet};
 
 /// One step of a selection; steps are taken in order and the last that fits a rule wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,16 +20,28 @@ pub enum Target {
     Tag(String),
 }
 
+impl Selection {
+    /// Whether it is about any of these rules.
+    pub fn fits_any(&self, rules: &RuleSet) -> bool {
+        rules.rules.iter().any(|rule| self.target.fits(rule))
+    }
+}
+
+impl Target {
+    fn fits(&self, rule: &Rule) -> bool {
+        match self {
+            Target::Name(pattern) => fits(pattern.as_bytes(), rule.name.as_bytes()),
+            Target::Tag(tag) => rule.tags.contains(tag),
+        }
+    }
+}
+
 impl RuleSet {
     /// Takes the steps in order.
     pub fn select(&mut self, steps: &[Selection]) {
         for step in steps {
             for rule in &mut self.rules {
-                let fits = match &step.target {
-                    Target::Name(pattern) => fits(pattern.as_bytes(), rule.name.as_bytes()),
-                    Target::Tag(tag) => rule.tags.contains(tag),
-                };
-                if fits {
+                if step.target.fits(rule) {
                     rule.enabled = step.enable;
                 }
             }

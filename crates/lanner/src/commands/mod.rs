@@ -4,6 +4,7 @@ mod doctor;
 mod replay;
 mod rules;
 mod run;
+mod show;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -106,12 +107,17 @@ fn texts_at(paths: &[PathBuf]) -> Result<Vec<SourceText>, String> {
     ruleset::read_files(&files).map_err(|e| format!("lanner: {e}"))
 }
 
-/// Loads and compiles rules; all that is wrong with them is the error.
-fn load(texts: &[SourceText], config: &Config) -> Result<Ruleset, String> {
-    ruleset::load_for_people(texts, config).map_err(|error| match error {
+/// Loads and compiles the rules that are asked for and selects among them, the settings first, the command
+/// line behind them; the files' names too. All that is wrong with the files is the error.
+fn load(args: &RuleArgs, config: &mut Config) -> Result<(Ruleset, Vec<String>), String> {
+    let texts = rule_texts(args, config)?;
+    config.selections.extend_from_slice(args.select.steps());
+    let rules = ruleset::load_for_people(&texts, config).map_err(|error| match error {
         RulesError::Broken(report) => report.human_text(),
         other => format!("lanner: {other}"),
-    })
+    })?;
+    args.select.fits(&rules.rules)?;
+    Ok((rules, texts.into_iter().map(|text| text.name).collect()))
 }
 
 /// Says what sinks lost.

@@ -4,13 +4,13 @@ use lanner_agent::log::Log;
 use lanner_agent::replay;
 use lanner_output::Colour;
 
-use super::{config, load, print_summary, rule_texts, tell_losses};
+use super::{config, load, print_summary, tell_losses};
 use crate::cli::ReplayArgs;
 
 /// Tells what rules find in a capture.
 pub fn replay(args: &ReplayArgs) -> Result<(), String> {
-    let config = config(None, &args.alerts)?;
-    let rules = load(&rule_texts(&args.rules, &config)?, &config)?;
+    let mut config = config(None, &args.alerts)?;
+    let (rules, _) = load(&args.rules, &mut config)?;
     let log = Log::new(config.log.clone(), config.iso8601);
     let (outcome, result) = replay::run(&args.file, &rules.engine, &config, &log, Colour::Terminal);
     if let Some(outcome) = outcome {

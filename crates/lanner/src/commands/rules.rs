@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use lanner_agent::config::Config;
-use lanner_agent::ruleset;
+use lanner_agent::ruleset::{self, Ruleset};
 use serde_json::json;
 
+use super::show::show;
 use super::{load, print, rule_texts};
 use crate::cli::{RuleArgs, RulesCommand};
 use crate::listing::wrap;
@@ -13,8 +14,11 @@ use crate::listing::wrap;
 /// Checks or lists rules.
 pub fn rules(command: RulesCommand) -> Result<(), String> {
     match command {
-        RulesCommand::Check { files, also, json } => check(RuleArgs { rules: files, also }, json),
+        RulesCommand::Check { files, also, json } => {
+            check(RuleArgs { rules: files, also, ..RuleArgs::default() }, json)
+        }
         RulesCommand::List(args) => list(&args),
+        RulesCommand::Show { name, json, rules } => print(&show(&load_of(&rules)?, &name, json)?),
     }
 }
 
@@ -42,9 +46,13 @@ fn check(args: RuleArgs, as_json: bool) -> Result<(), String> {
     ))
 }
 
+fn load_of(args: &RuleArgs) -> Result<Ruleset, String> {
+    let mut config = Config::default();
+    load(args, &mut config).map(|(rules, _)| rules)
+}
+
 fn list(args: &RuleArgs) -> Result<(), String> {
-    let config = Config::default();
-    let rules = load(&rule_texts(args, &config)?, &config)?.rules;
+    let rules = load_of(args)?.rules;
     let mut out = String::new();
     for rule in &rules.rules {
         let state = if rule.enabled { "" } else { " (off)" };

@@ -9,7 +9,7 @@ use lanner_agent::ruleset::Ruleset;
 use lanner_agent::screen::screen;
 use lanner_output::Colour;
 
-use super::{config, load, print_summary, rule_texts, tell_losses};
+use super::{config, load, print_summary, tell_losses};
 use crate::cli::RunArgs;
 
 /// Watches this host. Rules are read, checked and compiled before anything is attached to the kernel.
@@ -24,9 +24,7 @@ pub fn run(args: RunArgs) -> Result<(), String> {
                 "lanner: the settings ask for no live source; use `lanner replay FILE` for captures".into()
             );
         }
-        let texts = rule_texts(&args.rules, &config)?;
-        let rules = load(&texts, &config)?;
-        let files: Vec<String> = texts.iter().map(|text| text.name.clone()).collect();
+        let (rules, files) = load(&args.rules, &mut config)?;
         if watch(&args, &config, &rules, &files)? != Ending::Restart {
             return Ok(());
         }

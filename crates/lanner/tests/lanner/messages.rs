@@ -53,6 +53,35 @@ fn rules_that_are_well() {
 }
 
 #[test]
+fn one_rule_whole() {
+    let stage = Stage::new().with("r.yaml", RULES);
+    let show = |name: &str| stage.run(&["rules", "show", name, "--rules", "r.yaml"]);
+    assert_snapshot!("rules-show", show("Shadow read").shown());
+    assert_snapshot!("rules-show-misspelt", show("Shadow raed").shown());
+    let json = stage.run(&["rules", "show", "Any open", "--json", "--rules", "r.yaml"]);
+    let shown: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&shown["place"], &shown["info"]["name"]), (&"r.yaml:14".into(), &"Any open".into()));
+}
+
+#[test]
+fn rules_are_turned_on_and_off_in_order() {
+    let stage = Stage::new().with("r.yaml", RULES);
+    let listed = |options: &[&str]| {
+        let args = ["rules", "list", "--rules", "r.yaml"].iter().chain(options).copied().collect::<Vec<_>>();
+        let run = stage.run(&args);
+        assert_eq!(run.code, 0, "{}", run.shown());
+        let off = |name: &str| run.out.contains(&format!("{name} (off)"));
+        [off("Shadow read"), off("Any open")]
+    };
+    assert_eq!(listed(&["--disable", "*open"]), [false, true]);
+    assert_eq!(listed(&["--disable", "*", "--enable", "tag:host"]), [false, true]);
+    assert_eq!(listed(&["--enable", "tag:host", "--disable", "*"]), [true, true]);
+    assert_eq!(listed(&["--tag", "filesystem"]), [false, true]);
+    let misspelt = stage.run(&["rules", "list", "--rules", "r.yaml", "--disable", "Any opne"]);
+    assert_snapshot!("selection-misspelt", misspelt.shown());
+}
+
+#[test]
 fn captures_that_are_none() {
     let stage = Stage::new().with("r.yaml", RULES).with("c.scap", "no capture");
     assert_snapshot!("no-capture", stage.run(&["replay", "c.scap", "--rules", "r.yaml"]).shown());
