@@ -21,7 +21,7 @@ pub struct Case {
 
 /// Where it is done, and bash's words for it. `$M` is a mark that is the act's own, by which its alerts are
 /// known: it has to be among the arguments of each program that matters. `$T` is an empty folder whose name is the
-/// mark, `$PORT` a port on which a neighbour listens.
+/// mark, `$PORT` a port on which a neighbour listens. What ends with an error wasn't done, and fails the test.
 pub type Act = (Place, &'static str);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,17 +36,17 @@ pub enum Place {
 }
 
 /// Does everything in the tables and says what the watch told too much and too little.
-pub fn check(watch: &mut Watch, cases: &[&Case], perform: impl Fn(Place, &str, &str)) {
+pub fn check(watch: &mut Watch, cases: &[&Case], perform: impl Fn(Place, &str, &str) -> bool) {
     let marks = |case: usize, kind: &'static str, acts: &'static [Act]| {
         acts.iter().enumerate().map(move |(number, act)| (format!("lanner-{case}-{number}-{kind}"), act))
     };
     for (number, case) in cases.iter().enumerate() {
         assert!(!case.acts.is_empty() && case.near_misses.len() >= 2, "{}: too little is done", case.rule);
         for (mark, &(place, script)) in marks(number, "near", case.near_misses) {
-            perform(place, &mark, script);
+            assert!(perform(place, &mark, script), "{}: can't be done: {place:?}: {script}", case.rule);
         }
         for (mark, &(place, script)) in marks(number, "act", case.acts) {
-            perform(place, &mark, script);
+            assert!(perform(place, &mark, script), "{}: can't be done: {place:?}: {script}", case.rule);
         }
     }
     // Alerts keep the order of events: after this one there is none to come.
@@ -77,14 +77,14 @@ pub fn check(watch: &mut Watch, cases: &[&Case], perform: impl Fn(Place, &str, &
 pub fn words(folder: &Path, port: u16, mark: &str, script: &str) -> String {
     let folder = folder.join(mark);
     let folder = folder.display();
-    format!(": {mark}; M={mark}; T={folder}; PORT={port}; mkdir -p $T; cd $T; {script}")
+    format!(": {mark}; set -e; M={mark}; T={folder}; PORT={port}; mkdir -p $T; cd $T; {script}")
 }
 
-/// Runs bash on the host.
-pub fn on_host(programs: Option<&Path>, words: &str) {
+/// Runs bash on the host; whether it succeeds.
+pub fn on_host(programs: Option<&Path>, words: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     let path = programs.map_or_else(|| path.clone(), |folder| format!("{path}:{}", folder.display()));
-    Command::new("bash").args(["-c", words]).env("PATH", path).output().unwrap();
+    Command::new("bash").args(["-c", words]).env("PATH", path).output().unwrap().status.success()
 }
 
 /// Rules whose tests are written out in `attacks.rs`.

@@ -15,7 +15,7 @@ pub const CASES: &[Case] = &[
         ],
         near_misses: &[
             (Host, "mkdir -p $T/usr/bin; : >$T/usr/bin/$M"),
-            (Host, "cat /usr/bin/env $M >$T/env"),
+            (Host, ": >$T/empty; cat /usr/bin/env $T/empty >$T/env"),
             (Host, ": >/usr/lib-$M; rm /usr/lib-$M"),
         ],
     },
@@ -27,7 +27,7 @@ pub const CASES: &[Case] = &[
         ],
         near_misses: &[
             (Host, "mkdir -p $T/etc/cron.d; echo '# a test' >$T/etc/cron.d/$M"),
-            (Host, "cat /etc/crontab /etc/cron.d/* $M"),
+            (Host, "cat /etc/crontab /etc/cron.d/* $T/* || true"),
         ],
     },
     Case {
@@ -38,7 +38,7 @@ pub const CASES: &[Case] = &[
         )],
         near_misses: &[
             (Host, "mkdir -p $T/etc/systemd/system; echo '# a test' >$T/etc/systemd/system/$M"),
-            (Host, "cat /etc/systemd/system/* $M"),
+            (Host, "cat /etc/systemd/system/* $T/* || true"),
         ],
     },
     Case {
@@ -47,7 +47,10 @@ pub const CASES: &[Case] = &[
             (Host, "echo '# a test' >>$T/.bashrc"),
             (Host, "mkdir -p /etc/profile.d; : >/etc/profile.d/$M; rm /etc/profile.d/$M"),
         ],
-        near_misses: &[(Host, "echo '# a test' >>$T/bashrc"), (Host, "cat /etc/profile /etc/profile.d/* $M")],
+        near_misses: &[
+            (Host, "echo '# a test' >>$T/bashrc"),
+            (Host, "cat /etc/profile /etc/profile.d/* $T/* || true"),
+        ],
     },
     Case {
         rule: "Set Setuid or Setgid bit",
@@ -55,7 +58,7 @@ pub const CASES: &[Case] = &[
         near_misses: &[
             (Host, ": >$T/file; chmod 755 $T/file"),
             (Host, "mkdir $T/shared; chmod 1777 $T/shared"),
-            (Host, "chmod 4755 $T/not-there"),
+            (Host, "! chmod 4755 $T/not-there"),
         ],
     },
     Case {
@@ -107,9 +110,9 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Search Private Keys or Passwords",
-        acts: &[(Host, "grep -r 'BEGIN RSA PRIVATE' $T"), (Host, "find $T -name id_rsa")],
+        acts: &[(Host, "! grep -r 'BEGIN RSA PRIVATE' $T"), (Host, "find $T -name id_rsa")],
         near_misses: &[
-            (Host, "grep -r 'BEGIN CERTIFICATE' $T"),
+            (Host, "! grep -r 'BEGIN CERTIFICATE' $T"),
             (Host, "find $T -name 'id_*.rs'"),
             (Host, ": >$T/id_rsa; cat $T/id_rsa"),
         ],
