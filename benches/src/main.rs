@@ -5,6 +5,7 @@
 mod agent;
 mod live;
 mod load;
+mod loading;
 mod measure;
 mod replay;
 
@@ -26,7 +27,7 @@ struct Options {
     /// A folder with `captures/` and `rules/` to replay; left out where it doesn't exist.
     #[arg(long, default_value = "../shared/compat")]
     compat: PathBuf,
-    /// Only `live` or only `replay`.
+    /// Only `live`, only `replay` or only `loading`.
     #[arg(long)]
     only: Option<String>,
     /// A rule file for the live runs instead of lanner's own rules.
@@ -42,6 +43,9 @@ fn main() -> Result<()> {
     }
     if wanted("replay") {
         replay::run(&options.bin, &options.compat, options.rounds)?;
+    }
+    if wanted("loading") {
+        loading::run(&options.bin, &options.compat, options.rounds)?;
     }
     Ok(())
 }
