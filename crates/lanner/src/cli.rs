@@ -56,11 +56,22 @@ pub struct RuleArgs {
     pub select: SelectArgs,
 }
 
+/// Form of alerts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum AlertForm {
+    Text,
+    Json,
+}
+
 /// How alerts look.
 #[derive(Clone, Debug, Default, Args)]
 pub struct AlertArgs {
-    /// Print alerts as JSON, one object a line
-    #[arg(long)]
+    /// Form of the alerts: text, or JSON with one object a line
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub output: Option<AlertForm>,
+
+    /// The same as --output json
+    #[arg(long, conflicts_with = "output")]
     pub json: bool,
 
     /// Leave out rules that are less urgent than this

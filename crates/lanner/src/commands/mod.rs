@@ -16,7 +16,7 @@ use lanner_agent::ruleset::{self, RulesError, Ruleset};
 use lanner_output::{ChannelStats, Form, Priority};
 use lanner_rules::SourceText;
 
-use crate::cli::{AlertArgs, Cli, Command, RuleArgs};
+use crate::cli::{AlertArgs, AlertForm, Cli, Command, RuleArgs};
 use crate::{falco, listing};
 
 /// Runs the command that the command line names. Every failure is one message and exit code 1; a wrong
@@ -60,8 +60,11 @@ fn config(file: Option<&PathBuf>, alerts: &AlertArgs) -> Result<Config, String> 
             Config::from_falco(&settings).map_err(|e| format!("lanner: {e}"))?
         }
     };
-    if alerts.json {
-        config.form = Form::Json;
+    match alerts.output {
+        Some(AlertForm::Text) => config.form = Form::Text,
+        Some(AlertForm::Json) => config.form = Form::Json,
+        None if alerts.json => config.form = Form::Json,
+        None => {}
     }
     if let Some(priority) = alerts.priority {
         config.priority = priority;
