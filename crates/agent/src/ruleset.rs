@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lanner_engine::{BuildError, Catalog, Engine, EngineOptions};
+pub use lanner_engine::Catalog;
+use lanner_engine::{BuildError, Engine, EngineOptions};
 use lanner_rules::{
     Definitions, ExtraField, ExtraOutput, LoadOptions, Loaded, Report, Rule, RuleSet, Scope, SourceText,
 };
@@ -112,6 +113,11 @@ pub fn catalog() -> Catalog {
     Catalog::new(["syscall"])
 }
 
+/// The sources whose rules can be read and checked: their fields are known, whether their events come or not.
+pub fn all_sources() -> Catalog {
+    Catalog::new(["syscall", "k8s_audit", "aws_cloudtrail"])
+}
+
 /// How rules are loaded under these settings.
 pub fn load_options(config: &Config) -> LoadOptions {
     let mut options = LoadOptions::default();
@@ -159,18 +165,22 @@ pub fn load_each(texts: &[SourceText], config: &Config) -> Loaded {
     lanner_rules::load(texts, &catalog(), &load_options(config))
 }
 
-/// Loads rules and finds everything that is wrong with them.
-pub fn check(texts: &[SourceText], config: &Config) -> Loaded {
+/// Loads rules over events of these sources and finds everything that is wrong with them.
+pub fn check(texts: &[SourceText], config: &Config, sources: &Catalog) -> Loaded {
     let options = LoadOptions { all_errors: true, ..load_options(config) };
-    lanner_rules::load(texts, &catalog(), &options)
+    lanner_rules::load(texts, sources, &options)
 }
 
 /// Loads and compiles rules for lanner's own commands: all errors are found, and alerts show the container.
 ///
 /// # Errors
 /// When a file has errors; the report has all of them.
-pub fn load_for_people(texts: &[SourceText], config: &Config) -> Result<Ruleset, RulesError> {
-    let mut loaded = check(texts, config);
+pub fn load_for_people(
+    texts: &[SourceText],
+    config: &Config,
+    sources: &Catalog,
+) -> Result<Ruleset, RulesError> {
+    let mut loaded = check(texts, config, sources);
     if !loaded.report.successful() {
         return Err(RulesError::Broken(Box::new(loaded.report)));
     }
@@ -227,7 +237,7 @@ mod tests {
 
     #[test]
     fn our_own_rules_load_without_a_finding() {
-        let loaded = check(&own_rules(), &Config::default());
+        let loaded = check(&own_rules(), &Config::default(), &catalog());
         let text = loaded.report.human_text();
         assert!(text.ends_with(": no errors, no warnings\n"), "{text}");
     }

@@ -12,7 +12,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use lanner_agent::config::{Config, LogConfig, Matching, Settings};
-use lanner_agent::ruleset::{self, RulesError, Ruleset};
+use lanner_agent::ruleset::{self, Catalog, RulesError, Ruleset};
+
 use lanner_output::{ChannelStats, Form, Priority};
 use lanner_rules::SourceText;
 
@@ -112,10 +113,10 @@ fn texts_at(paths: &[PathBuf]) -> Result<Vec<SourceText>, String> {
 
 /// Loads and compiles the rules that are asked for and selects among them, the settings first, the command
 /// line behind them; the files' names too. All that is wrong with the files is the error.
-fn load(args: &RuleArgs, config: &mut Config) -> Result<(Ruleset, Vec<String>), String> {
+fn load(args: &RuleArgs, config: &mut Config, sources: &Catalog) -> Result<(Ruleset, Vec<String>), String> {
     let texts = rule_texts(args, config)?;
     config.selections.extend_from_slice(args.select.steps());
-    let rules = ruleset::load_for_people(&texts, config).map_err(|error| match error {
+    let rules = ruleset::load_for_people(&texts, config, sources).map_err(|error| match error {
         RulesError::Broken(report) => report.human_text(),
         other => format!("lanner: {other}"),
     })?;

@@ -1,7 +1,7 @@
 //! `lanner replay`
 
 use lanner_agent::log::Log;
-use lanner_agent::replay;
+use lanner_agent::{replay, ruleset};
 use lanner_output::Colour;
 
 use super::{config, load, print_summary, tell_losses};
@@ -10,7 +10,7 @@ use crate::cli::ReplayArgs;
 /// Tells what rules find in a capture.
 pub fn replay(args: &ReplayArgs) -> Result<(), String> {
     let mut config = config(None, &args.alerts)?;
-    let (rules, _) = load(&args.rules, &mut config)?;
+    let (rules, _) = load(&args.rules, &mut config, &ruleset::catalog())?;
     let log = Log::new(config.log.clone(), config.iso8601);
     let (outcome, result) = replay::run(&args.file, &rules.engine, &config, &log, Colour::Terminal);
     if let Some(outcome) = outcome {

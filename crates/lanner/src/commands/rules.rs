@@ -26,7 +26,7 @@ pub fn rules(command: RulesCommand) -> Result<(), String> {
 fn check(args: RuleArgs, as_json: bool) -> Result<(), String> {
     let config = Config::default();
     let texts = rule_texts(&args, &config)?;
-    let loaded = ruleset::check(&texts, &config);
+    let loaded = ruleset::check(&texts, &config, &ruleset::all_sources());
     let report = &loaded.report;
     if as_json {
         let files: Vec<_> = report.files.iter().map(|file| report.falco_json(file)).collect();
@@ -48,7 +48,7 @@ fn check(args: RuleArgs, as_json: bool) -> Result<(), String> {
 
 fn load_of(args: &RuleArgs) -> Result<Ruleset, String> {
     let mut config = Config::default();
-    load(args, &mut config).map(|(rules, _)| rules)
+    load(args, &mut config, &ruleset::all_sources()).map(|(rules, _)| rules)
 }
 
 fn list(args: &RuleArgs) -> Result<(), String> {

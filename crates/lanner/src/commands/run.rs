@@ -5,7 +5,7 @@ use std::time::Duration;
 use lanner_agent::config::{Config, Source};
 use lanner_agent::live::{self, Ending, LiveOptions};
 use lanner_agent::log::Log;
-use lanner_agent::ruleset::Ruleset;
+use lanner_agent::ruleset::{self, Ruleset};
 use lanner_agent::screen::screen;
 use lanner_output::Colour;
 
@@ -24,7 +24,7 @@ pub fn run(args: RunArgs) -> Result<(), String> {
                 "lanner: the settings ask for no live source; use `lanner replay FILE` for captures".into()
             );
         }
-        let (rules, files) = load(&args.rules, &mut config)?;
+        let (rules, files) = load(&args.rules, &mut config, &ruleset::catalog())?;
         if watch(&args, &config, &rules, &files)? != Ending::Restart {
             return Ok(());
         }

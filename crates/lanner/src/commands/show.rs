@@ -25,7 +25,7 @@ pub fn show(set: &Ruleset, name: &str, as_json: bool) -> Result<String, String> 
         let hint = near.map_or_else(|| "`lanner rules list` names them".to_owned(), did_you_mean);
         return Err(format!("lanner: no rule is called '{name}'; {hint}"));
     };
-    let described = set.definitions.describe_rule(&set.rules, name, &ruleset::catalog());
+    let described = set.definitions.describe_rule(&set.rules, name, &ruleset::all_sources());
     let mut described = described.map_err(|error| format!("lanner: {error}"))?;
     let described = described["rules"][0].take();
     if as_json {
