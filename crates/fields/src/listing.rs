@@ -98,7 +98,7 @@ mod tests {
     fn listings_hold_what_can_be_used() {
         let all = field_rows(None);
         let falcos = all.iter().filter(|r| !r.description.ends_with("lanner's own."));
-        assert_eq!(falcos.count(), 418);
+        assert_eq!(falcos.count(), 447);
         assert!(all.iter().all(|r| r.name != "evt.dir"));
         let audit = field_rows(Some("k8s_audit"));
         assert!(audit.iter().any(|r| r.name == "ka.verb") && audit.iter().all(|r| r.name != "fd.name"));
