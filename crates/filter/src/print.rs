@@ -15,6 +15,8 @@ impl Display for Expr {
                 write!(f, "not ({inner})")
             }
             ExprKind::Not(inner) => write!(f, "not {inner}"),
+            // A macro may be called `not`; before a blank it would read as the operator.
+            ExprKind::Name(name) if name == "not" => f.write_str("(not)"),
             ExprKind::Name(name) => f.write_str(name),
             ExprKind::Macro { body, .. } => body.fmt(f),
             ExprKind::Exists(operand) => write!(f, "{operand} exists"),

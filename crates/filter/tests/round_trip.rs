@@ -145,3 +145,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_macro_called_not_reads_back() {
+    let printed = parse("not\x08or a").unwrap().to_string();
+    assert_eq!(printed, "((not) or a)");
+    assert_eq!(parse(&printed).map(|again| again.to_string()), Ok(printed));
+}
