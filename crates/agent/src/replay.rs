@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use lanner_capture::{CaptureError, Reader};
 use lanner_engine::{Engine, Memory, RuleId};
-use lanner_event::{Event, EventType, params, types};
-use lanner_fields::{Context, EventMeta, Progress, Scratch};
-use lanner_machine::{Container, Machine, MachineOptions};
+use lanner_fields::Context;
 use lanner_output::{ChannelStats, Colour, Formatter, Outputs, Overflow};
 use lanner_probe::Lost;
 
-use crate::announce::{Announcer, local_offset, priority};
+use crate::announce::{Announcer, priority};
 use crate::config::{Config, DropAction};
 use crate::drops::DropWatch;
 use crate::log::Log;
+use crate::sinks;
 use crate::tally::Tally;
-use crate::{records, sinks};
+use crate::walk::walk;
 
 /// Why a replay did not reach the end of its capture.
 #[derive(Debug, thiserror::Error)]
@@ -55,16 +54,11 @@ struct Replay<'a> {
     announcer: Announcer,
     formatter: Formatter,
     outputs: Outputs,
-    machine: Machine,
-    progress: Progress,
-    scratch: Scratch,
     memory: Memory,
     hits: Vec<RuleId>,
     tally: Tally,
     drops: DropWatch,
     events: u64,
-    /// An event was seen that is no more of the section's beginning.
-    begun: bool,
 }
 
 /// Counters for an engine's rules.
@@ -100,17 +94,13 @@ pub fn run(
         announcer: Announcer::new(engine, config.form == lanner_output::Form::Json),
         formatter: sinks::formatter(config, hostname),
         outputs,
-        machine: Machine::default(),
-        progress: Progress::default(),
-        scratch: Scratch::new(),
         memory: Memory::default(),
         hits: Vec::new(),
         tally: tally(engine),
         drops: DropWatch::new(config.drops.clone()),
         events: 0,
-        begun: false,
     };
-    let result = replay.all(&mut reader);
+    let result = walk(&mut reader, config.buffers, |cx| replay.see(cx));
     let outcome = Outcome {
         tally: replay.tally,
         events: replay.events,
@@ -121,59 +111,16 @@ pub fn run(
 }
 
 impl Replay<'_> {
-    fn all(&mut self, reader: &mut Reader) -> Result<(), ReplayError> {
-        let mut section = 0;
-        while reader.advance()? {
-            if reader.sections() != section {
-                section = reader.sections();
-                self.begin(reader);
-            }
-            self.step(reader)?;
-        }
-        Ok(())
-    }
-
-    /// Forgets all and takes the snapshot of the section that begins.
-    fn begin(&mut self, reader: &mut Reader) {
-        self.machine = Machine::new(MachineOptions::default());
-        records::give_to(reader.take_snapshot(), &mut self.machine);
-        self.begun = false;
-        // `evt.hostname` stays empty, as in Falco: a capture tells of a host that is not this one.
-        self.progress = Progress::new(EventMeta {
-            utc_offset: local_offset,
-            buffer_format: self.config.buffers,
-            ..EventMeta::default()
-        });
-    }
-
-    fn step(&mut self, reader: &Reader) -> Result<(), ReplayError> {
-        let Some(event) = reader.event() else { return Ok(()) };
-        let subject = self.machine.apply(&event);
-        if let Some(container) = container_told(&event) {
-            self.machine.set_container(container);
-        }
-        self.progress.advance(&event);
-        self.begun |= !completes_snapshot(event.ty());
-        if reader.is_state_only() || !self.begun {
-            return Ok(());
-        }
+    fn see(&mut self, cx: &Context<'_>) -> Result<(), ReplayError> {
         self.events += 1;
-        if self.drops.due(event.ts) {
-            self.check_drops(event.ts)?;
+        if self.drops.due(cx.event.ts) {
+            self.check_drops(cx.event.ts)?;
         }
-        self.scratch.reset();
-        let cx = Context {
-            event: &event,
-            machine: &self.machine,
-            subject: &subject,
-            meta: self.progress.meta(),
-            scratch: &self.scratch,
-        };
         self.hits.clear();
-        self.engine.process(&mut self.memory, &cx, &mut self.hits);
+        self.engine.process(&mut self.memory, cx, &mut self.hits);
         for id in &self.hits {
             self.tally.count(id.index());
-            self.outputs.send(self.formatter.line(&self.announcer.alert(self.engine, *id, &cx)));
+            self.outputs.send(self.formatter.line(&self.announcer.alert(self.engine, *id, cx)));
         }
         Ok(())
     }
@@ -194,29 +141,4 @@ impl Replay<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether events of a type, where a section's events begin, belong to its snapshot: rules don't see them.
-fn completes_snapshot(ty: EventType) -> bool {
-    matches!(
-        ty,
-        types::CONTAINER_JSON_2_E
-            | types::USER_ADDED_E
-            | types::USER_DELETED_E
-            | types::GROUP_ADDED_E
-            | types::GROUP_DELETED_E
-            | types::ASYNCEVENT_E
-    )
-}
-
-/// The container that an event tells of.
-fn container_told(event: &Event<'_>) -> Option<Container> {
-    let json = match event.ty() {
-        types::CONTAINER_JSON_2_E => event.param(params::container_json_2_e::JSON)?,
-        types::ASYNCEVENT_E if event.text(params::asyncevent_e::NAME)? == b"container" => {
-            event.param(params::asyncevent_e::DATA)?
-        }
-        _ => return None,
-    };
-    lanner_container::from_event(json)
 }

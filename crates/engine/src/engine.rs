@@ -6,7 +6,6 @@ use lanner_event::{EVENTS, EventType, types};
 use lanner_fields::{Context, Format};
 use lanner_rules::{Place, Priority, Problem, Rule, RuleSet};
 
-use crate::explain::{Explanation, explain};
 use crate::graph::{Edge, Graph, reach_of};
 use crate::memory::Memory;
 use crate::plan::Plan;
@@ -176,12 +175,6 @@ impl Engine {
     /// If the number is another engine's and this one has fewer rules.
     pub fn rule(&self, id: RuleId) -> &CompiledRule {
         &self.rules[id.index()]
-    }
-
-    /// Why a rule matches the event, or doesn't. Slow: for people who ask.
-    pub fn explain(&self, id: RuleId, cx: &Context<'_>) -> Explanation {
-        let rule = &self.rule(id).rule;
-        explain(&rule.source, &rule.condition, cx)
     }
 
     /// All rules, in load order.

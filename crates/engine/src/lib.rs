@@ -32,7 +32,7 @@ mod types;
 
 pub use catalog::Catalog;
 pub use engine::{BuildError, CompiledRule, Engine, EngineOptions, Matching, RuleId};
-pub use explain::{Explanation, Saying};
+pub use explain::{Explainer, Explanation, Saying};
 pub use memory::Memory;
 pub use tune::Tuning;
 pub use types::EventTypes;

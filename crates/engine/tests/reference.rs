@@ -10,7 +10,7 @@ mod world;
 
 use std::sync::Arc;
 
-use lanner_engine::{Engine, EngineOptions, Matching, Memory, RuleId, Tuning};
+use lanner_engine::{Engine, EngineOptions, Explainer, Matching, Memory, Tuning};
 use lanner_fields::Scratch;
 use lanner_filter::{Expr, ExprKind, parse};
 use lanner_rules::{Place, Priority, Rule, RuleSet};
@@ -243,6 +243,32 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
+    #[test]
+    fn explanations_agree_with_plain_evaluation(
+        seed in 0..1000usize,
+        macros in vec(condition(), 3),
+        conditions in vec(condition(), 4),
+        events in vec(picked(), 8),
+    ) {
+        let rules = rules(&macros, &conditions);
+        let mut world = World::new(seed);
+        for rule in &rules.rules {
+            let explainer = Explainer::new(rule).unwrap();
+            for event in &events {
+                let (expected, holds, distance) = world.with(event, |cx| {
+                    let told = explainer.explain(cx).holds;
+                    (plain::holds(&rule.condition, cx), told, explainer.distance(cx))
+                });
+                prop_assert_eq!((holds, distance == 0), (Some(expected), expected), "{}", rule.condition);
+                world.scratch = Scratch::new();
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
     /// What is remembered of threads never outlives what it is about.
     #[test]
     fn histories_are_judged_as_if_nothing_were_remembered(
@@ -309,15 +335,16 @@ fn about_threads() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn an_explanation_ends_with_what_decided() {
+fn an_explanation_tells_what_decided_and_what_was_not_reached() {
     let rules = rules(
         &["proc.name = x or proc.pid >= 1".into()],
         &["m0 and not evt.num = 7 and fd.num = 9 and evt.num = 1".into()],
     );
-    let engine = Engine::build(&rules, EngineOptions::default()).unwrap();
+    let explainer = Explainer::new(&rules.rules[0]).unwrap();
     let event = Picked { ty: 0, tid: 1, fd: 1, number: 0 };
-    let id = RuleId::from_index(0);
-    let explanation = World::new(0).with(&event, |cx| engine.explain(id, cx));
+    let (explanation, distance) =
+        World::new(0).with(&event, |cx| (explainer.explain(cx), explainer.distance(cx)));
+    assert_eq!(distance, 1, "only fd.num stands in the way");
     insta::assert_debug_snapshot!(explanation);
 }
 

@@ -23,7 +23,7 @@ pub enum Command {
     Run(RunArgs),
     /// Look at a capture file as if it happened now
     Replay(ReplayArgs),
-    /// Check or list rules
+    /// Check, list, show or explain rules
     #[command(subcommand)]
     Rules(RulesCommand),
     /// List the fields that rules and outputs can name
@@ -152,6 +152,32 @@ pub enum RulesCommand {
         #[command(flatten)]
         rules: RuleArgs,
     },
+    /// Say why a rule fired at a capture's events or didn't, comparison by comparison
+    ///
+    /// ✓ holds, ✗ does not hold, – was not reached: what stands before it has decided.
+    Explain(ExplainArgs),
+}
+
+/// `lanner rules explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The rule's name
+    pub rule: String,
+
+    /// The capture, plain or gzip
+    #[arg(long, value_name = "FILE")]
+    pub capture: PathBuf,
+
+    /// Only the event with this number (`evt.num`); else all of a type that the rule can match
+    #[arg(long, value_name = "NUM")]
+    pub event: Option<u64>,
+
+    /// Explain this many events at most: those that match, then those that come nearest
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max: u32,
+
+    #[command(flatten)]
+    pub rules: RuleArgs,
 }
 
 /// Form of a listing.

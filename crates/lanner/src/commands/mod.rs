@@ -1,6 +1,7 @@
 //! What lanner's own commands do.
 
 mod doctor;
+mod explain;
 mod replay;
 mod rules;
 mod run;

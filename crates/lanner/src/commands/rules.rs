@@ -6,12 +6,13 @@ use lanner_agent::config::Config;
 use lanner_agent::ruleset::{self, Ruleset};
 use serde_json::json;
 
+use super::explain::explain;
 use super::show::show;
 use super::{load, print, rule_texts};
 use crate::cli::{RuleArgs, RulesCommand};
 use crate::listing::wrap;
 
-/// Checks or lists rules.
+/// Checks, lists, shows or explains rules.
 pub fn rules(command: RulesCommand) -> Result<(), String> {
     match command {
         RulesCommand::Check { files, also, json } => {
@@ -19,6 +20,7 @@ pub fn rules(command: RulesCommand) -> Result<(), String> {
         }
         RulesCommand::List(args) => list(&args),
         RulesCommand::Show { name, json, rules } => print(&show(&load_of(&rules)?, &name, json)?),
+        RulesCommand::Explain(args) => explain(&args),
     }
 }
 

@@ -17,14 +17,7 @@ const INDENT: &str = "    ";
 /// # Errors
 /// When there is no such rule; says the name most like it.
 pub fn show(set: &Ruleset, name: &str, as_json: bool) -> Result<String, String> {
-    let rules = &set.rules.rules;
-    let Some(rule) = rules.iter().find(|rule| rule.name == name) else {
-        let near = rules.iter().find(|rule| rule.name.eq_ignore_ascii_case(name));
-        let near = near.map(|rule| rule.name.as_str());
-        let near = near.or_else(|| closest(name, rules.iter().map(|rule| rule.name.as_str())));
-        let hint = near.map_or_else(|| "`lanner rules list` names them".to_owned(), did_you_mean);
-        return Err(format!("lanner: no rule is called '{name}'; {hint}"));
-    };
+    let rule = rule_named(&set.rules.rules, name)?;
     let described = set.definitions.describe_rule(&set.rules, name, &ruleset::all_sources());
     let mut described = described.map_err(|error| format!("lanner: {error}"))?;
     let described = described["rules"][0].take();
@@ -34,6 +27,20 @@ pub fn show(set: &Ruleset, name: &str, as_json: bool) -> Result<String, String> 
         return Ok(format!("{described:#}\n"));
     }
     Ok(text(rule, &described))
+}
+
+/// The rule of a name.
+///
+/// # Errors
+/// When there is no such rule; says the name most like it.
+pub fn rule_named<'a>(rules: &'a [Rule], name: &str) -> Result<&'a Rule, String> {
+    rules.iter().find(|rule| rule.name == name).ok_or_else(|| {
+        let near = rules.iter().find(|rule| rule.name.eq_ignore_ascii_case(name));
+        let near = near.map(|rule| rule.name.as_str());
+        let near = near.or_else(|| closest(name, rules.iter().map(|rule| rule.name.as_str())));
+        let hint = near.map_or_else(|| "`lanner rules list` names them".to_owned(), did_you_mean);
+        format!("lanner: no rule is called '{name}'; {hint}")
+    })
 }
 
 /// `file:line`

@@ -17,6 +17,7 @@ fn help_of_lanner_and_its_commands() {
         assert_snapshot!(format!("help-{command}"), help(&[command, "--help"]));
     }
     assert_snapshot!("help-rules-check", help(&["rules", "check", "--help"]));
+    assert_snapshot!("help-rules-explain", help(&["rules", "explain", "--help"]));
     assert_snapshot!("help-rules-show", help(&["rules", "show", "--help"]));
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it cannot go on")]
 
 mod doctor;
+mod explain;
 mod falco;
 mod help;
 mod live;

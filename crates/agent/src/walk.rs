@@ -1,0 +1,110 @@
+//! The way through a capture: each of its events with what is known of its thread at that moment.
+
+use lanner_capture::{CaptureError, Reader};
+use lanner_event::{BufferFormat, Event, EventType, params, types};
+use lanner_fields::{Context, EventMeta, Progress, Scratch};
+use lanner_machine::{Container, Machine, MachineOptions};
+
+use crate::announce::local_offset;
+use crate::records;
+
+/// Shows `see` every event that rules look at. Nothing is asked of this host.
+///
+/// # Errors
+/// When the capture can't be read to its end, or what `see` says.
+pub fn walk<E: From<CaptureError>>(
+    reader: &mut Reader,
+    buffers: BufferFormat,
+    mut see: impl FnMut(&Context<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut walk = Walk {
+        buffers,
+        machine: Machine::default(),
+        progress: Progress::default(),
+        scratch: Scratch::new(),
+        begun: false,
+    };
+    let mut section = 0;
+    while reader.advance()? {
+        if reader.sections() != section {
+            section = reader.sections();
+            walk.begin(reader);
+        }
+        walk.step(reader, &mut see)?;
+    }
+    Ok(())
+}
+
+struct Walk {
+    buffers: BufferFormat,
+    machine: Machine,
+    progress: Progress,
+    scratch: Scratch,
+    /// An event was seen that is no more of the section's beginning.
+    begun: bool,
+}
+
+impl Walk {
+    /// Forgets all and takes the snapshot of the section that begins.
+    fn begin(&mut self, reader: &mut Reader) {
+        self.machine = Machine::new(MachineOptions::default());
+        records::give_to(reader.take_snapshot(), &mut self.machine);
+        self.begun = false;
+        // `evt.hostname` stays empty, as in Falco: a capture tells of a host that is not this one.
+        self.progress = Progress::new(EventMeta {
+            utc_offset: local_offset,
+            buffer_format: self.buffers,
+            ..EventMeta::default()
+        });
+    }
+
+    fn step<E>(
+        &mut self,
+        reader: &Reader,
+        see: &mut impl FnMut(&Context<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(event) = reader.event() else { return Ok(()) };
+        let subject = self.machine.apply(&event);
+        if let Some(container) = container_told(&event) {
+            self.machine.set_container(container);
+        }
+        self.progress.advance(&event);
+        self.begun |= !completes_snapshot(event.ty());
+        if reader.is_state_only() || !self.begun {
+            return Ok(());
+        }
+        self.scratch.reset();
+        see(&Context {
+            event: &event,
+            machine: &self.machine,
+            subject: &subject,
+            meta: self.progress.meta(),
+            scratch: &self.scratch,
+        })
+    }
+}
+
+/// Whether events of a type, where a section's events begin, belong to its snapshot: rules don't see them.
+fn completes_snapshot(ty: EventType) -> bool {
+    matches!(
+        ty,
+        types::CONTAINER_JSON_2_E
+            | types::USER_ADDED_E
+            | types::USER_DELETED_E
+            | types::GROUP_ADDED_E
+            | types::GROUP_DELETED_E
+            | types::ASYNCEVENT_E
+    )
+}
+
+/// The container that an event tells of.
+fn container_told(event: &Event<'_>) -> Option<Container> {
+    let json = match event.ty() {
+        types::CONTAINER_JSON_2_E => event.param(params::container_json_2_e::JSON)?,
+        types::ASYNCEVENT_E if event.text(params::asyncevent_e::NAME)? == b"container" => {
+            event.param(params::asyncevent_e::DATA)?
+        }
+        _ => return None,
+    };
+    lanner_container::from_event(json)
+}
