@@ -15,6 +15,7 @@ struct Class {
     set: String,
     sources: Vec<String>,
     until: String,
+    plugin: Option<String>,
     later: bool,
     about: String,
     fields: Vec<Field>,
@@ -70,6 +71,7 @@ fn read_class(line: &str) -> Option<Class> {
         name,
         sources: Vec::new(),
         until: "event".into(),
+        plugin: None,
         later: false,
         about: String::new(),
         fields: Vec::new(),
@@ -80,6 +82,7 @@ fn read_class(line: &str) -> Option<Class> {
             Some(("sources", "any")) => {}
             Some(("sources", list)) => class.sources = list.split(',').map(Into::into).collect(),
             Some(("until", until)) => class.until = until.into(),
+            Some(("plugin", plugin)) => class.plugin = Some(plugin.into()),
             None if word == "later" => class.later = true,
             _ => return None,
         }
@@ -156,8 +159,8 @@ fn write_classes(out: &mut String, classes: &[Class]) -> Result<(), Error> {
     for c in classes {
         writeln!(
             out,
-            "ClassInfo {{ name: {:?}, about: {:?}, sources: &{:?}, later: {} }},",
-            c.name, c.about, c.sources, c.later
+            "ClassInfo {{ name: {:?}, about: {:?}, sources: &{:?}, plugin: {:?}, later: {} }},",
+            c.name, c.about, c.sources, c.plugin, c.later
         )?;
     }
     writeln!(out, "];")?;

@@ -113,6 +113,11 @@ pub fn catalog() -> Catalog {
     Catalog::new(["syscall"])
 }
 
+/// The same for those who say which plugins are loaded: fields of others are not known.
+pub fn catalog_of(config: &Config) -> Catalog {
+    catalog().with_plugins(&config.plugins)
+}
+
 /// The sources whose rules can be read and checked: their fields are known, whether their events come or not.
 pub fn all_sources() -> Catalog {
     Catalog::new(["syscall", "k8s_audit", "aws_cloudtrail"])
@@ -153,7 +158,7 @@ fn suggestion(field: &str) -> String {
 /// # Errors
 /// When a file has an error; the report has it.
 pub fn load(texts: &[SourceText], config: &Config) -> Result<Ruleset, RulesError> {
-    let loaded = lanner_rules::load(texts, &catalog(), &load_options(config));
+    let loaded = lanner_rules::load(texts, &catalog_of(config), &load_options(config));
     if !loaded.report.successful() {
         return Err(RulesError::Broken(Box::new(loaded.report)));
     }
@@ -162,7 +167,7 @@ pub fn load(texts: &[SourceText], config: &Config) -> Result<Ruleset, RulesError
 
 /// Loads files one after the other and goes on behind a broken one, as Falco's `-V` does.
 pub fn load_each(texts: &[SourceText], config: &Config) -> Loaded {
-    lanner_rules::load(texts, &catalog(), &load_options(config))
+    lanner_rules::load(texts, &catalog_of(config), &load_options(config))
 }
 
 /// Loads rules over events of these sources and finds everything that is wrong with them.

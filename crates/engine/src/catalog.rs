@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use lanner_fields::{Format, table};
+use lanner_fields::{Format, Vocabulary, find, table};
 use lanner_filter::{Check, Expr, ExprKind, Operand, Operator, Right, Span};
 use lanner_rules::{CheckWarning, FieldCatalog, Problem};
 use rustc_hash::FxHashSet;
@@ -12,16 +12,27 @@ use crate::names;
 use crate::output;
 use crate::predicate::Predicate;
 
-/// The fields of this build's table, and the sources that events come from.
+/// The fields of this build's table, the sources that events come from, and the plugins that are loaded.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     sources: Vec<String>,
+    plugins: Option<Vec<String>>,
 }
 
 impl Catalog {
-    /// A catalog of these sources.
+    /// A catalog of these sources and all fields, whatever plugin has them.
     pub fn new<S: Into<String>>(sources: impl IntoIterator<Item = S>) -> Catalog {
-        Catalog { sources: sources.into_iter().map(Into::into).collect() }
+        Catalog { sources: sources.into_iter().map(Into::into).collect(), plugins: None }
+    }
+
+    /// The same without the fields that need a plugin which is none of these.
+    #[must_use]
+    pub fn with_plugins(self, loaded: &[String]) -> Catalog {
+        Catalog { plugins: Some(loaded.to_vec()), ..self }
+    }
+
+    fn vocabulary<'a>(&'a self, source: &'a str) -> Vocabulary<'a> {
+        Vocabulary::new(source, self.plugins.as_deref())
     }
 }
 
@@ -31,19 +42,20 @@ impl FieldCatalog for Catalog {
     }
 
     fn check_operand(&self, source: &str, operand: &Operand) -> Result<(), Problem> {
-        lower(source, operand).map(|_| ())
+        lower(self.vocabulary(source), operand).map(|_| ())
     }
 
     fn check_condition(&self, source: &str, check: &Expr) -> Result<Vec<CheckWarning>, Problem> {
-        Predicate::new(source, check)?;
+        let vocabulary = self.vocabulary(source);
+        Predicate::new(vocabulary, check)?;
         Ok(match &check.kind {
-            ExprKind::Check(check) => warnings(source, check),
+            ExprKind::Check(check) => warnings(vocabulary, check),
             _ => Vec::new(),
         })
     }
 
     fn check_output(&self, source: &str, text: &str) -> Result<Vec<String>, Problem> {
-        let format = Format::parse(source, text).map_err(|error| output::problem(&error))?;
+        let format = Format::parse(self.vocabulary(source), text).map_err(|error| output::problem(&error))?;
         Ok(format.fields().map(ToString::to_string).collect())
     }
 
@@ -61,13 +73,21 @@ impl FieldCatalog for Catalog {
     }
 
     fn field_names(&self, source: &str) -> Vec<String> {
-        let usable = table().iter().filter(|field| !field.deprecated && field.has_source(source));
-        usable.map(|field| field.name.to_owned()).collect()
+        self.vocabulary(source).fields().map(|field| field.name.to_owned()).collect()
+    }
+
+    fn plugins_using(&self, source: &str, fields: &[String]) -> Vec<String> {
+        let owner = |field: &String| {
+            let name = field.split_once('[').map_or(field.as_str(), |(name, _)| name);
+            find(name).filter(|info| info.has_source(source)).and_then(|info| info.class.plugin)
+        };
+        let used = |plugin: &&String| fields.iter().any(|field| owner(field) == Some(plugin.as_str()));
+        self.plugins.iter().flatten().filter(used).cloned().collect()
     }
 }
 
 /// What is doubtful about constant values.
-fn warnings(source: &str, check: &Check) -> Vec<CheckWarning> {
+fn warnings(vocabulary: Vocabulary<'_>, check: &Check) -> Vec<CheckWarning> {
     let values = match &check.right {
         Right::Operand(_) => return Vec::new(),
         Right::Value(value) | Right::Name(value) => std::slice::from_ref(value),
@@ -90,7 +110,7 @@ fn warnings(source: &str, check: &Check) -> Vec<CheckWarning> {
             Ok(Operand::Transform(_)) => {
                 warn(format!("'{text}' may be a valid field transformer misused as a const string value"));
             }
-            Ok(operand) if may_be_known(&operand) && lower(source, &operand).is_ok() => {
+            Ok(operand) if may_be_known(&operand) && lower(vocabulary, &operand).is_ok() => {
                 warn(format!("'{text}' may be a valid field misused as a const string value"));
             }
             Ok(_) => {}
@@ -154,6 +174,18 @@ fn needs_regex(pattern: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plugins_are_those_loaded_that_have_a_field() {
+        let fields = ["proc.name", "json.value[/a]", "container.id"].map(str::to_owned);
+        let using = |loaded: &[&str]| {
+            let loaded: Vec<String> = loaded.iter().map(|name| (*name).to_owned()).collect();
+            Catalog::new(["syscall"]).with_plugins(&loaded).plugins_using("syscall", &fields)
+        };
+        assert_eq!(using(&["json"]), ["json"]);
+        assert_eq!(using(&["container", "json"]), ["container", "json"]);
+        assert!(using(&[]).is_empty());
+    }
 
     #[test]
     fn patterns_that_simpler_operators_can_do() {

@@ -134,7 +134,7 @@ impl Engine {
 
     fn add(&mut self, rule: &Rule) -> Result<(), Problem> {
         let format =
-            |text: &str| Format::parse(&rule.source, text).map_err(|error| crate::output::problem(&error));
+            |text: &str| Format::parse(&*rule.source, text).map_err(|error| crate::output::problem(&error));
         let output = format(&rule.output)?;
         let extra = rule.extra_fields.iter().map(|(key, text, raw)| Ok((key.clone(), format(text)?, *raw)));
         let extra_fields = extra.collect::<Result<_, _>>()?;

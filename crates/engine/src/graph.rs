@@ -128,7 +128,7 @@ impl Graph {
             ExprKind::Exists(_) => self.leaf(expr),
             ExprKind::Check(check) => match constant(check) {
                 // Whatever it says, it must still be right.
-                Some(truth) => Predicate::new(&self.source, expr).map(|_| Edge::TRUE.not_if(!truth)),
+                Some(truth) => Predicate::new(&*self.source, expr).map(|_| Edge::TRUE.not_if(!truth)),
                 None => self.leaf(expr),
             },
         }
@@ -141,7 +141,7 @@ impl Graph {
             Some(number) => number,
             None => {
                 let number = self.predicates.len() as u32;
-                self.predicates.push(Predicate::new(&self.source, expr)?);
+                self.predicates.push(Predicate::new(&*self.source, expr)?);
                 self.predicate_index.insert(key, number);
                 number
             }

@@ -1,20 +1,21 @@
 //! From operands as they are written to terms over fields.
 
-use lanner_fields::{FieldError, Term, TermError};
+use lanner_fields::{FieldError, Term, TermError, Vocabulary};
 use lanner_filter::{Argument, Operand};
 use lanner_rules::Problem;
 
-/// Resolves the fields of an operand for events of a source.
-pub(crate) fn lower(source: &str, operand: &Operand) -> Result<Term, Problem> {
+/// Resolves the fields of an operand.
+pub(crate) fn lower(vocabulary: Vocabulary<'_>, operand: &Operand) -> Result<Term, Problem> {
     let at = |problem: Problem| Problem { span: Some(operand.span()), ..problem };
     match operand {
         Operand::Field(field) => {
             let argument = field.argument.as_deref();
             let written = || field.to_string();
-            Term::field(source, &field.name, argument).map_err(|error| at(field_problem(&written(), &error)))
+            Term::field(vocabulary, &field.name, argument)
+                .map_err(|error| at(field_problem(&written(), &error)))
         }
         Operand::Transform(transform) => {
-            let arguments = transform.arguments.iter().map(|argument| lower_argument(source, argument));
+            let arguments = transform.arguments.iter().map(|argument| lower_argument(vocabulary, argument));
             let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
             let name = transform.function.as_str();
             let term = Term::apply(name, arguments, transform.index.as_deref());
@@ -23,12 +24,12 @@ pub(crate) fn lower(source: &str, operand: &Operand) -> Result<Term, Problem> {
     }
 }
 
-fn lower_argument(source: &str, argument: &Argument) -> Result<Term, Problem> {
+fn lower_argument(vocabulary: Vocabulary<'_>, argument: &Argument) -> Result<Term, Problem> {
     match argument {
-        Argument::Operand(operand) => lower(source, operand),
+        Argument::Operand(operand) => lower(vocabulary, operand),
         Argument::Value(value) => Ok(Term::Text(value.text().into())),
         Argument::List(items) => {
-            let items = items.iter().map(|item| lower_argument(source, item));
+            let items = items.iter().map(|item| lower_argument(vocabulary, item));
             Ok(Term::List(items.collect::<Result<Vec<_>, _>>()?.into()))
         }
     }

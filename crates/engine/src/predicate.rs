@@ -1,7 +1,7 @@
 //! One comparison of a condition, compiled.
 
 use lanner_event::{EVENTS, EventType, SYSCALL_NAMES};
-use lanner_fields::{Context, FieldType, Term, Value};
+use lanner_fields::{Context, FieldType, Term, Value, Vocabulary};
 use lanner_filter::{Check, Expr, ExprKind, Literal, Operator, Right};
 use lanner_rules::Problem;
 
@@ -32,25 +32,26 @@ pub(crate) enum Test {
 
 impl Predicate {
     /// Compiles an [`ExprKind::Exists`] or [`ExprKind::Check`].
-    pub(crate) fn new(source: &str, expr: &Expr) -> Result<Predicate, Problem> {
+    pub(crate) fn new<'v>(vocabulary: impl Into<Vocabulary<'v>>, expr: &Expr) -> Result<Predicate, Problem> {
+        let vocabulary = vocabulary.into();
         match &expr.kind {
             ExprKind::Exists(operand) => {
-                let term = lower(source, operand)?;
+                let term = lower(vocabulary, operand)?;
                 Ok(Predicate { term, test: Test::Fits(Matcher::Exists) })
             }
-            ExprKind::Check(check) => Predicate::of_check(source, check)
+            ExprKind::Check(check) => Predicate::of_check(vocabulary, check)
                 .map_err(|problem| Problem { span: Some(expr.span), ..problem }),
             _ => Err(Problem { message: "no comparison".into(), ..Problem::default() }),
         }
     }
 
-    fn of_check(source: &str, check: &Check) -> Result<Predicate, Problem> {
-        let term = lower(source, &check.left)?;
+    fn of_check(vocabulary: Vocabulary<'_>, check: &Check) -> Result<Predicate, Problem> {
+        let term = lower(vocabulary, &check.left)?;
         let field = term.as_field().map(|field| field.info().name);
         let values = match &check.right {
             Right::Operand(operand) => {
                 check_operator(term.ty(), term.is_list(), check.operator).map_err(problem)?;
-                let right = lower(source, operand)?;
+                let right = lower(vocabulary, operand)?;
                 may_compare(&term, check.operator, &right).map_err(problem)?;
                 return Ok(Predicate { term, test: Test::With(check.operator, right) });
             }

@@ -8,6 +8,8 @@ pub enum FieldError {
     Unknown { name: String, similar: Option<&'static str> },
     #[error("events of source {source_name} have no field {name}; it belongs to {}", sources.join(", "))]
     WrongSource { name: &'static str, source_name: String, sources: &'static [&'static str] },
+    #[error("field {name} belongs to plugin {plugin}, which is not loaded; add it to load_plugins")]
+    PluginMissing { name: &'static str, plugin: &'static str },
     #[error("field {name} needs an argument, such as {example}")]
     ArgumentMissing { name: &'static str, example: String },
     #[error("field {name} takes no argument, but has [{argument}]")]
@@ -20,7 +22,10 @@ impl FieldError {
     /// Whether the field itself isn't known for the source, as opposed to being used wrongly. Rules may ask
     /// to be skipped in that case.
     pub fn is_unknown(&self) -> bool {
-        matches!(self, FieldError::Unknown { .. } | FieldError::WrongSource { .. })
+        matches!(
+            self,
+            FieldError::Unknown { .. } | FieldError::WrongSource { .. } | FieldError::PluginMissing { .. }
+        )
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use lanner_event::{EVENTS, EventType, ParamInfo};
 use regex::{Regex, RegexBuilder};
 
-use crate::table::{Extractor, FieldInfo, Syscall, find, table};
-use crate::{Context, FieldError, FieldType, NumberFormat, StableUntil, Value, closest, extract};
+use crate::table::{Extractor, FieldInfo, Syscall, find};
+use crate::{Context, FieldError, FieldType, NumberFormat, StableUntil, Value, Vocabulary, closest, extract};
 
 /// Where a named parameter stands in each event type.
 #[derive(Clone, Debug)]
@@ -78,19 +78,19 @@ impl std::hash::Hash for Field {
 }
 
 impl Field {
-    /// The field that events of `source` have by this name, `argument` being what stood in brackets.
+    /// The field of this name in the vocabulary (or of all that events of a source have), `argument` being what
+    /// stood in brackets.
     ///
     /// # Errors
     /// When there is no such field, or not for the source, or the argument isn't as the field wants it.
-    pub fn resolve(source: &str, name: &str, argument: Option<&str>) -> Result<Field, FieldError> {
-        let (info, dotted) = lookup(name).ok_or_else(|| unknown(source, name))?;
-        if !info.has_source(source) {
-            return Err(FieldError::WrongSource {
-                name: info.name,
-                source_name: source.into(),
-                sources: info.class.sources,
-            });
-        }
+    pub fn resolve<'v>(
+        vocabulary: impl Into<Vocabulary<'v>>,
+        name: &str,
+        argument: Option<&str>,
+    ) -> Result<Field, FieldError> {
+        let vocabulary = vocabulary.into();
+        let (info, dotted) = lookup(name).ok_or_else(|| vocabulary.unknown(name))?;
+        vocabulary.admit(info)?;
         let mut written = name.to_string();
         if let Some(argument) = argument {
             written = format!("{name}[{argument}]");
@@ -180,11 +180,6 @@ fn lookup(name: &str) -> Option<(&'static FieldInfo, Option<&str>)> {
             return Some((info, Some(&name[end + 1..])));
         }
     }
-}
-
-fn unknown(source: &str, name: &str) -> FieldError {
-    let usable = table().iter().filter(|f| !f.deprecated && f.has_source(source)).map(|f| f.name);
-    FieldError::Unknown { name: name.into(), similar: closest(name, usable) }
 }
 
 fn example(info: &FieldInfo) -> String {

@@ -16,6 +16,7 @@ mod term;
 mod text;
 mod transform;
 mod value;
+mod vocabulary;
 
 pub use context::{Context, EventMeta, Progress};
 pub use error::{FieldError, FormatError, FormatErrorReason, TermError};
@@ -28,3 +29,4 @@ pub use table::{Argument, ClassInfo, FieldInfo, NumberFormat, StableUntil, class
 pub use term::{Term, Transformer};
 pub use text::render_value;
 pub use value::{FieldType, Value};
+pub use vocabulary::Vocabulary;

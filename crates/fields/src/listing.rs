@@ -2,6 +2,7 @@
 
 use lanner_event::{Category, Direction, EVENTS, EventFlag};
 
+use crate::Vocabulary;
 use crate::table::{Argument, table};
 
 /// A row of the listing of fields.
@@ -35,10 +36,11 @@ pub struct FieldRow {
     pub description: &'static str,
 }
 
-/// All fields, or those of one source's events, in listing order.
-pub fn field_rows(source: Option<&str>) -> Vec<FieldRow> {
-    let wanted = |f: &&crate::FieldInfo| !f.deprecated && source.is_none_or(|s| f.has_source(s));
-    let row = |f: &crate::FieldInfo| FieldRow {
+/// All fields, or those of a vocabulary, in listing order.
+pub fn field_rows(vocabulary: Option<Vocabulary<'_>>) -> Vec<FieldRow> {
+    let wanted =
+        |f: &&'static crate::FieldInfo| !f.deprecated && vocabulary.is_none_or(|v| v.admit(f).is_ok());
+    let row = |f: &'static crate::FieldInfo| FieldRow {
         class: f.class.name,
         about: f.class.about,
         sources: f.class.sources,
@@ -100,7 +102,7 @@ mod tests {
         let falcos = all.iter().filter(|r| !r.description.ends_with("lanner's own."));
         assert_eq!(falcos.count(), 447);
         assert!(all.iter().all(|r| r.name != "evt.dir"));
-        let audit = field_rows(Some("k8s_audit"));
+        let audit = field_rows(Some("k8s_audit".into()));
         assert!(audit.iter().any(|r| r.name == "ka.verb") && audit.iter().all(|r| r.name != "fd.name"));
         let open = event_rows().into_iter().find(|e| e.symbol == "SYSCALL_OPENAT_2_X").unwrap();
         assert_eq!((open.direction, open.current, open.params[1].1.as_str()), ("<", true, "fd"));

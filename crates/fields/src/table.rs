@@ -11,6 +11,8 @@ pub struct ClassInfo {
     pub about: &'static str,
     /// The sources whose events have them; none stands for every source.
     pub sources: &'static [&'static str],
+    /// The plugin of Falco's that has them, if one does.
+    pub plugin: Option<&'static str>,
     /// The fields are known, but no source fills them yet: every value is absent.
     pub later: bool,
 }

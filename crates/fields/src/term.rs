@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Context, Field, FieldError, FieldType, Scratch, StableUntil, TermError, Value, transform};
+use crate::{
+    Context, Field, FieldError, FieldType, Scratch, StableUntil, TermError, Value, Vocabulary, transform,
+};
 
 /// A function over one value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -84,8 +86,12 @@ impl Term {
     ///
     /// # Errors
     /// Those of [`Field::resolve`].
-    pub fn field(source: &str, name: &str, argument: Option<&str>) -> Result<Term, FieldError> {
-        Field::resolve(source, name, argument).map(Term::Field)
+    pub fn field<'v>(
+        vocabulary: impl Into<Vocabulary<'v>>,
+        name: &str,
+        argument: Option<&str>,
+    ) -> Result<Term, FieldError> {
+        Field::resolve(vocabulary, name, argument).map(Term::Field)
     }
 
     /// A transformer, by name, over its arguments; `selector` is what stands in brackets behind it.

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use lanner_fields::{EventRow, FieldRow, event_rows, field_rows};
+use lanner_fields::{EventRow, FieldRow, Vocabulary, event_rows, field_rows};
 use serde_json::{Value, json};
 
 use crate::cli::ListForm;
 
-/// The fields of a source, or all.
-pub fn fields(source: Option<&str>, names_only: bool, form: ListForm) -> String {
-    let rows = field_rows(source);
+/// The fields of a vocabulary, or all.
+pub fn fields(vocabulary: Option<Vocabulary<'_>>, names_only: bool, form: ListForm) -> String {
+    let rows = field_rows(vocabulary);
     if names_only {
         return match form {
             ListForm::Json => {

@@ -6,7 +6,7 @@ mod parse;
 use std::fmt;
 
 use crate::text::{json_value, render_value};
-use crate::{Context, Field, FormatError, Term, Value};
+use crate::{Context, Field, FormatError, Term, Value, Vocabulary};
 
 pub use late::{Late, Part};
 
@@ -36,12 +36,12 @@ impl fmt::Display for Format {
 }
 
 impl Format {
-    /// Reads a format for events of `source`.
+    /// Reads a format that names fields of the vocabulary (or any that events of a source have).
     ///
     /// # Errors
     /// When something behind a `%` is no field or transformer; the error says where.
-    pub fn parse(source: &str, text: &str) -> Result<Format, FormatError> {
-        let parsed = parse::parse(source, text)?;
+    pub fn parse<'v>(vocabulary: impl Into<Vocabulary<'v>>, text: &str) -> Result<Format, FormatError> {
+        let parsed = parse::parse(vocabulary.into(), text)?;
         let mut fields: Vec<(Box<str>, Term)> = Vec::new();
         for piece in &parsed.pieces {
             if let Piece::Term { term, .. } = piece {

@@ -2,7 +2,7 @@
 //!
 //! A field's name ends where the longest name that is one ends: in `%proc.name.` the last dot is plain text.
 
-use crate::{FormatError, FormatErrorReason, Term, TermError};
+use crate::{FormatError, FormatErrorReason, Term, TermError, Vocabulary};
 
 use super::Piece;
 
@@ -15,7 +15,7 @@ pub(super) struct Parsed {
     pub require_all: bool,
 }
 
-pub(super) fn parse(source: &str, text: &str) -> Result<Parsed, FormatError> {
+pub(super) fn parse(vocabulary: Vocabulary<'_>, text: &str) -> Result<Parsed, FormatError> {
     if text.is_empty() {
         return Err(FormatError { position: 0, reason: FormatErrorReason::Empty });
     }
@@ -26,7 +26,7 @@ pub(super) fn parse(source: &str, text: &str) -> Result<Parsed, FormatError> {
         if percent > at {
             pieces.push(Piece::Text(text[at..percent].into()));
         }
-        let (piece, end) = piece(source, text, percent)?;
+        let (piece, end) = piece(vocabulary, text, percent)?;
         pieces.push(piece);
         at = end;
     }
@@ -37,7 +37,7 @@ pub(super) fn parse(source: &str, text: &str) -> Result<Parsed, FormatError> {
 }
 
 /// The term behind a percent sign, and where it ends.
-fn piece(source: &str, text: &str, percent: usize) -> Result<(Piece, usize), FormatError> {
+fn piece(vocabulary: Vocabulary<'_>, text: &str, percent: usize) -> Result<(Piece, usize), FormatError> {
     let fail = |position, reason| Err(FormatError { position, reason });
     let mut at = percent + 1;
     if at == text.len() {
@@ -51,7 +51,7 @@ fn piece(source: &str, text: &str, percent: usize) -> Result<(Piece, usize), For
     }
     let bracketed = text[at..].starts_with('(');
     at += usize::from(bracketed);
-    let mut reader = Reader { source, text, at, depth: 0 };
+    let mut reader = Reader { vocabulary, text, at, depth: 0 };
     let term = reader.term_or_shorter()?;
     if bracketed {
         reader.expect(')', "a closing parenthesis")?;
@@ -61,7 +61,7 @@ fn piece(source: &str, text: &str, percent: usize) -> Result<(Piece, usize), For
 
 /// Reads terms from a place in a text.
 struct Reader<'a> {
-    source: &'a str,
+    vocabulary: Vocabulary<'a>,
     text: &'a str,
     at: usize,
     depth: usize,
@@ -101,15 +101,15 @@ impl<'a> Reader<'a> {
         };
         self.at = start + name.len();
         let whole = match self.argument() {
-            Ok(argument) => Term::field(self.source, name, argument.as_deref()),
-            Err(_) => Term::field(self.source, name, None),
+            Ok(argument) => Term::field(self.vocabulary, name, argument.as_deref()),
+            Err(_) => Term::field(self.vocabulary, name, None),
         };
         let first_error = match whole {
             Ok(term) => return Ok(term),
             Err(error) => error,
         };
         for end in (1..=name.len()).rev() {
-            if let Ok(term) = Term::field(self.source, &name[..end], None) {
+            if let Ok(term) = Term::field(self.vocabulary, &name[..end], None) {
                 self.at = start + end;
                 return Ok(term);
             }
@@ -269,7 +269,7 @@ impl<'a> Reader<'a> {
         };
         self.at += name.len();
         let argument = self.argument()?;
-        Term::field(self.source, name, argument.as_deref())
+        Term::field(self.vocabulary, name, argument.as_deref())
             .map_err(|e| FormatError { position: start, reason: TermError::from(e).into() })
     }
 }

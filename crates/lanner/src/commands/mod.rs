@@ -28,7 +28,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(&args),
         Command::Rules(command) => rules::rules(command),
-        Command::Fields(args) => print(&listing::fields(args.source.as_deref(), args.names, args.format)),
+        Command::Fields(args) => {
+            print(&listing::fields(args.source.as_deref().map(Into::into), args.names, args.format))
+        }
         Command::Doctor(args) => return doctor::doctor(&args),
         Command::Events(args) => print(&listing::events(args.format)),
         Command::Falco { options } => return falco::main(options.into_iter().map(Into::into).collect()),

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use lanner_agent::config::{Config, Settings, Source};
 use lanner_agent::log::Log;
 use lanner_agent::wanted::IGNORED;
+use lanner_fields::Vocabulary;
 
 use crate::listing;
 use options::Options;
@@ -125,7 +126,8 @@ fn fields(session: &Session, source: &str) -> Result<String, String> {
     if !matches!(source, "" | "syscall") {
         return Err("Value for --list must be a valid source type".to_owned());
     }
-    Ok(listing::fields(Some("syscall"), session.options.print.names_only, session.options.form()?))
+    let vocabulary = Vocabulary::new("syscall", Some(&session.config.plugins));
+    Ok(listing::fields(Some(vocabulary), session.options.print.names_only, session.options.form()?))
 }
 
 impl Session {

@@ -1,20 +1,65 @@
-//! Plugins as far as they are built in: Falco's container plugin is what lanner itself does.
+//! Plugins as far as they are built in: what Falco's container plugin does lanner does itself, and the json
+//! plugin is a class of fields.
+
+use lanner_agent::config::Config;
 
 use super::Session;
 
-/// The version of the container plugin that is answered for.
-pub const CONTAINER_VERSION: &str = "0.7.1";
+/// A plugin whose place lanner takes.
+struct Plugin {
+    name: &'static str,
+    /// The version that is answered for: rules may require it or an earlier one.
+    version: &'static str,
+    description: &'static str,
+    capabilities: &'static [&'static str],
+    /// The JSON schema of its `init_config`.
+    schema: &'static str,
+}
 
-const CONTAINER_INFO: &str = "Name: container
-Description: Container metadata enrichment, built into lanner
-Contact: lanner
-Version: 0.7.1
-Capabilities: 
-  - Field Extraction
-  - Event Parsing
-  - Async Events
+const PLUGINS: [Plugin; 2] = [
+    Plugin {
+        name: "container",
+        version: "0.7.1",
+        description: "Container metadata enrichment, built into lanner",
+        capabilities: &["Field Extraction", "Event Parsing", "Async Events"],
+        schema: r#"{"type":"object","properties":{"label_max_len":{"type":"integer"},"with_size":{"type":"boolean"}}}"#,
+    },
+    Plugin {
+        name: "json",
+        version: "0.7.4",
+        description: "Fields of events whose payload is JSON, built into lanner",
+        capabilities: &["Field Extraction"],
+        // It chooses between two ways of extracting, of which lanner has one.
+        schema: r#"{"type":"object","properties":{"useAsync":{"type":"boolean"}}}"#,
+    },
+];
 
-";
+impl Plugin {
+    fn named(name: &str) -> Option<&'static Plugin> {
+        PLUGINS.iter().find(|plugin| plugin.name == name)
+    }
+
+    fn info(&self) -> String {
+        let capabilities: String = self.capabilities.iter().map(|what| format!("  - {what}\n")).collect();
+        format!(
+            "Name: {}\nDescription: {}\nContact: lanner\nVersion: {}\nCapabilities: \n{capabilities}\n",
+            self.name, self.description, self.version
+        )
+    }
+}
+
+/// Name and version of the plugins that are configured and built in.
+pub fn loaded(config: &Config) -> impl Iterator<Item = (&'static str, &'static str)> {
+    config.plugins.iter().filter_map(|name| Plugin::named(name)).map(|plugin| (plugin.name, plugin.version))
+}
+
+/// Name and version of what rules may require: the plugins that are loaded, and container, which is there
+/// even if it isn't asked for.
+pub fn answered_for(config: &Config) -> Vec<(&'static str, &'static str)> {
+    let is_there =
+        |plugin: &&Plugin| plugin.name == "container" || config.plugins.iter().any(|n| n == plugin.name);
+    PLUGINS.iter().filter(is_there).map(|plugin| (plugin.name, plugin.version)).collect()
+}
 
 /// `--list-plugins` and `--plugin-info`
 ///
@@ -26,15 +71,13 @@ pub fn listing(session: &Session) -> Result<Option<String>, String> {
         if !names.contains(wanted) {
             return Err(format!("can't find plugin and print its info: {wanted}"));
         }
-        built_in(wanted)?;
-        let schema = r#"{"type":"object","properties":{"label_max_len":{"type":"integer"},"with_size":{"type":"boolean"}}}"#;
-        return Ok(Some(format!("{CONTAINER_INFO}Init config schema type: JSON\n{schema}\n\n")));
+        let plugin = built_in(wanted)?;
+        let schema = format!("Init config schema type: JSON\n{}\n\n", plugin.schema);
+        return Ok(Some(plugin.info() + &schema));
     }
     if session.options.print.list_plugins {
-        let infos = names
-            .iter()
-            .map(|name| built_in(name).map(|()| CONTAINER_INFO))
-            .collect::<Result<String, _>>()?;
+        let infos =
+            names.iter().map(|name| built_in(name).map(Plugin::info)).collect::<Result<String, _>>()?;
         return Ok(Some(format!("{} Plugins Loaded:\n\n{infos}\n", names.len())));
     }
     Ok(None)
@@ -46,17 +89,17 @@ pub fn listing(session: &Session) -> Result<Option<String>, String> {
 /// When one isn't built in.
 pub fn load(session: &Session) -> Result<(), String> {
     for name in &session.config.plugins {
-        built_in(name)?;
-        session.log.info(&format!("Loaded plugin '{name}@{CONTAINER_VERSION}' (built in)"));
+        let version = built_in(name)?.version;
+        session.log.info(&format!("Loaded plugin '{name}@{version}' (built in)"));
     }
     Ok(())
 }
 
-fn built_in(name: &str) -> Result<(), String> {
-    if name == "container" {
-        return Ok(());
-    }
-    Err(format!(
-        "cannot load plugin '{name}': only the container plugin is built in so far; take it out of load_plugins"
-    ))
+fn built_in(name: &str) -> Result<&'static Plugin, String> {
+    Plugin::named(name).ok_or_else(|| {
+        let names = PLUGINS.map(|plugin| plugin.name).join(" and ");
+        format!(
+            "cannot load plugin '{name}': only the plugins {names} are built in so far; take it out of load_plugins"
+        )
+    })
 }

@@ -7,8 +7,7 @@ use lanner_output::Form;
 use lanner_rules::{Definitions, FileReport, Report, RuleSet, SourceText, description_table};
 use serde_json::{Map, Value};
 
-use super::plugins::CONTAINER_VERSION;
-use super::{Session, print};
+use super::{Session, plugins, print};
 
 /// Rules, and the texts that they came from.
 pub struct Loaded {
@@ -41,7 +40,7 @@ pub fn validate(session: &Session) -> Result<(), String> {
     let summary = summary.join("\n");
     let described =
         if report.successful() { described(session, &loaded.rules, &loaded.definitions)? } else { None };
-    if let Some(missing) = missing_plugin(&loaded.rules) {
+    if let Some(missing) = missing_plugin(session, &loaded.rules) {
         return Err(missing);
     }
     if session.config.form == Form::Json {
@@ -61,13 +60,13 @@ pub fn validate(session: &Session) -> Result<(), String> {
     if report.successful() { Ok(()) } else { Err(summary) }
 }
 
-fn missing_plugin(rules: &RuleSet) -> Option<String> {
-    ruleset::missing_plugin(rules, &[("container", CONTAINER_VERSION)])
+fn missing_plugin(session: &Session, rules: &RuleSet) -> Option<String> {
+    ruleset::missing_plugin(rules, &plugins::answered_for(&session.config))
 }
 
 /// What `-L` or `-l` ask for.
 fn described(session: &Session, rules: &RuleSet, definitions: &Definitions) -> Result<Option<Value>, String> {
-    let catalog = ruleset::catalog();
+    let catalog = ruleset::catalog_of(&session.config);
     match &session.options.print.describe {
         Some(name) => {
             definitions.describe_rule(rules, name, &catalog).map(Some).map_err(|error| error.to_string())
@@ -114,7 +113,7 @@ pub fn load(session: &Session) -> Result<Loaded, String> {
     match ruleset::load(&texts, &session.config) {
         Ok(set) => {
             tell(&set.report);
-            match missing_plugin(&set.rules) {
+            match missing_plugin(session, &set.rules) {
                 Some(missing) => Err(missing),
                 None => Ok(Loaded { set, texts }),
             }

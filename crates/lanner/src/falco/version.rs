@@ -32,8 +32,8 @@ fn json(config: &Config) -> Value {
         "libs_version": LIBS,
         "plugin_api_version": PLUGIN_API,
     });
-    if config.has_container_plugin() {
-        versions["plugin_versions"] = json!({ "container": super::plugins::CONTAINER_VERSION });
+    for (name, version) in super::plugins::loaded(config) {
+        versions["plugin_versions"][name] = json!(version);
     }
     versions
 }

@@ -120,6 +120,34 @@ fn pretended_losses_are_alerted_logged_or_end_the_run() {
 }
 
 #[test]
+fn fields_of_the_json_plugin_need_it_loaded() {
+    let stage = stage()
+        .with(
+            "json.yaml",
+            "- required_plugin_versions: [{name: json, version: 0.1.0}]\n- rule: With payload\n  desc: d\n  \
+             condition: evt.type = openat and json.value[/a] = x\n  output: o\n  priority: INFO\n- rule: \
+             Without payload\n  desc: d\n  condition: evt.type = openat and not json.value[/a] exists\n  output: \
+             \"obj=%json.obj\"\n  priority: INFO\n",
+        )
+        .with("newer.yaml", "- required_plugin_versions: [{name: json, version: 0.9.0}]\n")
+        .with("f.yaml", &CONFIG.replace("plugins: [", "plugins: [{name: json, library_path: libjson.so}, "));
+    let run = |options: &[&str]| {
+        let all: Vec<&str> = ["falco", "-c", "f.yaml"].iter().chain(options).copied().collect();
+        stage.run(&all)
+    };
+    let loaded = |options: &[&str]| run(&[&["-o", "load_plugins[0]=json"], options].concat());
+    assert_snapshot!("falco-json-unloaded", run(&["-r", "json.yaml"]).shown());
+    assert_snapshot!("falco-json-replay", loaded(&["-r", "json.yaml"]).shown());
+    assert_snapshot!("falco-json-too-old", loaded(&["-r", "newer.yaml"]).shown());
+    assert_snapshot!("falco-json-plugin", loaded(&["--list-plugins"]).shown());
+    let described = loaded(&["-r", "json.yaml", "-L", "-o", "json_output=true"]);
+    let described: serde_json::Value = serde_json::from_str(&described.out).unwrap();
+    assert_eq!(described["rules"][0]["details"]["plugins"], serde_json::json!(["json"]));
+    let lists_it = |run: Run| run.out.lines().any(|line| line == "json.value");
+    assert!(lists_it(loaded(&["--list", "-N"])) && !lists_it(run(&["--list", "-N"])));
+}
+
+#[test]
 fn versions_are_those_that_tools_compare() {
     let version = falco(&["--version", "-o", "json_output=true"]);
     let parsed: serde_json::Value = serde_json::from_str(&version.out).unwrap();

@@ -124,7 +124,7 @@ impl Definitions {
         details["macros"] = list_of(&used.macros);
         details["output_compiled"] = json!(rule.output);
         details["output_fields"] = json!(output_fields);
-        details["plugins"] = json!(catalog.plugins_using(&rule.source, &all_fields));
+        details["plugins"] = list_of(&UnorderedNames::of(catalog.plugins_using(&rule.source, &all_fields)));
         json!({
             "details": details,
             "info": {
