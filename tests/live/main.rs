@@ -7,6 +7,7 @@ mod attacks;
 mod drops;
 mod names;
 mod quiet;
+mod record;
 mod rules;
 mod rules_container;
 mod rules_host;

@@ -1,4 +1,4 @@
-//! Wiring: settings, the live loop, replay, lost events, alerts that wait for their container's names, and
+//! Wiring: settings, the live loop, recording, replay, lost events, alerts that wait for their container's names, and
 //! what a user reads of all that.
 //!
 //! This crate may use all others but the command line.
@@ -11,8 +11,11 @@ pub mod drops;
 pub mod explain;
 pub mod hold;
 pub mod host;
+pub mod inventory;
 pub mod live;
 pub mod log;
+pub mod record;
+pub mod recording;
 pub mod records;
 pub mod replay;
 pub mod ruleset;

@@ -96,9 +96,9 @@ pub struct Outcome {
 }
 
 /// Between two sweeps of the machine.
-const SWEEP: Duration = Duration::from_secs(60);
+pub(crate) const SWEEP: Duration = Duration::from_secs(60);
 /// Longest wait for events, so that signals are noticed.
-const LONGEST_WAIT: Duration = Duration::from_millis(200);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(200);
 /// Longest wait for events while alerts wait for their container.
 const HELD_WAIT: Duration = Duration::from_millis(10);
 /// How long the start may wait for runtimes to answer.
@@ -220,7 +220,8 @@ pub fn idle(options: LiveOptions) -> std::io::Result<Ending> {
     }
 }
 
-fn machine(host_root: &Path) -> Machine {
+/// A machine with what the host says of itself; its threads are yet to come.
+pub(crate) fn machine(host_root: &Path) -> Machine {
     let mut machine = Machine::new(MachineOptions::default());
     machine.set_boot_ts(boot_ts());
     machine.set_interfaces(host::interfaces());

@@ -23,6 +23,8 @@ pub enum Command {
     Run(RunArgs),
     /// Look at a capture file as if it happened now
     Replay(ReplayArgs),
+    /// Record what happens on this host to a capture file
+    Record(RecordArgs),
     /// Check, list, show or explain rules
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -124,6 +126,39 @@ pub struct ReplayArgs {
 
     #[command(flatten)]
     pub alerts: AlertArgs,
+}
+
+/// `lanner record`
+#[derive(Clone, Debug, Args)]
+pub struct RecordArgs {
+    /// The capture to write; `lanner replay`, Falco and sysdig read it
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub duration: Option<u64>,
+
+    /// Stop, or go on in the next file, when a file has so many bytes (before compression)
+    #[arg(long, value_name = "BYTES")]
+    pub size: Option<u64>,
+
+    /// Keep the last N files: FILE is written, FILE.1 came before it, and so on
+    #[arg(long, value_name = "N", requires = "size", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rotate: Option<u32>,
+
+    /// Only events that match a condition, as rules have them, and what is needed to understand those
+    #[arg(long, value_name = "CONDITION")]
+    pub filter: Option<String>,
+
+    /// Also calls that have no event type of their own and that sysdig 0.29 does not know (statx, rseq,
+    /// faccessat2, …): it crashes when it reads them
+    #[arg(long)]
+    pub all_calls: bool,
+
+    /// Compress with gzip
+    #[arg(long)]
+    pub gzip: bool,
 }
 
 /// `lanner rules`

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod explain;
+mod record;
 mod replay;
 mod rules;
 mod run;
@@ -27,6 +28,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Record(args) => record::record(args),
         Command::Rules(command) => rules::rules(command),
         Command::Fields(args) => {
             print(&listing::fields(args.source.as_deref().map(Into::into), args.names, args.format))

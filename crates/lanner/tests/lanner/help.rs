@@ -13,7 +13,7 @@ fn help(args: &[&str]) -> String {
 #[test]
 fn help_of_lanner_and_its_commands() {
     assert_snapshot!("help", help(&["--help"]));
-    for command in ["run", "replay", "fields", "events", "doctor"] {
+    for command in ["run", "replay", "record", "fields", "events", "doctor"] {
         assert_snapshot!(format!("help-{command}"), help(&[command, "--help"]));
     }
     assert_snapshot!("help-rules-check", help(&["rules", "check", "--help"]));

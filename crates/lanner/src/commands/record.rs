@@ -1,0 +1,24 @@
+//! `lanner record`
+
+use std::time::Duration;
+
+use lanner_agent::config::Config;
+use lanner_agent::record::{self, RecordOptions};
+use lanner_agent::recording::RecordingOptions;
+
+use crate::cli::RecordArgs;
+
+/// Records this host. The filter is read before anything is attached to the kernel.
+pub fn record(args: RecordArgs) -> Result<(), String> {
+    let filter = args.filter.as_deref().map(record::filter).transpose();
+    let file = args.output.display().to_string();
+    let options = RecordOptions {
+        duration: args.duration.map(Duration::from_secs),
+        filter: filter.map_err(|error| format!("lanner: --filter: {error}"))?,
+        all_calls: args.all_calls,
+        files: RecordingOptions { path: args.output, gzip: args.gzip, size: args.size, keep: args.rotate },
+    };
+    let recorded = record::run(&Config::default(), options, &mut |_| eprintln!("recording to {file}"));
+    let recorded = recorded.map_err(|error| format!("lanner: {error}"))?;
+    super::print(&format!("events {}, bytes {}, lost {}\n", recorded.events, recorded.bytes, recorded.lost))
+}
