@@ -16,6 +16,12 @@ impl<'a> From<&'a str> for Vocabulary<'a> {
     }
 }
 
+impl<'a> From<&'a String> for Vocabulary<'a> {
+    fn from(source: &'a String) -> Vocabulary<'a> {
+        Vocabulary::from(source.as_str())
+    }
+}
+
 impl<'a> Vocabulary<'a> {
     /// The fields of events of `source` when of all plugins these are loaded; `None`: all are.
     pub fn new(source: &'a str, plugins: Option<&'a [String]>) -> Vocabulary<'a> {
