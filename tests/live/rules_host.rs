@@ -113,6 +113,7 @@ pub const CASES: &[Case] = &[
         acts: &[(Host, "! grep -r 'BEGIN RSA PRIVATE' $T"), (Host, "find $T -name id_rsa")],
         near_misses: &[
             (Host, "! grep -r 'BEGIN CERTIFICATE' $T"),
+            (Host, "grep -q root /etc/passwd"),
             (Host, "find $T -name 'id_*.rs'"),
             (Host, ": >$T/id_rsa; cat $T/id_rsa"),
         ],
