@@ -55,6 +55,8 @@ impl Early {
 /// What a watched folder is.
 #[derive(Clone)]
 enum Folder {
+    /// Is the nearest above a folder of namespaces that isn't there yet.
+    Above,
     /// Holds namespaces.
     Root,
     /// Holds bundles.
@@ -93,7 +95,7 @@ impl Watcher {
     pub(crate) async fn run(mut self, sockets: Arc<Sockets>) {
         loop {
             for root in self.config.containerd_bundles.clone().iter().chain(&sockets.bundles()) {
-                self.watch(Folder::Root, self.config.seen(root));
+                self.watch_root(&self.config.seen(root));
             }
             let pause = tokio::time::sleep(LOOK);
             tokio::pin!(pause);
@@ -103,38 +105,62 @@ impl Watcher {
                     () = sockets.changed_within(LOOK) => break,
                     events = read(&self.inotify) => {
                         let Some(events) = events else { return };
-                        events.iter().for_each(|event| self.see(event));
+                        // All of them have to be seen, so no `any`.
+                        if events.iter().fold(false, |look, event| self.see(event) | look) {
+                            break;
+                        }
                     }
                 }
             }
         }
     }
 
-    fn see(&mut self, event: &InotifyEvent) {
-        let Some((folder, path)) = self.folders.get(&event.wd).cloned() else { return };
+    /// Whether folders of bundles are to be looked for again.
+    fn see(&mut self, event: &InotifyEvent) -> bool {
+        let Some((folder, path)) = self.folders.get(&event.wd).cloned() else { return false };
         if event.mask.contains(AddWatchFlags::IN_IGNORED) {
             self.folders.remove(&event.wd);
-            return;
+            return matches!(folder, Folder::Above | Folder::Root);
         }
-        let Some(name) = &event.name else { return };
+        let Some(name) = &event.name else { return false };
         match folder {
-            Folder::Root => self.watch(Folder::Namespace, path.join(name)),
-            Folder::Namespace => self.watch(Folder::Bundle, path.join(name)),
+            Folder::Above => return true,
+            Folder::Root => drop(self.watch(Folder::Namespace, path.join(name))),
+            Folder::Namespace => drop(self.watch(Folder::Bundle, path.join(name))),
             Folder::Bundle if name == bundle::CONFIG && self.read_bundle(&path) => {
                 let _ = self.inotify.get_ref().0.rm_watch(event.wd);
             }
             Folder::Bundle => {}
         }
+        false
+    }
+
+    /// Watches a folder of namespaces, or until there is one the nearest folder above: containerd makes it only
+    /// with its first container.
+    fn watch_root(&mut self, root: &Path) {
+        for above in root.ancestors().skip(1) {
+            if self.watch(Folder::Root, root.to_path_buf()) {
+                return;
+            }
+            if self.watch(Folder::Above, above.to_path_buf()) {
+                // It may have come into being meanwhile.
+                self.watch(Folder::Root, root.to_path_buf());
+                return;
+            }
+        }
     }
 
     /// Watches a folder and looks at what is in it already, in that order, so that nothing slips between.
-    fn watch(&mut self, folder: Folder, path: PathBuf) {
+    /// Whether it can be watched.
+    fn watch(&mut self, folder: Folder, path: PathBuf) -> bool {
         let wanted = match folder {
-            Folder::Root | Folder::Namespace => AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO,
+            Folder::Above | Folder::Root | Folder::Namespace => {
+                AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO
+            }
             Folder::Bundle => AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO,
         };
         let Ok(watch) = self.inotify.get_ref().0.add_watch(&path, wanted | AddWatchFlags::IN_ONLYDIR) else {
-            return;
+            return false;
         };
         // The same folder gives the same watch again.
         let is_new = self.folders.insert(watch, (folder.clone(), path.clone())).is_none();
@@ -145,13 +171,14 @@ impl Watcher {
                 }
             }
             // The bundles that are there already are read when somebody asks.
-            Folder::Root | Folder::Namespace => {}
+            Folder::Above | Folder::Root | Folder::Namespace => {}
             Folder::Bundle => {
                 if self.read_bundle(&path) {
                     let _ = self.inotify.get_ref().0.rm_watch(watch);
                 }
             }
         }
+        true
     }
 
     fn read_bundle(&self, path: &Path) -> bool {

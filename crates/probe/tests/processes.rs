@@ -53,9 +53,14 @@ fn a_program_is_run() {
     let mut child = command.stdin(Stdio::null()).spawn().unwrap();
     let pid = i64::from(child.id());
     child.wait().unwrap();
-    let events = until_end(&mut watch, pid);
-
     let own = support::call::gettid();
+    // The parent's call may end on another CPU after the child has.
+    let parents_side = |e: &Event<'_>| e.tid == own && number(e, "res") == Some(pid);
+    let events = watch.events_until(|events| {
+        let seen = |wanted: &dyn Fn(&Event<'_>) -> bool| events.iter().any(|e| wanted(&e.event().unwrap()));
+        seen(&|e| e.ty() == t::PROCEXIT_1_E && e.tid == pid) && seen(&parents_side)
+    });
+
     let begun = beginning(&events, pid);
     assert_eq!(number(&begun, "res"), Some(0));
     assert_eq!(number(&begun, "tid"), Some(pid));
@@ -65,7 +70,7 @@ fn a_program_is_run() {
     let parent = events
         .iter()
         .map(|e| e.event().unwrap())
-        .find(|e| e.tid == own && number(e, "res") == Some(pid))
+        .find(parents_side)
         .expect("the parent's side");
     assert!(parent.ts > begun.ts);
     assert_eq!(parent.ty(), begun.ty());
