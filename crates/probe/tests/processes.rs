@@ -67,11 +67,7 @@ fn a_program_is_run() {
     assert_eq!(number(&begun, "pid"), Some(pid));
     assert_eq!(number(&begun, "ptid"), Some(own));
     assert_eq!(number(&begun, "vpid"), Some(pid));
-    let parent = events
-        .iter()
-        .map(|e| e.event().unwrap())
-        .find(parents_side)
-        .expect("the parent's side");
+    let parent = events.iter().map(|e| e.event().unwrap()).find(parents_side).expect("the parent's side");
     assert!(parent.ts > begun.ts);
     assert_eq!(parent.ty(), begun.ty());
 
