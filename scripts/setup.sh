@@ -35,6 +35,7 @@ for option in "$@"; do
         need iproute2 "network namespaces for the tests" has ip
         need bsdutils "gives a program a terminal (script)" has script
         need python3 "runs the compatibility comparison" has python3
+        need sysdig "reads what lanner records" has sysdig
         ;;
     --check)
         need shellcheck "checks the shell scripts" has shellcheck
