@@ -8,6 +8,7 @@ mod drops;
 mod names;
 mod quiet;
 mod record;
+mod reload;
 mod rules;
 mod rules_container;
 mod rules_host;

@@ -3,6 +3,7 @@
 mod containers;
 mod falco;
 mod files;
+mod lasting;
 mod node;
 mod path;
 mod variables;
@@ -184,7 +185,7 @@ pub struct Config {
     pub enrichment_timeout: Duration,
     /// Where container runtimes are asked.
     pub containers: lanner_container::Config,
-    /// Start again when a configuration or rules file changes.
+    /// Reload when a configuration or rules file changes.
     pub watch_files: bool,
     /// Names of the plugins to load.
     pub plugins: Vec<String>,

@@ -47,6 +47,12 @@ impl DropWatch {
         DropWatch { config, next, tokens, refilled, seen, seen_events, detected: 0, acted: 0 }
     }
 
+    /// Other settings from now on; what was counted stays.
+    pub fn set_config(&mut self, config: DropConfig) {
+        self.tokens = self.tokens.min(config.max_burst);
+        self.config = config;
+    }
+
     /// Whether a second is over and the counters should be looked at.
     pub fn due(&mut self, now: u64) -> bool {
         if self.next == 0 {

@@ -26,6 +26,11 @@ impl Hold {
         Hold { patience, held: VecDeque::new(), incomplete: 0 }
     }
 
+    /// Alerts that come from now on wait for at most `patience`.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// Takes an alert; hands on what need not or cannot wait.
     pub fn take(&mut self, draft: Draft, now: Instant, machine: &Machine, send: &mut dyn FnMut(Alert)) {
         if self.patience.is_zero() || !draft.waits(machine) {

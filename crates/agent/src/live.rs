@@ -2,27 +2,30 @@
 //! events.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lanner_container::{Request, Resolver, ResolverError, RuntimeFound};
-use lanner_engine::{Engine, Memory, RuleId};
+use lanner_engine::{Memory, RuleId};
 use lanner_event::Event;
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
 use lanner_machine::{ContainerId, Machine, MachineOptions};
-use lanner_output::{Alert, ChannelStats, Colour, Form, Formatter, Outputs, Overflow};
+use lanner_output::{Alert, ChannelStats, Colour, Formatter, Overflow, Priority};
 use lanner_probe::{Attachment, Probe, ProbeError, ProbeOptions, SnapshotStats};
 
 use crate::accounts::{AccountReader, Accounts};
-use crate::announce::{Announcer, local_offset};
-use crate::config::{Config, DropAction};
+use crate::announce::local_offset;
+use crate::config::DropAction;
 use crate::drops::DropWatch;
 use crate::hold::Hold;
 use crate::log::{Log, now};
+use crate::program::Program;
+use crate::reload::{News, Slot};
+use crate::sending::Sending;
 use crate::signals::Signals;
 use crate::tally::Tally;
 use crate::wanted::wanted;
-use crate::watch::FileWatch;
-use crate::{host, replay, sinks};
+use crate::{host, sinks};
 
 /// Why the host is not watched, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +51,10 @@ pub struct LiveOptions {
     pub duration: Option<Duration>,
     /// Whether a terminal shows priorities in colour.
     pub colour: Colour,
-    /// Files whose change, if they can be used, ends the run, to be started again.
-    pub watch: FileWatch,
+    /// What ends the run or has files opened anew.
+    pub signals: Signals,
+    /// Where other rules and settings come from while it runs.
+    pub slot: Slot,
 }
 
 /// What is known when watching begins.
@@ -72,8 +77,6 @@ pub enum Ending {
     Signal,
     /// Because its time was up.
     TimeUp,
-    /// By SIGHUP or a changed file: to be started again.
-    Restart,
 }
 
 /// What a run came to.
@@ -109,13 +112,11 @@ pub(crate) fn host_root() -> PathBuf {
     std::env::var_os("HOST_ROOT").filter(|v| !v.is_empty()).map_or_else(|| "/".into(), PathBuf::from)
 }
 
-struct Live<'a> {
-    engine: &'a Engine,
-    config: &'a Config,
-    log: &'a Log,
-    announcer: Announcer,
+struct Live {
+    program: Arc<Program>,
+    log: Log,
     formatter: Formatter,
-    outputs: Outputs,
+    sending: Sending,
     machine: Machine,
     progress: Progress,
     scratch: Scratch,
@@ -137,32 +138,28 @@ struct Live<'a> {
 /// # Errors
 /// When the kernel or the system refuses what is needed; nothing stays attached then.
 pub fn run(
-    engine: &Engine,
-    config: &Config,
+    program: Arc<Program>,
     log: &Log,
     options: LiveOptions,
     started: &mut dyn FnMut(&Started<'_>),
 ) -> Result<Outcome, LiveError> {
     let begin = Instant::now();
     let host_root = host_root();
+    let config = &program.config;
     let resolver_config =
         lanner_container::Config { host_root: host_root.clone(), ..config.containers.clone() };
     let resolver = Resolver::start(resolver_config)?;
     let mut probe = Probe::open(ProbeOptions {
-        events: wanted(&engine.event_types(), &config.base_syscalls),
+        events: wanted(&program.engine.event_types(), &config.base_syscalls),
         ring_bytes: config.ring_bytes,
         cpus_per_ring: config.cpus_per_ring,
         ..ProbeOptions::default()
     })?;
-    let signals = Signals::install()?;
     let hostname = sinks::hostname();
     let mut live = Live {
-        engine,
-        config,
-        log,
-        announcer: Announcer::new(engine, config.form == Form::Json),
+        log: log.clone(),
         formatter: sinks::formatter(config, hostname.clone()),
-        outputs: sinks::start(config, options.colour, Overflow::Lose)?,
+        sending: Sending::start(config, options.colour, Overflow::Lose)?,
         machine: machine(&host_root),
         progress: Progress::new(EventMeta {
             hostname: hostname.into(),
@@ -174,13 +171,14 @@ pub fn run(
         memory: Memory::default(),
         hits: Vec::new(),
         hold: Hold::new(config.enrichment_timeout),
-        tally: replay::tally(engine),
+        tally: Tally::new(program.rules()),
         drops: DropWatch::new(config.drops.clone()),
         resolver,
         accounts: AccountReader::start(host_root.clone())?,
         host_root,
         unasked: Vec::new(),
         events: 0,
+        program,
     };
     let snapshot = probe.snapshot(&mut |event| {
         live.machine.apply(event);
@@ -193,28 +191,19 @@ pub fn run(
         took: begin.elapsed(),
     });
     let end = options.duration.map(|d| Instant::now() + d);
-    let result = live.watch(&mut probe, &signals, end, options.watch);
+    let result = live.watch(&mut probe, &options.signals, end, &options.slot);
     Ok(live.close(probe.lost().total(), result?))
 }
 
 /// Waits as a run does, without a source of events.
-///
-/// # Errors
-/// When the system refuses a signal handler.
-pub fn idle(options: LiveOptions) -> std::io::Result<Ending> {
-    let signals = Signals::install()?;
+pub fn idle(options: &LiveOptions) -> Ending {
     let end = options.duration.map(|d| Instant::now() + d);
-    let mut files = options.watch;
     loop {
-        let now = Instant::now();
-        if signals.end() {
-            return Ok(Ending::Signal);
+        if options.signals.end() {
+            return Ending::Signal;
         }
-        if end.is_some_and(|end| now >= end) {
-            return Ok(Ending::TimeUp);
-        }
-        if files.restarts(signals.take_restart(), now) {
-            return Ok(Ending::Restart);
+        if end.is_some_and(|end| Instant::now() >= end) {
+            return Ending::TimeUp;
         }
         std::thread::sleep(LONGEST_WAIT);
     }
@@ -235,13 +224,13 @@ fn boot_ts() -> u64 {
     now().saturating_sub(uptime.tv_sec as u64 * 1_000_000_000 + uptime.tv_nsec as u64)
 }
 
-impl Live<'_> {
+impl Live {
     fn watch(
         &mut self,
         probe: &mut Probe,
         signals: &Signals,
         end: Option<Instant>,
-        mut files: FileWatch,
+        slot: &Slot,
     ) -> Result<Ending, LiveError> {
         let mut sweep = Instant::now() + SWEEP;
         loop {
@@ -252,11 +241,13 @@ impl Live<'_> {
             if end.is_some_and(|end| before >= end) {
                 return Ok(Ending::TimeUp);
             }
-            if files.restarts(signals.take_restart(), before) {
-                return Ok(Ending::Restart);
+            match slot.take() {
+                Some(News::Program(program)) => self.adopt(program, probe),
+                Some(News::Refused(error)) => self.send(&News::refusal(&error)),
+                None => {}
             }
             if signals.take_reopen() {
-                self.outputs.reopen();
+                self.sending.reopen();
             }
             let mut wait = self.hold.due_in(before).map_or(LONGEST_WAIT, |due| due.min(HELD_WAIT));
             if let Some(end) = end {
@@ -270,6 +261,32 @@ impl Live<'_> {
                 self.machine.sweep(now(), |tid| proc.join(tid.to_string()).exists());
             }
         }
+    }
+
+    /// Goes on with other rules and settings, between two events. The probe delivers what the new rules need before
+    /// they see their first event; the state of the host, alerts that wait, and counts stay.
+    fn adopt(&mut self, program: Arc<Program>, probe: &mut Probe) {
+        let config = &program.config;
+        if let Err(error) = probe.update_events(&wanted(&program.engine.event_types(), &config.base_syscalls))
+        {
+            let message = format!("Not reloaded, the old rules go on: {error}");
+            return self.log.write(Priority::Error, &message);
+        }
+        self.log = Log::new(config.log.clone(), config.iso8601);
+        if let Err(error) = self.sending.follow(config) {
+            let message = format!("The outputs stay as they were, the new ones can't be started: {error}");
+            self.log.write(Priority::Error, &message);
+        }
+        self.formatter = sinks::formatter(config, sinks::hostname());
+        self.progress.set_buffer_format(config.buffers);
+        self.hold.set_patience(config.enrichment_timeout);
+        self.drops.set_config(config.drops.clone());
+        self.tally.renew(program.rules());
+        self.program = program;
+    }
+
+    fn send(&self, alert: &Alert) {
+        self.sending.send(self.formatter.line(alert));
     }
 
     /// One event: what it does to the machine, and which rules it matches.
@@ -286,16 +303,17 @@ impl Live<'_> {
             scratch: &self.scratch,
         };
         self.hits.clear();
-        self.engine.process(&mut self.memory, &cx, &mut self.hits);
+        let program = &*self.program;
+        program.engine.process(&mut self.memory, &cx, &mut self.hits);
         if self.hits.is_empty() {
             return;
         }
         let now = Instant::now();
         for id in &self.hits {
             self.tally.count(id.index());
-            let draft = self.announcer.draft(self.engine, *id, &cx);
-            let (formatter, outputs) = (&self.formatter, &self.outputs);
-            self.hold.take(draft, now, &self.machine, &mut |alert| outputs.send(formatter.line(&alert)));
+            let draft = program.announcer.draft(&program.engine, *id, &cx);
+            let (formatter, sending) = (&self.formatter, &self.sending);
+            self.hold.take(draft, now, &self.machine, &mut |alert| sending.send(formatter.line(&alert)));
         }
     }
 
@@ -310,21 +328,21 @@ impl Live<'_> {
             machine.set_container(container);
         });
         self.accounts.drain(&mut |accounts| accounts.give_to(machine));
-        let (formatter, outputs) = (&self.formatter, &self.outputs);
-        let mut send = |alert: Alert| outputs.send(formatter.line(&alert));
+        let (formatter, sending) = (&self.formatter, &self.sending);
+        let mut send = |alert: Alert| sending.send(formatter.line(&alert));
         self.hold.release(Instant::now(), news, &self.machine, &mut send);
         let ts = now();
         if !self.drops.due(ts) {
             return Ok(());
         }
         let Some(drops) = self.drops.check(ts, probe.lost(), self.events) else { return Ok(()) };
-        for action in &self.config.drops.actions {
+        for action in &self.program.config.drops.actions {
             match action {
                 DropAction::Alert => send(drops.alert(ts)),
-                DropAction::Log => self.log.write(lanner_output::Priority::Debug, &drops.message()),
+                DropAction::Log => self.log.write(Priority::Debug, &drops.message()),
                 DropAction::Exit => {
-                    self.log.write(lanner_output::Priority::Critical, &drops.message());
-                    self.log.write(lanner_output::Priority::Critical, "Exiting.");
+                    self.log.write(Priority::Critical, &drops.message());
+                    self.log.write(Priority::Critical, "Exiting.");
                     return Err(LiveError::Dropped);
                 }
             }
@@ -352,15 +370,15 @@ impl Live<'_> {
     }
 
     fn close(mut self, lost: u64, ending: Ending) -> Outcome {
-        let (formatter, outputs) = (&self.formatter, &self.outputs);
-        self.hold.release_all(&self.machine, &mut |alert| outputs.send(formatter.line(&alert)));
+        let (formatter, sending) = (&self.formatter, &self.sending);
+        self.hold.release_all(&self.machine, &mut |alert| sending.send(formatter.line(&alert)));
         Outcome {
             ending,
             tally: self.tally,
             events: self.events,
             lost,
             drops: self.drops,
-            outputs: self.outputs.close(self.config.output_timeout),
+            outputs: self.sending.close(self.program.config.output_timeout),
             incomplete: self.hold.incomplete,
         }
     }

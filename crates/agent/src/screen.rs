@@ -7,13 +7,13 @@ use lanner_probe::SnapshotSource;
 
 use crate::config::Config;
 use crate::live::Started;
-use crate::ruleset::Ruleset;
+use crate::program::Program;
 
 /// System calls that are named on the screen; of more, only the number is given.
 const NAMED: usize = 12;
 
-/// The screen's text. `files`: where the rules came from.
-pub fn screen(started: &Started<'_>, rules: &Ruleset, files: &[String], config: &Config) -> String {
+/// The screen's text. `off`: how many rules are not in force, `files`: where the rules came from.
+pub fn screen(started: &Started<'_>, program: &Program, off: usize, files: &[String]) -> String {
     let attachment = started.attachment;
     let mut out = format!("lanner {} on {}\n", env!("CARGO_PKG_VERSION"), crate::sinks::hostname());
     let mut row = |name: &str, text: &str| {
@@ -33,10 +33,10 @@ pub fn screen(started: &Started<'_>, rules: &Ruleset, files: &[String], config: 
         "snapshot",
         &format!("{} threads, {} files, by {how}", started.snapshot.threads, started.snapshot.files),
     );
-    let off = rules.rules.rules.len() - rules.engine.rules().len();
-    row("rules", &format!("{} in force, {off} off, from {}", rules.engine.rules().len(), files.join(", ")));
+    let rules = program.engine.rules().len();
+    row("rules", &format!("{rules} in force, {off} off, from {}", files.join(", ")));
     row("runtimes", &runtimes(&started.runtimes));
-    row("alerts to", &sinks(config));
+    row("alerts to", &sinks(&program.config));
     let _ = writeln!(out, "watching after {} ms; Ctrl-C ends", started.took.as_millis());
     out
 }

@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 #[derive(Clone, Default, Debug)]
 pub struct Signals {
     end: Arc<AtomicBool>,
-    restart: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
     reopen: Arc<AtomicBool>,
 }
 
@@ -26,7 +26,7 @@ impl Signals {
             signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&signals.end))?;
             signal_hook::flag::register(signal, Arc::clone(&signals.end))?;
         }
-        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.restart))?;
+        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reload))?;
         signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.reopen))?;
         Ok(signals)
     }
@@ -37,8 +37,8 @@ impl Signals {
     }
 
     /// SIGHUP has come since the last call.
-    pub fn take_restart(&self) -> bool {
-        self.restart.swap(false, Ordering::Relaxed)
+    pub fn take_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::Relaxed)
     }
 
     /// SIGUSR1 has come since the last call.

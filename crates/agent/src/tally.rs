@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use lanner_output::Priority;
+use rustc_hash::FxHashMap;
 
 /// Counts alerts by rule, in the order of loading.
 #[derive(Debug, Default)]
@@ -14,6 +15,22 @@ impl Tally {
     /// Counters for these rules, all zero.
     pub fn new(rules: impl IntoIterator<Item = (String, Priority)>) -> Tally {
         Tally { rules: rules.into_iter().map(|(name, priority)| (name, priority, 0)).collect() }
+    }
+
+    /// Other rules from now on. Rules of the same name go on with their counts; those that are gone stand behind.
+    pub fn renew(&mut self, rules: impl IntoIterator<Item = (String, Priority)>) {
+        let mut old: FxHashMap<String, (Priority, u64)> = FxHashMap::default();
+        let mut order = Vec::new();
+        for (name, priority, count) in self.rules.drain(..).filter(|rule| rule.2 > 0) {
+            order.push(name.clone());
+            old.entry(name).or_insert((priority, 0)).1 += count;
+        }
+        for (name, priority) in rules {
+            let count = old.remove(&name).map_or(0, |(_, count)| count);
+            self.rules.push((name, priority, count));
+        }
+        let gone = order.into_iter().filter_map(|name| old.remove_entry(&name));
+        self.rules.extend(gone.map(|(name, (priority, count))| (name, priority, count)));
     }
 
     /// A rule fired; `index` is its place in the order of loading.
@@ -83,6 +100,20 @@ mod tests {
         );
         let none = Tally::default().falco_summary();
         assert_eq!(none, "Events detected: 0\nRule counts by severity:\nTriggered rules by rule name:\n");
+    }
+
+    #[test]
+    fn counts_stay_with_their_rules_when_rules_change() {
+        let mut tally = tally();
+        let rules = ["a", "new"].map(|name| (name.to_owned(), Priority::Warning));
+        tally.renew(rules.clone());
+        [0, 1].into_iter().for_each(|n| tally.count(n));
+        tally.renew(rules);
+        assert_eq!(
+            tally.fired(),
+            [("a", Priority::Warning, 4), ("b", Priority::Informational, 1), ("new", Priority::Warning, 1)]
+        );
+        assert_eq!(tally.total(), 6);
     }
 
     #[test]

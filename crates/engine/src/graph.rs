@@ -69,7 +69,7 @@ pub(crate) struct Graph {
     predicate_index: FxHashMap<String, u32>,
     /// Macros that are in the graph already, by the address of their shared body. The bodies are
     /// kept, lest another one come to stand at the same address.
-    macros: FxHashMap<*const Expr, (Edge, Arc<Expr>)>,
+    macros: FxHashMap<usize, (Edge, Arc<Expr>)>,
 }
 
 impl Graph {
@@ -114,11 +114,11 @@ impl Graph {
             }
             ExprKind::Not(inner) => self.add_nested(inner, depth + 1).map(Edge::not),
             ExprKind::Macro { body, .. } => {
-                if let Some((edge, _)) = self.macros.get(&Arc::as_ptr(body)) {
+                if let Some((edge, _)) = self.macros.get(&Arc::as_ptr(body).addr()) {
                     return Ok(*edge);
                 }
                 let edge = self.add_nested(body, depth + 1)?;
-                self.macros.insert(Arc::as_ptr(body), (edge, Arc::clone(body)));
+                self.macros.insert(Arc::as_ptr(body).addr(), (edge, Arc::clone(body)));
                 Ok(edge)
             }
             ExprKind::Name(name) => {

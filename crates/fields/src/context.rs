@@ -73,6 +73,11 @@ impl Progress {
         Progress { count_turns: true, ..self }
     }
 
+    /// Shows data that was read or written in another form from the next event on.
+    pub fn set_buffer_format(&mut self, format: BufferFormat) {
+        self.meta.buffer_format = format;
+    }
+
     /// Counts an event, which becomes the current one.
     pub fn advance(&mut self, event: &Event<'_>) -> &EventMeta {
         let meta = &mut self.meta;

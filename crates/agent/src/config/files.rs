@@ -57,6 +57,8 @@ pub struct Settings {
     pub root: Node,
     /// The files that were read, in order.
     pub files: Vec<PathBuf>,
+    /// The directories whose files were read.
+    pub folders: Vec<PathBuf>,
     /// The main file.
     pub main: PathBuf,
 }
@@ -109,6 +111,9 @@ impl Settings {
                     "Config error: '{INCLUDES}' directive tried to recursively include main config file: {}.",
                     path.display()
                 )));
+            }
+            if path.is_dir() {
+                self.folders.push(path.to_owned());
             }
             for file in files_at(path) {
                 self.merge(&file, strategy)?;
@@ -219,7 +224,7 @@ mod tests {
         assert_eq!(texts(&settings, "new"), ["1"]);
         assert_eq!(texts(&settings, "t"), ["cli"]);
         assert_eq!(texts(&settings, "x.y"), ["1", "2"]);
-        assert_eq!(settings.files.len(), 5);
+        assert_eq!((settings.files.len(), settings.folders.len()), (5, 1));
     }
 
     #[test]

@@ -1,50 +1,74 @@
 //! `lanner run`
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lanner_agent::config::{Config, Source};
-use lanner_agent::live::{self, Ending, LiveOptions};
+use lanner_agent::live::{self, LiveOptions};
 use lanner_agent::log::Log;
+use lanner_agent::program::Program;
+use lanner_agent::reload::{Built, Reloader};
 use lanner_agent::ruleset::{self, Ruleset};
 use lanner_agent::screen::screen;
+use lanner_agent::signals::Signals;
 use lanner_output::Colour;
 
 use super::{config, load, print_summary, tell_losses};
 use crate::cli::RunArgs;
 
-/// Watches this host. Rules are read, checked and compiled before anything is attached to the kernel.
+/// Watches this host. Rules are read, checked and compiled before anything is attached to the kernel, and again when
+/// their files change or SIGHUP comes.
 pub fn run(args: RunArgs) -> Result<(), String> {
-    loop {
-        let mut config = config(args.config.as_ref(), &args.alerts)?;
-        if let Some(ms) = args.enrichment_timeout {
-            config.enrichment_timeout = Duration::from_millis(ms);
-        }
-        if config.source != Source::Live {
-            return Err(
-                "lanner: the settings ask for no live source; use `lanner replay FILE` for captures".into()
-            );
-        }
-        let (rules, files) = load(&args.rules, &mut config, &ruleset::catalog())?;
-        if watch(&args, &config, &rules, &files)? != Ending::Restart {
-            return Ok(());
-        }
-    }
-}
-
-fn watch(args: &RunArgs, config: &Config, rules: &Ruleset, files: &[String]) -> Result<Ending, String> {
+    let (rules, config, files) = read(&args)?;
     let log = Log::new(config.log.clone(), config.iso8601);
-    let options = LiveOptions {
-        duration: args.duration.map(Duration::from_secs),
-        colour: Colour::Terminal,
-        ..LiveOptions::default()
+    let system = |error: std::io::Error| format!("lanner: can't start: {error}");
+    let signals = Signals::install().map_err(system)?;
+    let (form, quiet, duration) = (config.form, args.quiet, args.duration);
+    let off = rules.rules.rules.len() - rules.engine.rules().len();
+    let program = Program::new(rules.engine, config);
+    let built = Built { program: Arc::clone(&program), files: watched(&args, &program.config) };
+    let build = move || {
+        let (rules, config, _) = read(&args)?;
+        let files = watched(&args, &config);
+        Ok(Built { program: Program::new(rules.engine, config), files })
     };
-    let outcome = live::run(&rules.engine, config, &log, options, &mut |started| {
-        if !args.quiet {
-            eprint!("{}", screen(started, rules, files, config));
+    let reloader = Reloader::start(built, Box::new(build), signals.clone(), log.clone()).map_err(system)?;
+    let options = LiveOptions {
+        duration: duration.map(Duration::from_secs),
+        colour: Colour::Terminal,
+        signals,
+        slot: reloader.slot(),
+    };
+    let shown = Arc::clone(&program);
+    let outcome = live::run(program, &log, options, &mut |started| {
+        if !quiet {
+            eprint!("{}", screen(started, &shown, off, &files));
         }
     });
     let outcome = outcome.map_err(|error| format!("lanner: {error}"))?;
     tell_losses(&outcome.outputs);
-    print_summary(&outcome.tally.summary(outcome.events, outcome.lost), config.form)?;
-    Ok(outcome.ending)
+    print_summary(&outcome.tally.summary(outcome.events, outcome.lost), form)
+}
+
+/// What was named to read rules and settings from, in it and with the files of directories.
+fn watched(args: &RunArgs, config: &Config) -> Vec<PathBuf> {
+    let rules = if args.rules.rules.is_empty() { &config.rules } else { &args.rules.rules };
+    let named = args.config.iter().chain(rules).chain(&args.rules.also);
+    named.flat_map(|path| std::iter::once(path.clone()).chain(ruleset::files_at(path))).collect()
+}
+
+/// Rules and settings, and the names of the rules' files.
+fn read(args: &RunArgs) -> Result<(Ruleset, Config, Vec<String>), String> {
+    let mut config = config(args.config.as_ref(), &args.alerts)?;
+    if let Some(ms) = args.enrichment_timeout {
+        config.enrichment_timeout = Duration::from_millis(ms);
+    }
+    if config.source != Source::Live {
+        return Err(
+            "lanner: the settings ask for no live source; use `lanner replay FILE` for captures".into()
+        );
+    }
+    let (rules, files) = load(&args.rules, &mut config, &ruleset::catalog())?;
+    Ok((rules, config, files))
 }

@@ -18,15 +18,6 @@ use lanner_fields::Vocabulary;
 use crate::listing;
 use options::Options;
 
-/// What follows a step that went well.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Next {
-    /// The program is done.
-    Done,
-    /// It starts again, with configuration and rules read anew.
-    Restart,
-}
-
 /// Everything that the steps share.
 struct Session {
     options: Options,
@@ -39,14 +30,11 @@ struct Session {
 
 /// Runs as Falco does with these options.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    loop {
-        match run(&args) {
-            Ok(Next::Restart) => {}
-            Ok(Next::Done) => return ExitCode::SUCCESS,
-            Err(message) => {
-                eprintln!("Error: {message}");
-                return ExitCode::FAILURE;
-            }
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("Error: {message}");
+            ExitCode::FAILURE
         }
     }
 }
@@ -57,47 +45,47 @@ fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
-fn run(args: &[OsString]) -> Result<Next, String> {
+fn run(args: &[OsString]) -> Result<(), String> {
     let options = Options::read(args.to_vec())?;
     if let Some(text) = unconfigured(&options)? {
         print(&text);
-        return Ok(Next::Done);
+        return Ok(());
     }
     let session = Session::load(options, args)?;
     if session.options.print.version {
         print(&version::text(&session.config));
-        return Ok(Next::Done);
+        return Ok(());
     }
     if session.options.print.page_size {
         session.log.info(&format!("Your system page size is: {} bytes", version::page_size()));
-        return Ok(Next::Done);
+        return Ok(());
     }
     if session.options.config.is_none() {
         return Err(format!("You must create a config file at {} or by passing -c", options::DEFAULT_CONFIG));
     }
     if let Some(text) = plugins::listing(&session)? {
         print(&text);
-        return Ok(Next::Done);
+        return Ok(());
     }
     plugins::load(&session)?;
     if let Some(source) = &session.options.print.list {
         print(&fields(&session, source)?);
-        return Ok(Next::Done);
+        return Ok(());
     }
     session.select_sources()?;
     if !session.options.validate.is_empty() {
         rules::validate(&session)?;
-        return Ok(Next::Done);
+        return Ok(());
     }
     let rules = rules::load(&session)?;
     if rules::describe(&session, &rules)? {
-        return Ok(Next::Done);
+        return Ok(());
     }
     if session.options.print.support {
         print(&version::support(&session, &rules));
-        return Ok(Next::Done);
+        return Ok(());
     }
-    process::process(&session, &rules.set, &rules.texts)
+    process::process(&session, rules)
 }
 
 /// What is printed without a configuration.

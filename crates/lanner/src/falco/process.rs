@@ -1,26 +1,28 @@
 //! Events, from a capture or live, until there are no more.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lanner_agent::config::Source;
 use lanner_agent::drops::DropWatch;
 use lanner_agent::live::{self, Ending, LiveError, LiveOptions};
+use lanner_agent::program::Program;
+use lanner_agent::reload::{Built, Reloader};
 use lanner_agent::replay;
-use lanner_agent::ruleset::Ruleset;
+use lanner_agent::signals::Signals;
 use lanner_agent::tally::Tally;
-use lanner_agent::watch::FileWatch;
 use lanner_output::{Colour, Priority};
 use lanner_rules::SourceText;
 
-use super::{Next, Session, print};
+use super::rules::{self, Loaded};
+use super::{Options, Session, print};
 
 /// Processes events as the configuration says.
 ///
 /// # Errors
 /// When the source can't be read, or events were lost and the configuration wants that to end.
-pub fn process(session: &Session, rules: &Ruleset, files: &[SourceText]) -> Result<Next, String> {
+pub fn process(session: &Session, rules: Loaded) -> Result<(), String> {
     let sinks = &session.config.sinks;
     if !sinks.stdout && sinks.file.is_none() && sinks.program.is_none() && sinks.unsupported.is_empty() {
         return Err("No output configured, please make sure at least one output is configured and enabled."
@@ -32,22 +34,23 @@ pub fn process(session: &Session, rules: &Ruleset, files: &[SourceText]) -> Resu
     }
     if session.options.dry_run {
         session.log.write(Priority::Debug, "Skipping event processing in dry-run");
-        return Ok(Next::Done);
+        return Ok(());
     }
     if let Some(path) = &session.options.pidfile {
         std::fs::write(path, std::process::id().to_string())
             .map_err(|e| format!("Could not write pid to pidfile {}: {e}. Exiting.", path.display()))?;
     }
     match &session.config.source {
-        Source::Replay(file) => replay(session, rules, file),
-        Source::Live => live(session, rules, files),
-        Source::None => idle(session, files),
+        Source::Replay(file) => replay(session, &rules, file),
+        Source::Live => live(session, rules),
+        Source::None => idle(session, rules),
     }
 }
 
-fn replay(session: &Session, rules: &Ruleset, file: &Path) -> Result<Next, String> {
+fn replay(session: &Session, rules: &Loaded, file: &Path) -> Result<(), String> {
     session.log.info(&format!("Replaying events from the capture file: {}", file.display()));
-    let (outcome, result) = replay::run(file, &rules.engine, &session.config, &session.log, Colour::Never);
+    let (outcome, result) =
+        replay::run(file, &rules.set.engine, &session.config, &session.log, Colour::Never);
     let opened = outcome.is_some();
     match outcome {
         Some(outcome) => {
@@ -60,7 +63,7 @@ fn replay(session: &Session, rules: &Ruleset, file: &Path) -> Result<Next, Strin
         Ok(()) => {
             // Falco waits for the time that -M gives, whatever the capture's length.
             std::thread::sleep(Duration::from_secs(session.options.seconds));
-            Ok(Next::Done)
+            Ok(())
         }
         Err(error) if !opened => {
             Err(format!("Could not open trace filename {} for reading: {error}", file.display()))
@@ -69,7 +72,7 @@ fn replay(session: &Session, rules: &Ruleset, file: &Path) -> Result<Next, Strin
     }
 }
 
-fn live(session: &Session, rules: &Ruleset, files: &[SourceText]) -> Result<Next, String> {
+fn live(session: &Session, rules: Loaded) -> Result<(), String> {
     let log = &session.log;
     log.info("Loaded event sources: syscall");
     log.info("Enabled event sources: syscall");
@@ -77,8 +80,10 @@ fn live(session: &Session, rules: &Ruleset, files: &[SourceText]) -> Result<Next
         log.warning("engine.kind is 'kmod': there is no kernel module here, lanner's own eBPF probe is used");
     }
     log.info("Opening 'syscall' source with modern BPF probe.");
-    let options = options(session, files);
-    let outcome = match live::run(&rules.engine, &session.config, log, options, &mut |started| {
+    let built = built(session, rules);
+    let program = Arc::clone(&built.program);
+    let (options, _reloader) = follow(session, built)?;
+    let outcome = match live::run(program, log, options, &mut |started| {
         let (rings, bytes) = (started.attachment.rings, started.attachment.ring_bytes);
         log.info(&format!(
             "{rings} ring buffers of {bytes} bytes, {} threads known",
@@ -96,51 +101,58 @@ fn live(session: &Session, rules: &Ruleset, files: &[SourceText]) -> Result<Next
         log.write(Priority::Error, &format!("{} output lost {} alerts: {why}", channel.sink, channel.lost));
     }
     print(&outcome.tally.falco_summary());
-    Ok(next(outcome.ending))
+    Ok(())
 }
 
 /// Without a source: it waits, and takes signals and changed files as a run does.
-fn idle(session: &Session, files: &[SourceText]) -> Result<Next, String> {
+fn idle(session: &Session, rules: Loaded) -> Result<(), String> {
     let log = &session.log;
     log.info("Enabled event sources: syscall");
     log.warning("Enabled event source 'syscall' will be opened with no driver, no event will be produced");
-    let ending = live::idle(options(session, files)).map_err(|error| error.to_string())?;
-    tell_ending(session, ending);
+    let (options, _reloader) = follow(session, built(session, rules))?;
+    tell_ending(session, live::idle(&options));
     print(&Tally::default().falco_summary());
-    Ok(next(ending))
+    Ok(())
 }
 
-fn options(session: &Session, files: &[SourceText]) -> LiveOptions {
-    let seconds = session.options.seconds;
-    let of_rules = files.iter().map(|file| file.name.clone().into());
-    let read = session.settings.files.iter().cloned().chain(of_rules);
-    let watched = if session.config.watch_files { FileWatch::new(read) } else { FileWatch::default() };
+/// What is run, and what it was read from.
+fn built(session: &Session, rules: Loaded) -> Built {
+    let files = if session.config.watch_files { watched(session, &rules.texts) } else { Vec::new() };
+    Built { program: Program::new(rules.set.engine, session.config.clone()), files }
+}
+
+/// The files that were read, and the directories in which others may appear.
+fn watched(session: &Session, texts: &[SourceText]) -> Vec<PathBuf> {
+    let (settings, rules) = (&session.settings, rules::paths(session));
+    let folders = settings.folders.iter().chain(rules.iter().filter(|path| path.is_dir()));
+    let files = settings.files.iter().chain(folders).cloned();
+    files.chain(texts.iter().map(|text| text.name.clone().into())).collect()
+}
+
+/// Takes signals, and follows changes of rules and settings, from now on.
+fn follow(session: &Session, built: Built) -> Result<(LiveOptions, Reloader), String> {
+    let system = |error: std::io::Error| format!("can't start: {error}");
+    let signals = Signals::install().map_err(system)?;
     let args = session.args.clone();
-    LiveOptions {
+    let build = move || {
+        let session = Session::load(Options::read(args.clone())?, &args)?;
+        let rules = rules::load(&session)?;
+        Ok(self::built(&session, rules))
+    };
+    let reloader =
+        Reloader::start(built, Box::new(build), signals.clone(), session.log.clone()).map_err(system)?;
+    let seconds = session.options.seconds;
+    let options = LiveOptions {
         duration: (seconds > 0).then(|| Duration::from_secs(seconds)),
         colour: Colour::Never,
-        watch: watched.only_if(move || usable(&args)),
-    }
-}
-
-/// Whether configuration and rules, as they are now, could be started with. What is wrong with them is said.
-fn usable(args: &[OsString]) -> bool {
-    let checked = super::Options::read(args.to_vec())
-        .and_then(|options| Session::load(options, args))
-        .and_then(|session| super::rules::load(&session).map(drop));
-    if let Err(error) = &checked {
-        eprintln!("Error: not restarting: {error}");
-    }
-    checked.is_ok()
-}
-
-fn next(ending: Ending) -> Next {
-    if ending == Ending::Restart { Next::Restart } else { Next::Done }
+        signals,
+        slot: reloader.slot(),
+    };
+    Ok((options, reloader))
 }
 
 fn tell_ending(session: &Session, ending: Ending) {
     match ending {
-        Ending::Restart => session.log.info("SIGHUP received, restarting..."),
         Ending::Signal => session.log.info("SIGINT received, exiting..."),
         Ending::TimeUp => {}
     }

@@ -86,13 +86,17 @@ fn summary(session: &Session, report: &Report, file: &FileReport) -> String {
     text
 }
 
+/// Where rules are read: the command line's files and directories, else the configured ones.
+pub fn paths(session: &Session) -> &[PathBuf] {
+    if session.options.rules.is_empty() { &session.config.rules } else { &session.options.rules }
+}
+
 /// Loads the configured rules.
 ///
 /// # Errors
 /// With Falco's text of what is wrong.
 pub fn load(session: &Session) -> Result<Loaded, String> {
-    let configured = &session.config.rules;
-    let paths = if session.options.rules.is_empty() { configured } else { &session.options.rules };
+    let paths = paths(session);
     if paths.is_empty() {
         return Err(
             "You must specify at least one rules file/directory via -r or a rules_file entry in falco.yaml"

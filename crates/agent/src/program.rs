@@ -1,0 +1,32 @@
+//! Rules and settings, ready to run: what a loop takes over as a whole when they have changed.
+
+use std::sync::Arc;
+
+use lanner_engine::Engine;
+use lanner_output::Form;
+
+use crate::announce::{Announcer, priority};
+use crate::config::Config;
+
+/// The rules in force with the settings they were built under. Nothing in it changes, so loops share it.
+pub struct Program {
+    /// The rules.
+    pub engine: Engine,
+    /// The settings.
+    pub config: Config,
+    /// What makes alerts of the rules' matches.
+    pub announcer: Announcer,
+}
+
+impl Program {
+    /// Rules under their settings.
+    pub fn new(engine: Engine, config: Config) -> Arc<Program> {
+        let announcer = Announcer::new(&engine, config.form == Form::Json);
+        Arc::new(Program { engine, config, announcer })
+    }
+
+    /// Name and priority of the rules, in load order.
+    pub fn rules(&self) -> impl Iterator<Item = (String, lanner_output::Priority)> {
+        self.engine.rules().iter().map(|r| (r.rule.name.clone(), priority(r.rule.priority)))
+    }
+}
