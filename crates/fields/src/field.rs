@@ -134,6 +134,20 @@ impl Field {
         matches!(self.info.extractor, Extractor::Container(field) if extract::container::is_late(field))
     }
 
+    /// Whether taking it makes another fd the event's own for what an output shows after it.
+    pub(crate) fn moves_fd(&self) -> bool {
+        matches!(self.info.extractor, Extractor::Syscall(Syscall::EvtAbspath))
+    }
+
+    /// What the values after it in an output are taken from.
+    pub(crate) fn after<'a>(&self, cx: Context<'a>) -> Context<'a> {
+        let fd = if self.moves_fd() { extract::syscall::fd_after(&self.arg, &cx) } else { None };
+        match fd {
+            Some(fd) => Context { subject: cx.scratch.keep(cx.subject.looking_at(fd)), ..cx },
+            None => cx,
+        }
+    }
+
     /// How numbers of it are printed.
     pub(crate) fn number_format(&self, cx: &Context<'_>) -> NumberFormat {
         match self.info.extractor {

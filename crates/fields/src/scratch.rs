@@ -33,6 +33,11 @@ impl Scratch {
         Cell::from_mut(self.bump.alloc_slice_fill_copy(length, value)).as_slice_of_cells()
     }
 
+    /// Keeps a value that needs no clean-up.
+    pub(crate) fn keep<T: Copy>(&self, value: T) -> &T {
+        self.bump.alloc(value)
+    }
+
     /// A buffer to build bytes in.
     pub fn buffer(&self) -> Buffer<'_, u8> {
         Buffer::new_in(&self.bump)

@@ -86,6 +86,31 @@ fn a_failed_open_relative_to_a_directory() {
 }
 
 #[test]
+fn an_absolute_path_leaves_its_directory_as_the_fd_for_what_follows_in_an_output() {
+    let mut world = World::new();
+    let open = |name: &str, world: &mut World| {
+        let params: [&[u8]; 7] =
+            [&7i64.to_ne_bytes(), &4i64.to_ne_bytes(), &c(name), &1u32.to_ne_bytes(), &[0; 4], &[], &[]];
+        world.on(COMMAND, types::SYSCALL_OPENAT_2_X, &params, |cx| {
+            let format = Format::parse("syscall", "%fd.name %evt.abspath %fd.name %fd.num").unwrap();
+            let mut shown = String::new();
+            format.render(cx, &mut shown);
+            let parts: String = format.render_parts(cx).into_iter().map(|p| p.finish(cx.machine)).collect();
+            assert_eq!(parts, shown);
+            let values = format.values(cx);
+            let name = values.iter().find(|(name, _)| name == "fd.name").unwrap().1.clone();
+            (shown, name, text(cx, "fd.name"))
+        })
+    };
+    let (shown, in_json, alone) = open("file", &mut world);
+    assert_eq!(shown, "/srv/data/file /srv/data/file /srv/data 7");
+    assert_eq!((in_json, alone), ("/srv/data".into(), "/srv/data/file".to_owned()));
+    let (shown, in_json, _) = open("/etc/file", &mut world);
+    assert_eq!(shown, "/etc/file /etc/file /etc/file 7");
+    assert_eq!(in_json, "/etc/file");
+}
+
+#[test]
 fn arguments_and_transformers() {
     read(&mut World::new(), WORKER, 7, b"c2VjcmV0", |cx| {
         for (term, want) in [

@@ -122,8 +122,13 @@ impl Machine {
         if !self.is_in_snapshot(slot, event) {
             self.dispatch(&mut frame);
         }
-        let subject =
-            Subject { tid: event.tid, fd: frame.fd, fd_name_changed: frame.renamed, slot: Some(frame.slot) };
+        let subject = Subject {
+            tid: event.tid,
+            fd: frame.fd,
+            fd_name_changed: frame.renamed,
+            slot: Some(frame.slot),
+            stand_in: None,
+        };
         if let Some(record) = self.threads.touch(slot) {
             record.begun.give_back(frame.begun);
         }

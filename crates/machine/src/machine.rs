@@ -98,7 +98,7 @@ impl Machine {
 
     /// The fd an event is about.
     pub fn fd_of(&self, subject: &Subject) -> Option<&Fd> {
-        self.tables.get(self.record_of(subject)?.table?, subject.fd?)
+        self.tables.get(self.record_of(subject)?.table?, subject.stand_in.or(subject.fd)?)
     }
 
     /// How far what is known of an event's thread has changed; `None` if the thread isn't known.

@@ -17,12 +17,22 @@ pub struct Subject {
     /// The event gave that fd another name.
     pub fd_name_changed: bool,
     pub(crate) slot: Option<Slot>,
+    /// Number of an fd that is looked at in place of the event's own.
+    pub(crate) stand_in: Option<i64>,
 }
 
 impl Subject {
     /// The subject of an event that no machine has looked at.
     pub const fn unresolved(tid: i64) -> Subject {
-        Subject { tid, fd: None, fd_name_changed: false, slot: None }
+        Subject { tid, fd: None, fd_name_changed: false, slot: None, stand_in: None }
+    }
+
+    /// The same, with another of the thread's fds for [`Machine::fd_of`] to find. The rest stays the event's.
+    ///
+    /// [`Machine::fd_of`]: crate::Machine::fd_of
+    #[must_use]
+    pub const fn looking_at(self, fd: i64) -> Subject {
+        Subject { stand_in: Some(fd), ..self }
     }
 }
 

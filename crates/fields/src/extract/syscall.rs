@@ -342,6 +342,26 @@ fn abspath_params(arg: &Arg, event: &Event<'_>) -> Option<(&'static str, &'stati
     })
 }
 
+/// The directory fd and the path that `evt.abspath` puts together.
+fn directory_and_path<'a>(arg: &Arg, cx: &Context<'a>) -> Option<(i64, &'a [u8])> {
+    let event = cx.event;
+    let (directory, name) = abspath_params(arg, event)?;
+    let fd = event.i64(param::place(event.info, directory)?)?;
+    let name = param::place(event.info, name)?;
+    if event.param(name)?.is_empty() {
+        return None;
+    }
+    Some((fd, param::text(event, name)?))
+}
+
+/// The fd that stands for the event's own once `evt.abspath` has been taken: the directory that a relative path
+/// starts from.
+pub(crate) fn fd_after(arg: &Arg, cx: &Context<'_>) -> Option<i64> {
+    let (fd, name) = directory_and_path(arg, cx)?;
+    let starts_there = !name.starts_with(b"/") && fd != path::AT_FDCWD;
+    (starts_there && cx.machine.fd(cx.thread()?.tid, fd).is_some()).then_some(fd)
+}
+
 fn absolute_path<'a>(arg: &Arg, cx: &Context<'a>) -> Option<&'a [u8]> {
     let event = cx.event;
     let thread = cx.thread()?;
@@ -349,14 +369,7 @@ fn absolute_path<'a>(arg: &Arg, cx: &Context<'a>) -> Option<&'a [u8]> {
         let opened = param::result(event).is_some_and(|fd| fd > 0);
         return if opened { Some(path::join(cx, b"", param::text(event, 3)?)) } else { None };
     }
-    let (directory, name) = abspath_params(arg, event)?;
-    let directory = param::place(event.info, directory)?;
-    let name = param::place(event.info, name)?;
-    let fd = event.i64(directory)?;
-    if event.param(name)?.is_empty() {
-        return None;
-    }
-    let name = param::text(event, name)?;
+    let (fd, name) = directory_and_path(arg, cx)?;
     let directory: &[u8] = match cx.machine.fd(thread.tid, fd) {
         _ if name.starts_with(b"/") => b".",
         _ if fd == path::AT_FDCWD => path::cwd(cx, thread),

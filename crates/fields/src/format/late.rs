@@ -84,17 +84,19 @@ impl Format {
                 done.clear();
             }
         };
+        let mut cx = *cx;
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => done.extend_from_slice(text.as_bytes()),
-                Piece::Term { term, width } => match late(term, *width, cx) {
+                Piece::Term { term, width } => match late(term, *width, &cx) {
                     Some(late) => {
                         close(&mut done, &mut parts);
                         parts.push(Part::Late(Box::new(late)));
                     }
-                    None => render_term(term, &term.value(cx), cx, *width, &mut done),
+                    None => render_term(term, &term.value(&cx), &cx, *width, &mut done),
                 },
             }
+            cx = self.after(piece, cx);
         }
         close(&mut done, &mut parts);
         parts
@@ -102,9 +104,10 @@ impl Format {
 
     /// Like [`Format::values`], in parts that may wait for what is known of the event's container.
     pub fn value_parts(&self, cx: &Context<'_>) -> Vec<(String, Part<serde_json::Value>)> {
-        let part = |term: &Term| match late(term, 0, cx) {
+        let cx = self.after_all(cx);
+        let part = |term: &Term| match late(term, 0, &cx) {
             Some(late) => Part::Late(Box::new(late)),
-            None => Part::Done(term_json(term, cx)),
+            None => Part::Done(term_json(term, &cx)),
         };
         self.fields.iter().map(|(name, term)| (name.to_string(), part(term))).collect()
     }

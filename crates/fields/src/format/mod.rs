@@ -25,6 +25,8 @@ pub struct Format {
     written: Box<str>,
     pieces: Box<[Piece]>,
     require_all: bool,
+    /// Some field in it changes what later ones see; see [`Format::after`].
+    moves_fd: bool,
     /// The fields whose values JSON shows, by the names it shows them under, in order of these.
     fields: Box<[(Box<str>, Term)]>,
 }
@@ -56,6 +58,7 @@ impl Format {
             written: text.into(),
             pieces: parsed.pieces.into(),
             require_all: parsed.require_all,
+            moves_fd: fields.iter().any(|(_, term)| term.as_field().is_some_and(Field::moves_fd)),
             fields: fields.into(),
         })
     }
@@ -74,8 +77,10 @@ impl Format {
     pub fn render(&self, cx: &Context<'_>, out: &mut String) -> bool {
         let mut bytes = Vec::new();
         let mut complete = true;
+        let mut cx = *cx;
         for piece in &self.pieces {
-            complete &= piece.render(cx, &mut bytes);
+            complete &= piece.render(&cx, &mut bytes);
+            cx = self.after(piece, cx);
         }
         out.push_str(&String::from_utf8_lossy(&bytes));
         complete
@@ -83,7 +88,27 @@ impl Format {
 
     /// The fields' values for JSON, in alphabetical order of the names.
     pub fn values(&self, cx: &Context<'_>) -> Vec<(String, serde_json::Value)> {
-        self.fields.iter().map(|(name, term)| (name.to_string(), term_json(term, cx))).collect()
+        let cx = self.after_all(cx);
+        self.fields.iter().map(|(name, term)| (name.to_string(), term_json(term, &cx))).collect()
+    }
+
+    /// What the pieces after one see. In Falco taking `evt.abspath` leaves the directory as the event's fd, and
+    /// its users know their outputs so.
+    fn after<'a>(&self, piece: &Piece, cx: Context<'a>) -> Context<'a> {
+        match piece {
+            Piece::Term { term, .. } if self.moves_fd => {
+                term.fields().into_iter().fold(cx, |cx, field| field.after(cx))
+            }
+            _ => cx,
+        }
+    }
+
+    /// What JSON's values see, which come after the whole text.
+    fn after_all<'a>(&self, cx: &Context<'a>) -> Context<'a> {
+        if !self.moves_fd {
+            return *cx;
+        }
+        self.pieces.iter().fold(*cx, |cx, piece| self.after(piece, cx))
     }
 }
 
