@@ -44,6 +44,13 @@ impl Clock {
         let _ = write!(out, "{}", shifted.strftime("%a %b %d %H:%M:%S %Y"));
     }
 
+    /// Appends `Mon DD HH:MM:SS` in the clock's zone, the day padded with a space, as syslog messages begin.
+    pub fn syslog(&self, ts: u64, out: &mut String) {
+        let seconds = (ts / 1_000_000_000) as i64;
+        let shifted = Timestamp::from_second(seconds + self.offset(seconds)).unwrap_or(Timestamp::UNIX_EPOCH);
+        let _ = write!(out, "{}", shifted.strftime("%b %e %H:%M:%S"));
+    }
+
     /// Appends `YYYY-MM-DDTHH:MM:SS.nnnnnnnnn` in UTC; what marks it as UTC is the caller's to add.
     pub fn iso8601(ts: u64, out: &mut String) {
         let seconds = (ts / 1_000_000_000) as i64;

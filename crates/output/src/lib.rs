@@ -4,13 +4,18 @@
 //! This crate must not know rules, events or the machine: an alert arrives with its message already made.
 
 mod alert;
+mod channel;
 mod clock;
 mod format;
 mod outputs;
+mod queue;
 mod sink;
+pub mod syslog;
 
 pub use alert::{Alert, Fields, Origin, Priority, UnknownPriority};
 pub use clock::Clock;
 pub use format::{Form, Formatter, JsonParts};
-pub use outputs::{ChannelStats, Outputs, Overflow};
-pub use sink::{Colour, FileSink, Line, ProgramSink, Sink, SinkError, StdoutSink};
+pub use outputs::{ChannelStats, OutputOptions, Outputs, Overflow, Say};
+pub use sink::{
+    Colour, FileSink, HttpOptions, HttpSink, Line, ProgramSink, Sink, SinkError, StdoutSink, SyslogSink, Trust,
+};

@@ -1,14 +1,18 @@
 //! Where lines go.
 
 mod file;
+mod http;
 mod program;
 mod stdout;
+mod syslog;
 
 use crate::Priority;
 
 pub use file::FileSink;
+pub use http::{HttpOptions, HttpSink, Trust};
 pub use program::ProgramSink;
 pub use stdout::{Colour, StdoutSink};
+pub use syslog::SyslogSink;
 
 /// A finished line, without its newline.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,29 +30,33 @@ pub struct Line {
 #[error("{sink} output: {what}: {cause}")]
 pub struct SinkError {
     /// The sink's name.
-    pub sink: String,
+    pub sink: &'static str,
     /// What was tried.
     pub what: String,
     /// Why it failed.
     pub cause: std::io::Error,
+    /// It may go well another time. If not, the line is lost.
+    pub again: bool,
 }
 
 /// Something that carries lines away. It runs on a thread of its own and may block there.
 pub trait Sink: Send {
     /// Name for messages and metrics.
-    fn name(&self) -> &str;
+    fn name(&self) -> &'static str;
 
     /// Takes a line. It may keep it in a buffer until [`Sink::flush`].
     ///
     /// # Errors
-    /// When the line could not be taken; it then counts as lost.
+    /// When the line could not be taken. It is offered again if the error says so; else it counts as lost.
     fn write(&mut self, line: &Line) -> Result<(), SinkError>;
 
     /// Sends what is buffered; called whenever no line is waiting, and at the end.
     ///
     /// # Errors
-    /// When buffered lines could not be sent.
-    fn flush(&mut self) -> Result<(), SinkError>;
+    /// When buffered lines could not be sent; they stay in the buffer.
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Opens anew what may have been moved away (a rotated file).
     ///

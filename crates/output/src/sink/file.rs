@@ -1,10 +1,13 @@
 //! Lines appended to a file.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::{Line, Sink, SinkError};
+
+/// Bytes that are kept before they are written, when lines need not be written one by one.
+const BUFFER: usize = 64 << 10;
 
 /// Appends lines to a file, which it creates.
 #[derive(Debug)]
@@ -12,58 +15,95 @@ pub struct FileSink {
     path: PathBuf,
     keep_open: bool,
     unbuffered: bool,
-    file: Option<BufWriter<File>>,
+    file: Option<File>,
+    /// Bytes of lines taken that are not in the file yet.
+    pending: Vec<u8>,
 }
 
 impl FileSink {
     /// A sink for `path`. With `keep_open` the file stays open between lines; else it is opened for each batch,
     /// so that a rotated file is noticed. With `unbuffered` every line is written at once.
     pub fn new(path: PathBuf, keep_open: bool, unbuffered: bool) -> FileSink {
-        FileSink { path, keep_open, unbuffered, file: None }
+        FileSink { path, keep_open, unbuffered, file: None, pending: Vec::new() }
     }
 
-    fn error(&self, what: &str, cause: std::io::Error) -> SinkError {
-        SinkError { sink: "file".into(), what: format!("{what} {}", self.path.display()), cause }
+    fn error(&self, what: &str, cause: io::Error) -> SinkError {
+        SinkError { sink: "file", what: format!("{what} {}", self.path.display()), cause, again: true }
     }
 
-    fn open(&mut self) -> Result<&mut BufWriter<File>, SinkError> {
+    fn open(&mut self) -> Result<&mut File, SinkError> {
         let file = match self.file.take() {
             Some(file) => file,
             None => {
                 let opened = OpenOptions::new().create(true).append(true).open(&self.path);
-                BufWriter::new(opened.map_err(|cause| self.error("cannot open", cause))?)
+                opened.map_err(|cause| self.error("cannot open", cause))?
             }
         };
         Ok(self.file.insert(file))
     }
+
+    /// Writes what is pending; what can't be written stays pending.
+    fn drain(&mut self) -> Result<(), SinkError> {
+        let pending = std::mem::take(&mut self.pending);
+        let mut written = 0;
+        let result = loop {
+            if written == pending.len() {
+                break Ok(());
+            }
+            let file = match self.open() {
+                Ok(file) => file,
+                Err(error) => break Err(error),
+            };
+            match file.write(&pending[written..]) {
+                Ok(0) => break Err(self.error("cannot write to", io::ErrorKind::WriteZero.into())),
+                Ok(n) => written += n,
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => {
+                    // What is wrong may be this very file.
+                    self.file = None;
+                    break Err(self.error("cannot write to", cause));
+                }
+            }
+        };
+        self.pending = pending;
+        self.pending.drain(..written);
+        result
+    }
 }
 
 impl Sink for FileSink {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "file"
     }
 
     fn write(&mut self, line: &Line) -> Result<(), SinkError> {
-        let unbuffered = self.unbuffered;
-        let file = self.open()?;
-        let mut written = file.write_all(line.text.as_bytes()).and_then(|()| file.write_all(b"\n"));
-        if unbuffered {
-            written = written.and_then(|()| file.flush());
+        if self.pending.len() >= BUFFER {
+            self.drain()?;
         }
-        written.map_err(|cause| self.error("cannot write to", cause))
+        let length = line.text.len() + 1;
+        self.pending.extend_from_slice(line.text.as_bytes());
+        self.pending.push(b'\n');
+        if self.unbuffered
+            && let Err(error) = self.drain()
+            && self.pending.len() >= length
+        {
+            // Nothing of the line is in the file: it is the caller's again.
+            self.pending.truncate(self.pending.len() - length);
+            return Err(error);
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        let flushed = file.flush();
+        self.drain()?;
         if !self.keep_open {
             self.file = None;
         }
-        flushed.map_err(|cause| self.error("cannot write to", cause))
+        Ok(())
     }
 
     fn reopen(&mut self) -> Result<(), SinkError> {
-        self.flush()?;
+        self.drain()?;
         self.file = None;
         self.open().map(drop)
     }
@@ -96,7 +136,30 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_opened_is_named() {
         let mut sink = FileSink::new("/nowhere/alerts".into(), true, true);
-        let error = sink.write(&line("one")).unwrap_err().to_string();
-        assert_eq!(error, "file output: cannot open /nowhere/alerts: No such file or directory (os error 2)");
+        let error = sink.write(&line("one")).unwrap_err();
+        assert!(error.again);
+        assert_eq!(error.to_string(), "file output: cannot open /nowhere/alerts: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn lines_wait_for_a_file_that_can_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("later/alerts");
+        let mut buffered = FileSink::new(path.clone(), false, false);
+        buffered.write(&line("one")).unwrap();
+        assert!(buffered.flush().unwrap_err().again);
+        std::fs::create_dir(dir.path().join("later")).unwrap();
+        buffered.write(&line("two")).unwrap();
+        buffered.flush().unwrap();
+        assert!(buffered.file.is_none());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_the_line_stays_the_callers() {
+        let mut sink = FileSink::new("/dev/full".into(), true, true);
+        let error = sink.write(&line("one")).unwrap_err();
+        assert!(error.again && error.to_string().contains("No space left"), "{error}");
+        assert!(sink.pending.is_empty());
     }
 }

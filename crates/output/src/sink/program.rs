@@ -21,13 +21,17 @@ impl ProgramSink {
     }
 
     fn error(&self, what: &str, cause: std::io::Error) -> SinkError {
-        SinkError { sink: "program".into(), what: format!("{what} '{}'", self.command), cause }
+        SinkError { sink: "program", what: format!("{what} '{}'", self.command), cause, again: true }
+    }
+
+    fn start(&self) -> std::io::Result<Child> {
+        Command::new("/bin/sh").arg("-c").arg(&self.command).stdin(Stdio::piped()).spawn()
     }
 
     fn put(&mut self, line: &Line) -> std::io::Result<()> {
         let child = match self.child.take() {
             Some(child) => child,
-            None => Command::new("/bin/sh").arg("-c").arg(&self.command).stdin(Stdio::piped()).spawn()?,
+            None => self.start()?,
         };
         let child = self.child.insert(child);
         let Some(stdin) = &mut child.stdin else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
@@ -47,7 +51,7 @@ impl ProgramSink {
 }
 
 impl Sink for ProgramSink {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "program"
     }
 
@@ -57,10 +61,6 @@ impl Sink for ProgramSink {
             written = written.and(self.close());
         }
         written.map_err(|cause| self.error("cannot write to", cause))
-    }
-
-    fn flush(&mut self) -> Result<(), SinkError> {
-        Ok(())
     }
 
     fn reopen(&mut self) -> Result<(), SinkError> {
@@ -99,10 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_does_not_read_costs_the_line_and_is_started_again() {
+    fn a_program_that_does_not_read_is_started_again_for_the_same_line() {
         let mut sink = ProgramSink::new("exec true".into(), true);
         let line = Line { text: "x".repeat(200_000), priority: Priority::Notice, priority_at: None };
-        assert!(sink.write(&line).unwrap_err().to_string().contains("cannot write to 'exec true'"));
+        let error = sink.write(&line).unwrap_err();
+        assert!(error.again && error.to_string().contains("cannot write to 'exec true'"));
         assert!(sink.child.is_none());
     }
 }

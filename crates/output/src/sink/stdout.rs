@@ -64,11 +64,12 @@ impl<W: Write + Send> StdoutSink<W> {
 }
 
 fn failed(cause: std::io::Error) -> SinkError {
-    SinkError { sink: "stdout".into(), what: "cannot write".into(), cause }
+    // The line stays in the buffer: to take it again would print it twice.
+    SinkError { sink: "stdout", what: "cannot write".into(), cause, again: false }
 }
 
 impl<W: Write + Send> Sink for StdoutSink<W> {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "stdout"
     }
 
