@@ -5,6 +5,7 @@ mod falco;
 mod files;
 mod lasting;
 mod node;
+mod outputs;
 mod path;
 mod variables;
 
@@ -12,7 +13,7 @@ use lanner_event::BufferFormat;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lanner_output::{Form, JsonParts, Priority};
+use lanner_output::{Form, HttpOptions, JsonParts, Priority};
 use lanner_rules::Selection;
 
 pub use files::{ConfigError, Settings};
@@ -49,8 +50,17 @@ pub struct SinkConfig {
     pub file: Option<FileConfig>,
     /// Lines go to a program's standard input.
     pub program: Option<ProgramConfig>,
-    /// Settings of sinks that this version doesn't have yet, by name.
-    pub unsupported: Vec<&'static str>,
+    /// Lines go to the syslog daemon.
+    pub syslog: bool,
+    /// Lines go to a web server.
+    pub http: Option<HttpOptions>,
+}
+
+impl SinkConfig {
+    /// Whether lines go nowhere.
+    pub fn is_empty(&self) -> bool {
+        *self == SinkConfig::default()
+    }
 }
 
 /// The file sink.

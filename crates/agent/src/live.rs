@@ -159,7 +159,7 @@ pub fn run(
     let mut live = Live {
         log: log.clone(),
         formatter: sinks::formatter(config, hostname.clone()),
-        sending: Sending::start(config, options.colour, Overflow::Lose)?,
+        sending: Sending::start(config, options.colour, Overflow::Lose, log)?,
         machine: machine(&host_root),
         progress: Progress::new(EventMeta {
             hostname: hostname.into(),
@@ -273,7 +273,7 @@ impl Live {
             return self.log.write(Priority::Error, &message);
         }
         self.log = Log::new(config.log.clone(), config.iso8601);
-        if let Err(error) = self.sending.follow(config) {
+        if let Err(error) = self.sending.follow(config, &self.log) {
             let message = format!("The outputs stay as they were, the new ones can't be started: {error}");
             self.log.write(Priority::Error, &message);
         }
@@ -335,6 +335,7 @@ impl Live {
         if !self.drops.due(ts) {
             return Ok(());
         }
+        sending.watch();
         let Some(drops) = self.drops.check(ts, probe.lost(), self.events) else { return Ok(()) };
         for action in &self.program.config.drops.actions {
             match action {

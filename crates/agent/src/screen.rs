@@ -82,9 +82,12 @@ fn sinks(config: &Config) -> String {
     if let Some(program) = &config.sinks.program {
         names.push(format!("the program '{}'", program.command));
     }
-    names.extend(
-        config.sinks.unsupported.iter().map(|name| format!("{name} (not supported yet: nothing goes there)")),
-    );
+    if config.sinks.syslog {
+        names.push("syslog".to_owned());
+    }
+    if let Some(http) = &config.sinks.http {
+        names.push(http.url.clone());
+    }
     if names.is_empty() { "nowhere".to_owned() } else { names.join(", ") }
 }
 

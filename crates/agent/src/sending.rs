@@ -4,22 +4,31 @@ use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lanner_output::{ChannelStats, Colour, Line, Outputs, Overflow};
+use lanner_output::{ChannelStats, Colour, Form, Line, Outputs, Overflow};
 
 use crate::config::Config;
+use crate::log::Log;
 use crate::sinks;
 
 /// The settings that sinks are made of; others don't disturb them.
 #[derive(Clone, PartialEq)]
 struct Made {
     sinks: crate::config::SinkConfig,
+    form: Form,
     buffered: bool,
     capacity: usize,
+    timeout: Duration,
 }
 
 impl Made {
     fn of(config: &Config) -> Made {
-        Made { sinks: config.sinks.clone(), buffered: config.buffered, capacity: config.queue_capacity }
+        Made {
+            sinks: config.sinks.clone(),
+            form: config.form,
+            buffered: config.buffered,
+            capacity: config.queue_capacity,
+            timeout: config.output_timeout,
+        }
     }
 }
 
@@ -39,9 +48,9 @@ impl Sending {
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn start(config: &Config, colour: Colour, overflow: Overflow) -> io::Result<Sending> {
+    pub fn start(config: &Config, colour: Colour, overflow: Overflow, log: &Log) -> io::Result<Sending> {
         Ok(Sending {
-            outputs: sinks::start(config, colour, overflow)?,
+            outputs: sinks::start(config, colour, overflow, log)?,
             made: Made::of(config),
             colour,
             overflow,
@@ -61,18 +70,23 @@ impl Sending {
         self.outputs.reopen();
     }
 
+    /// Says which sinks are blocked; to be called now and then.
+    pub fn watch(&self) {
+        self.outputs.watch();
+    }
+
     /// Goes on with the sinks of other settings. Those before write what they were given, while the new ones take
     /// what comes.
     ///
     /// # Errors
     /// When the system refuses a thread; the old sinks then go on.
-    pub fn follow(&mut self, config: &Config) -> io::Result<()> {
+    pub fn follow(&mut self, config: &Config, log: &Log) -> io::Result<()> {
         self.timeout = config.output_timeout;
         let made = Made::of(config);
         if made == self.made {
             return Ok(());
         }
-        let outputs = sinks::start(config, self.colour, self.overflow)?;
+        let outputs = sinks::start(config, self.colour, self.overflow, log)?;
         let (old, patience) = (std::mem::replace(&mut self.outputs, outputs), self.timeout);
         self.made = made;
         self.closing.push(std::thread::Builder::new().spawn(move || old.close(patience))?);
@@ -116,6 +130,7 @@ fn merge(all: &mut Vec<ChannelStats>, more: Vec<ChannelStats>) {
         };
         known.written += stats.written;
         known.lost += stats.lost;
+        known.retries += stats.retries;
         known.last_error = known.last_error.take().or(stats.last_error);
     }
 }

@@ -1,16 +1,24 @@
 //! The sinks that the settings ask for.
 
 use std::io;
+use std::sync::Arc;
 
-use lanner_output::{Clock, Colour, FileSink, Formatter, Outputs, Overflow, ProgramSink, Sink, StdoutSink};
+use lanner_output::{
+    Clock, Colour, FileSink, Form, Formatter, HttpOptions, HttpSink, OutputOptions, Outputs, Overflow,
+    Priority, ProgramSink, Sink, StdoutSink, SyslogSink,
+};
 
 use crate::config::Config;
+use crate::log::{Log, ident};
 
-/// Starts the sinks.
+/// Bytes of lines that may wait for each sink, beside the number of lines that the settings allow.
+const WAITING_BYTES: usize = 32 << 20;
+
+/// Starts the sinks. What they lose, and when they fail or work again, goes to the log.
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub fn start(config: &Config, colour: Colour, overflow: Overflow) -> io::Result<Outputs> {
+pub fn start(config: &Config, colour: Colour, overflow: Overflow, log: &Log) -> io::Result<Outputs> {
     let unbuffered = !config.buffered;
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     if let Some(file) = &config.sinks.file {
@@ -19,10 +27,33 @@ pub fn start(config: &Config, colour: Colour, overflow: Overflow) -> io::Result<
     if config.sinks.stdout {
         sinks.push(Box::new(StdoutSink::new(colour, unbuffered)));
     }
+    if config.sinks.syslog {
+        sinks.push(Box::new(SyslogSink::new(&ident())));
+    }
     if let Some(program) = &config.sinks.program {
         sinks.push(Box::new(ProgramSink::new(program.command.clone(), program.keep_alive)));
     }
-    Outputs::start(sinks, config.queue_capacity, overflow)
+    if let Some(http) = &config.sinks.http {
+        sinks.push(Box::new(web(http, config.form == Form::Json, log)));
+    }
+    let log = log.clone();
+    let options = OutputOptions {
+        capacity: config.queue_capacity,
+        max_bytes: WAITING_BYTES,
+        overflow,
+        timeout: config.output_timeout,
+        say: Arc::new(move |priority, text| log.write(priority, text)),
+    };
+    Outputs::start(sinks, options)
+}
+
+/// A web server's sink; what is wrong with its certificates is said at once. Lines wait until it is put right.
+fn web(options: &HttpOptions, json: bool, log: &Log) -> HttpSink {
+    let mut sink = HttpSink::new(HttpOptions { json, ..options.clone() });
+    if let Err(error) = sink.check() {
+        log.write(Priority::Error, &error.to_string());
+    }
+    sink
 }
 
 /// The formatter that the settings ask for.

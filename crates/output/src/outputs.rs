@@ -159,7 +159,11 @@ impl Outputs {
 const GRACE: Duration = Duration::from_millis(200);
 
 impl Channel {
-    fn start(sinks: Vec<Box<dyn Sink>>, options: &OutputOptions, manner: &Manner) -> std::io::Result<Channel> {
+    fn start(
+        sinks: Vec<Box<dyn Sink>>,
+        options: &OutputOptions,
+        manner: &Manner,
+    ) -> std::io::Result<Channel> {
         let queue = Arc::new(Queue::new(options.capacity, options.max_bytes));
         let served: Vec<Served> =
             sinks.into_iter().map(|sink| Served::new(sink, Arc::new(Counts::default()))).collect();

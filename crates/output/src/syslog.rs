@@ -16,14 +16,12 @@ pub const SOCKET: &str = "/dev/log";
 /// The facility of user programs, as libc takes it unless told otherwise.
 const FACILITY_USER: u8 = 1;
 
-/// How long a daemon may take to read before a message counts as refused.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// A connection to the daemon, made when it is needed.
 #[derive(Debug)]
 pub struct Syslog {
     path: PathBuf,
     ident: String,
+    patience: Duration,
     clock: Clock,
     connection: Option<Connection>,
 }
@@ -35,19 +33,25 @@ enum Connection {
 }
 
 impl Connection {
-    fn open(path: &Path) -> io::Result<Connection> {
+    fn open(path: &Path, patience: Duration) -> io::Result<Connection> {
         let socket = UnixDatagram::unbound()?;
         match socket.connect(path) {
             // EPROTOTYPE: the daemon takes a stream of messages.
             Err(error) if error.raw_os_error() == Some(EPROTOTYPE) => {
                 let stream = UnixStream::connect(path)?;
                 stream.shutdown(Shutdown::Read)?;
-                stream.set_write_timeout(Some(PATIENCE))?;
+                match patience {
+                    Duration::ZERO => stream.set_nonblocking(true)?,
+                    _ => stream.set_write_timeout(Some(patience))?,
+                }
                 Ok(Connection::Stream(stream))
             }
             connected => {
                 connected?;
-                socket.set_write_timeout(Some(PATIENCE))?;
+                match patience {
+                    Duration::ZERO => socket.set_nonblocking(true)?,
+                    _ => socket.set_write_timeout(Some(patience))?,
+                }
                 Ok(Connection::Datagram(socket))
             }
         }
@@ -74,9 +78,10 @@ const EMSGSIZE: i32 = 90;
 const LEAST: usize = 8192;
 
 impl Syslog {
-    /// Messages go to the socket at `path`, marked as those of the program `ident`.
-    pub fn new(path: impl Into<PathBuf>, ident: impl Into<String>) -> Syslog {
-        Syslog { path: path.into(), ident: ident.into(), clock: Clock::local(), connection: None }
+    /// Messages go to the socket at `path`, marked as those of the program `ident`. A daemon that takes longer
+    /// than `patience` to read a message refuses it.
+    pub fn new(path: impl Into<PathBuf>, ident: impl Into<String>, patience: Duration) -> Syslog {
+        Syslog { path: path.into(), ident: ident.into(), patience, clock: Clock::local(), connection: None }
     }
 
     /// The socket.
@@ -104,7 +109,7 @@ impl Syslog {
     fn put(&mut self, message: &[u8]) -> io::Result<()> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => Connection::open(&self.path)?,
+            None => Connection::open(&self.path, self.patience)?,
         };
         let connection = self.connection.insert(connection);
         let sent = match connection.send(message) {
@@ -139,7 +144,7 @@ mod tests {
     const TS: u64 = 1_795_549_121_898_299_224;
 
     fn utc(path: &Path) -> Syslog {
-        Syslog { clock: Clock::utc(), ..Syslog::new(path, "falco") }
+        Syslog { clock: Clock::utc(), ..Syslog::new(path, "falco", Duration::from_secs(1)) }
     }
 
     #[test]

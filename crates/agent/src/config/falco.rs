@@ -11,10 +11,7 @@ use lanner_rules::{Selection, Target};
 
 use super::files::{ConfigError, Settings};
 use super::node::{Content, Node};
-use super::{
-    Append, BaseSyscalls, Config, DropAction, DropConfig, FileConfig, LogConfig, Matching, ProgramConfig,
-    SinkConfig, Source,
-};
+use super::{Append, BaseSyscalls, Config, DropAction, DropConfig, LogConfig, Matching, Source};
 
 /// Queue length that stands for `outputs_queue.capacity: 0`, "unbounded": there is always a bound.
 const LARGE_QUEUE: usize = 65_536;
@@ -24,9 +21,9 @@ fn ring_bytes(preset: i64) -> usize {
     1 << (19 + preset.clamp(1, 10))
 }
 
-struct Reader<'a> {
-    root: &'a Node,
-    file: String,
+pub(super) struct Reader<'a> {
+    pub(super) root: &'a Node,
+    pub(super) file: String,
     warnings: Vec<String>,
 }
 
@@ -64,7 +61,13 @@ fn capital(word: &str) -> String {
 }
 
 impl Reader<'_> {
-    fn scalar<T>(&mut self, path: &str, default: T, what: &str, read: impl Fn(&str) -> Option<T>) -> T {
+    pub(super) fn scalar<T>(
+        &mut self,
+        path: &str,
+        default: T,
+        what: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> T {
         let Some(node) = self.root.at(path) else { return default };
         if let Some(value) = node.as_str().and_then(read) {
             return value;
@@ -77,25 +80,25 @@ impl Reader<'_> {
         default
     }
 
-    fn flag(&mut self, path: &str, default: bool) -> bool {
+    pub(super) fn flag(&mut self, path: &str, default: bool) -> bool {
         self.scalar(path, default, "true or false", truth)
     }
 
-    fn number<T: FromStr>(&mut self, path: &str, default: T) -> T {
+    pub(super) fn number<T: FromStr>(&mut self, path: &str, default: T) -> T {
         self.scalar(path, default, "a number", parse)
     }
 
-    fn text(&mut self, path: &str, default: &str) -> String {
+    pub(super) fn text(&mut self, path: &str, default: &str) -> String {
         self.scalar(path, default.to_owned(), "a text", |text| Some(text.to_owned()))
     }
 
-    fn texts(&self, path: &str) -> Vec<String> {
+    pub(super) fn texts(&self, path: &str) -> Vec<String> {
         let items = self.root.at(path).map(Node::items).unwrap_or_default();
         items.iter().filter_map(Node::as_str).map(str::to_owned).collect()
     }
 
     /// An error in Falco's words: which file, and what is wrong.
-    fn error(&self, message: &str) -> ConfigError {
+    pub(super) fn error(&self, message: &str) -> ConfigError {
         ConfigError::Value(format!("Error reading config file ({}): {message}", self.file))
     }
 
@@ -194,37 +197,6 @@ impl Reader<'_> {
         let mut files = self.texts("rules_files");
         files.extend(self.texts("rules_file"));
         Ok(files.into_iter().map(PathBuf::from).filter(|p| p.exists()).collect())
-    }
-
-    fn sinks(&mut self) -> Result<SinkConfig, ConfigError> {
-        let mut sinks =
-            SinkConfig { stdout: self.flag("stdout_output.enabled", false), ..Default::default() };
-        if self.flag("file_output.enabled", false) {
-            let path = self.text("file_output.filename", "");
-            if path.is_empty() {
-                return Err(self.error("file output enabled but no filename in configuration block"));
-            }
-            let keep_alive = self.flag("file_output.keep_alive", false);
-            sinks.file = Some(FileConfig { path: path.into(), keep_alive });
-        }
-        if self.flag("program_output.enabled", false) {
-            let command = self.text("program_output.program", "");
-            if command.is_empty() {
-                return Err(self.error("program output enabled but no program in configuration block"));
-            }
-            let keep_alive = self.flag("program_output.keep_alive", false);
-            sinks.program = Some(ProgramConfig { command, keep_alive });
-        }
-        if self.flag("syslog_output.enabled", false) {
-            sinks.unsupported.push("syslog");
-        }
-        if self.flag("http_output.enabled", false) {
-            if self.text("http_output.url", "").is_empty() {
-                return Err(self.error("http output enabled but no url in configuration block"));
-            }
-            sinks.unsupported.push("http");
-        }
-        Ok(sinks)
     }
 
     fn matching(&mut self) -> Result<Matching, ConfigError> {

@@ -143,9 +143,6 @@ impl Session {
             }
         }
         config.warnings.iter().for_each(|warning| log.warning(warning));
-        for name in &config.sinks.unsupported {
-            log.warning(&format!("the {name} output is not supported yet: nothing goes there"));
-        }
         if options.print_additional.is_some() {
             log.warning(
                 "The -p/--print option is deprecated and will be removed. Use -o append_output=... instead.",

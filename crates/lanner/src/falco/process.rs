@@ -23,8 +23,7 @@ use super::{Options, Session, print};
 /// # Errors
 /// When the source can't be read, or events were lost and the configuration wants that to end.
 pub fn process(session: &Session, rules: Loaded) -> Result<(), String> {
-    let sinks = &session.config.sinks;
-    if !sinks.stdout && sinks.file.is_none() && sinks.program.is_none() && sinks.unsupported.is_empty() {
+    if session.config.sinks.is_empty() {
         return Err("No output configured, please make sure at least one output is configured and enabled."
             .to_owned());
     }

@@ -138,7 +138,10 @@ mod tests {
         let mut sink = FileSink::new("/nowhere/alerts".into(), true, true);
         let error = sink.write(&line("one")).unwrap_err();
         assert!(error.again);
-        assert_eq!(error.to_string(), "file output: cannot open /nowhere/alerts: No such file or directory (os error 2)");
+        assert_eq!(
+            error.to_string(),
+            "file output: cannot open /nowhere/alerts: No such file or directory (os error 2)"
+        );
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Lines to the host's syslog daemon.
 
 use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Line, Sink, SinkError};
 use crate::syslog::{SOCKET, Syslog};
+
+/// How long a daemon may take to read a line before it is tried again.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Sends lines to the syslog daemon, each at its alert's priority.
 #[derive(Debug)]
@@ -15,7 +18,7 @@ pub struct SyslogSink {
 impl SyslogSink {
     /// A sink for the host's daemon, that shows lines as `ident`'s.
     pub fn new(ident: &str) -> SyslogSink {
-        SyslogSink { syslog: Syslog::new(SOCKET, ident) }
+        SyslogSink { syslog: Syslog::new(SOCKET, ident, PATIENCE) }
     }
 }
 
@@ -52,7 +55,7 @@ mod tests {
     fn lines_keep_their_priority_and_wait_for_a_daemon_only_if_there_is_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let mut sink = SyslogSink { syslog: Syslog::new(&path, "falco") };
+        let mut sink = SyslogSink { syslog: Syslog::new(&path, "falco", PATIENCE) };
         let line = Line { text: "x".into(), priority: Priority::Critical, priority_at: None };
         assert!(!sink.write(&line).unwrap_err().again, "there is no syslog here");
         let daemon = UnixDatagram::bind(&path).unwrap();

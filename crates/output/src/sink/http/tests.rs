@@ -24,11 +24,13 @@ enum Act {
     Hang,
 }
 
+/// Head and body.
+type Request = (String, Vec<u8>);
+
 #[derive(Clone, Default)]
 struct Log {
     acts: Arc<Mutex<VecDeque<Act>>>,
-    /// Head and body of each request.
-    requests: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
 trait Stream: Read + Write {}
