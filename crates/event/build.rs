@@ -233,7 +233,7 @@ fn write_native(out: &mut String) -> Result<(), Error> {
     let mut calls: Vec<(u16, String)> = Vec::new();
     for (n, line) in lines("numbers")? {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [name, _, _, _] = words[..] else {
+        let [name, _, _, _, _] = words[..] else {
             return Err(format!("data/numbers.tbl:{n}: not understood: {line}").into());
         };
         for number in words[column].split(',').filter(|number| *number != "-") {

@@ -42,7 +42,6 @@ static __always_inline u32 number_of(struct pt_regs *regs)
 	return (u32)regs->syscallno;
 }
 
-/* 32-bit Arm has numbers of its own, which no table here knows. */
 static __always_inline bool is_compat(void)
 {
 	return BPF_CORE_READ(current_task(), thread_info.flags) & (1 << 22);

@@ -14,7 +14,6 @@
 #define EVENT_MAX 0x10000 /* a power of two */
 #define TEXT_MAX 4096	  /* longest path, text or argument list; a power of two */
 #define HEADER_LEN 26
-#define DATA_MAX 80 /* bytes of a read or write that are shown */
 
 struct scratch {
 	u64 args[6];
@@ -33,6 +32,10 @@ struct scratch {
 	 * loop's every round anew for every value that it may have.
 	 */
 	u32 at;
+	u32 part;      /* of what is read or written in parts: the part */
+	u64 part_done; /* and how much of it has been read */
+	u64 message;   /* the message header that is looked at, or 0 */
+	u32 messages;
 	u8 data[EVENT_MAX + 2 * TEXT_MAX];
 	u8 path[3 * TEXT_MAX]; /* where a path is built from its end */
 };

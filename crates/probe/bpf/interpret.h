@@ -6,10 +6,12 @@
 #ifndef LANNER_INTERPRET_H
 #define LANNER_INTERPRET_H
 
+#include "arguments.h"
 #include "convert.h"
 #include "message.h"
 #include "net.h"
 #include "output.h"
+#include "quota.h"
 #include "sockopt.h"
 
 /* What a number is made from; an unreadable one is 0. */
@@ -24,6 +26,8 @@ static __always_inline u64 source_of(struct scratch *s, const struct param *p, b
 		return s->ret;
 	case SOURCE_ZERO:
 		return 0;
+	case SOURCE_MOVED:
+		return s->ret > 0 ? s->ret : 0;
 	case SOURCE_NR:
 		return s->compat ? ia32_native[s->nr & (NUMBERS - 1)] : s->nr;
 	case SOURCE_ID:
@@ -32,6 +36,16 @@ static __always_inline u64 source_of(struct scratch *s, const struct param *p, b
 	at = p->source < 6 ? s->args[p->source] : 0;
 	if (!p->size)
 		return at;
+	if (p->size == WORD_SIZED) {
+		at += p->offset * (s->compat ? 4 : 8);
+		if (!s->compat) {
+			*missing = bpf_probe_read_user(&value, 8, (void *)at) != 0;
+			return value;
+		}
+		*missing = bpf_probe_read_user(&half, 4, (void *)at) != 0;
+		/* a limit that is none has all bits set in either ABI */
+		return half == ~0u ? ~0ull : half;
+	}
 	at += p->offset;
 	if (p->size == 8) {
 		*missing = bpf_probe_read_user(&value, 8, (void *)at) != 0;
@@ -64,7 +78,22 @@ static __always_inline void put_data(struct scratch *s, const struct param *p)
 {
 	u64 len = s->ret > 0 ? s->ret : p->offset < 6 ? argument(s, p->offset) : 0;
 
-	put_user_bytes(argument(s, p->source), len > DATA_MAX ? DATA_MAX : len);
+	put_user_data(argument(s, p->source), len);
+}
+
+/* The data or the size of parts; what is read into them is there only if something was. */
+static __always_inline void put_parts_of(struct scratch *s, const struct param *p)
+{
+	u64 parts = argument(s, p->source), count = argument(s, p->offset);
+
+	if (p->what == PARTS_SIZE)
+		put_u32(s, parts_size(parts, count));
+	else if (s->ret > 0)
+		put_parts(parts, count, s->ret);
+	else if (p->what == PARTS_OUT)
+		put_parts(parts, count, snaplen);
+	else
+		put_empty(s);
 }
 
 static __always_inline void put_ptrace(struct scratch *s, u32 what)
@@ -143,10 +172,13 @@ static __always_inline void put_number_of(struct scratch *s, const struct param 
 	u64 value = source_of(s, p, &missing);
 
 	if (p->kind == KIND_INT) {
-		/* what a failed call left in memory is no fd */
-		if (p->size && (missing || s->ret < 0))
+		bool narrow = p->source != SOURCE_RET && (!p->size || p->size == 4);
+
+		/* what a failed call left in memory is no fd and no limit */
+		if (p->size && ((missing && narrow) || s->ret < 0))
 			value = -1;
-		value = p->source == SOURCE_RET ? value : (u64)(s64)(s32)value;
+		if (narrow)
+			value = (u64)(s64)(s32)value;
 	}
 	if (p->set)
 		value = convert(p->set, (u32)value);
@@ -170,8 +202,16 @@ static __always_inline void put_open_mode(struct scratch *s, const struct param 
 	put_u32(s, creates ? mode & 07777 : 0);
 }
 
-static __always_inline void put_param(struct scratch *s, const struct param *p)
+/* Writes the parameter at `index` of the plan. */
+__noinline int put_param(u32 index)
 {
+	struct scratch *s = get_scratch();
+	const struct param *p;
+	u64 i = bounded(index, 31);
+
+	if (!s || i >= PLAN_PARAMS)
+		return 0;
+	p = &plan_of(s)->params[i];
 	switch (p->kind) {
 	case KIND_NUM:
 	case KIND_INT:
@@ -240,8 +280,81 @@ static __always_inline void put_param(struct scratch *s, const struct param *p)
 	case KIND_MSG:
 		put_message(p->what);
 		break;
+	case KIND_PARTS:
+		put_parts_of(s, p);
+		break;
+	case KIND_SPLIT:
+		put_u64(s, split_number(s, p->source));
+		break;
+	case KIND_JOINED:
+		put_u64(s, argument(s, p->source) << 32 | (u32)argument(s, p->offset));
+		break;
+	case KIND_PAGES:
+		put_u64(s, (u64)argument(s, p->source) << PAGE_SHIFT_OF_MMAP2);
+		break;
+	case KIND_TIME:
+	case KIND_TIME64:
+		put_u64(s, time_at(s, argument(s, p->source), p->kind == KIND_TIME64));
+		break;
+	case KIND_POLLFDS:
+		put_polled(argument(s, p->source), (u32)argument(s, p->offset));
+		break;
+	case KIND_QUOTA:
+		put_quota(p->what, p->width);
+		break;
+	case KIND_SEM:
+		put_number(s, semaphore(s, p->what), p->width);
+		break;
+	case KIND_FSCONFIG:
+		put_fsconfig(s, p->what);
+		break;
+	case KIND_KEYCTL:
+		put_key_argument(p->source);
+		break;
 	default:
 		put_empty(s);
+	}
+	return 0;
+}
+
+/* Writes the whole event of the plan and hands it over. */
+__noinline int write_event(void)
+{
+	struct scratch *s = get_scratch();
+	u32 count;
+
+	if (!s)
+		return 0;
+	begin(s, plan_of(s)->type);
+	count = plan_of(s)->count;
+	for (u32 i = 0; i < PLAN_PARAMS; i++) {
+		if (i >= count)
+			break;
+		put_param(i);
+	}
+	submit();
+	return 0;
+}
+
+#define MESSAGES_SHOWN 256 /* of one call */
+
+/* A call that moves several messages: an event for each, or one if it moved none. */
+static __always_inline void write_messages(struct scratch *s)
+{
+	s->messages = s->ret > 0 ? s->ret : 0;
+	s->message = 0;
+	if (!s->messages)
+		write_event();
+	for (u32 i = 0; i < MESSAGES_SHOWN; i++) {
+		u32 moved = 0;
+
+		if (i >= s->messages)
+			break;
+		/* the header and behind it, with padding, how much moved */
+		s->message = s->args[1] + i * (s->compat ? 32 : 64);
+		bpf_probe_read_user(&moved, sizeof(moved), (void *)(s->message + (s->compat ? 28 : 56)));
+		s->ret = moved;
+		write_event();
 	}
 }
 
@@ -249,18 +362,15 @@ SEC("tp_btf/sys_exit")
 int interpret(void *ctx)
 {
 	struct scratch *s = get_scratch();
-	const struct plan *plan;
 
 	if (!s)
 		return 0;
-	plan = plan_of(s);
-	begin(s, plan->type);
-	for (u32 i = 0; i < PLAN_PARAMS; i++) {
-		if (i >= plan->count)
-			break;
-		put_param(s, &plan->params[i]);
+	if (takes_several(plan_of(s)->type)) {
+		write_messages(s);
+		return 0;
 	}
-	submit();
+	s->message = s->args[1];
+	write_event();
 	return 0;
 }
 

@@ -5,10 +5,6 @@
 
 #include "file.h"
 
-enum { TUPLE_IN, TUPLE_OUT };
-enum { QUEUE_PERCENT, QUEUE_LENGTH, QUEUE_MAX };
-enum { SOCKET_SOURCE, SOCKET_PEER };
-
 #define UNIX_PATH_MAX 108
 
 static __always_inline u16 swap16(u16 value)
@@ -145,10 +141,10 @@ static __always_inline void add_ipv4(struct scratch *s, u32 *len, struct sock *s
 		remote_port = swap16(*(u16 *)(raw + 2));
 	}
 	add8(s, len, AF_INET);
-	add32(s, len, ends->direction == TUPLE_OUT ? local : remote);
-	add16(s, len, ends->direction == TUPLE_OUT ? local_port : remote_port);
-	add32(s, len, ends->direction == TUPLE_OUT ? remote : local);
-	add16(s, len, ends->direction == TUPLE_OUT ? remote_port : local_port);
+	add32(s, len, ends->direction == DIRECTION_OUT ? local : remote);
+	add16(s, len, ends->direction == DIRECTION_OUT ? local_port : remote_port);
+	add32(s, len, ends->direction == DIRECTION_OUT ? remote : local);
+	add16(s, len, ends->direction == DIRECTION_OUT ? remote_port : local_port);
 }
 
 static __always_inline void add_ipv6(struct scratch *s, u32 *len, struct sock *sk, struct ends *ends)
@@ -166,10 +162,10 @@ static __always_inline void add_ipv6(struct scratch *s, u32 *len, struct sock *s
 		remote_port = swap16(*(u16 *)(raw + 2));
 	}
 	add8(s, len, AF_INET6);
-	add_in6(s, len, ends->direction == TUPLE_OUT ? local : remote);
-	add16(s, len, ends->direction == TUPLE_OUT ? local_port : remote_port);
-	add_in6(s, len, ends->direction == TUPLE_OUT ? remote : local);
-	add16(s, len, ends->direction == TUPLE_OUT ? remote_port : local_port);
+	add_in6(s, len, ends->direction == DIRECTION_OUT ? local : remote);
+	add16(s, len, ends->direction == DIRECTION_OUT ? local_port : remote_port);
+	add_in6(s, len, ends->direction == DIRECTION_OUT ? remote : local);
+	add16(s, len, ends->direction == DIRECTION_OUT ? remote_port : local_port);
 }
 
 static __always_inline void add_unix(struct scratch *s, u32 *len, struct sock *sk, struct ends *ends)
@@ -178,7 +174,7 @@ static __always_inline void add_unix(struct scratch *s, u32 *len, struct sock *s
 	struct unix_sock *peer = (void *)BPF_CORE_READ(own, peer);
 
 	add8(s, len, AF_UNIX);
-	if (ends->direction == TUPLE_IN) {
+	if (ends->direction == DIRECTION_IN) {
 		add64(s, len, (u64)own);
 		add64(s, len, (u64)peer);
 		add_bound_path(s, len, own);
@@ -231,7 +227,7 @@ static __always_inline u32 backlog(s64 fd, int what)
 		return 0;
 	length = BPF_CORE_READ(sk, sk_ack_backlog);
 	max = BPF_CORE_READ(sk, sk_max_ack_backlog);
-	return what == QUEUE_LENGTH ? length : what == QUEUE_MAX ? max : max ? length * 100 / max : 0;
+	return what == QUEUE_LEN ? length : what == QUEUE_MAX ? max : max ? length * 100 / max : 0;
 }
 
 static __always_inline u64 pair_address(s64 fd, int what)
@@ -240,7 +236,7 @@ static __always_inline u64 pair_address(s64 fd, int what)
 
 	if (!sk || BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX)
 		return 0;
-	return what == SOCKET_SOURCE ? (u64)sk : (u64)BPF_CORE_READ((struct unix_sock *)sk, peer);
+	return what == SOCKPTR_SOURCE ? (u64)sk : (u64)BPF_CORE_READ((struct unix_sock *)sk, peer);
 }
 
 #endif

@@ -5,8 +5,6 @@
 
 #include "message.h"
 
-enum { SOCKOPT_NAME, SOCKOPT_VALUE };
-
 /* What the first byte of a value says that it is. */
 enum { VALUE_BYTES, VALUE_ERROR, VALUE_U32, VALUE_U64, VALUE_TIME };
 

@@ -7,7 +7,6 @@
 #include "path.h"
 
 enum { PID_OF_THREAD, PID_OF_PROCESS, PID_OF_GROUP, PID_OF_SESSION };
-enum { CAPS_INHERITABLE, CAPS_PERMITTED, CAPS_EFFECTIVE };
 enum { CAP_DAC_OVERRIDE = 1, CAP_FOWNER = 3 };
 
 static __always_inline struct task_struct *current_task(void)
@@ -116,7 +115,6 @@ static __always_inline u64 kilobytes(s64 pages)
 	return pages > 0 ? (u64)pages << (PAGE_SHIFT - 10) : 0;
 }
 
-enum { MEMORY_SIZE, MEMORY_RESIDENT, MEMORY_SWAPPED };
 
 /* Kilobytes of memory. The kernel's counters: file 0, anonymous 1, swapped 2, shared 3. */
 static __always_inline u32 memory_of(struct mm_struct *mm, int what)

@@ -81,10 +81,8 @@ pub fn read(arch: &str) -> Result<Vec<Conversion>, Error> {
                 (value, if set.kind == Kind::Bits { value } else { Some(u64::MAX) })
             }
         };
-        let result = flags
-            .and_then(|f| f.iter().find(|f| f.name == *flag))
-            .ok_or_else(|| bad("the event table lacks this flag"))?
-            .value;
+        let named = flags.and_then(|f| f.iter().find(|f| f.name == *flag)).map(|f| f.value);
+        let result = named.or_else(|| number(flag)).ok_or_else(|| bad("the event table lacks this flag"))?;
         let (Some(value), Some(mask)) = (value, mask) else { return Err(bad("no number")) };
         set.steps.push(Step { mask, value, result });
     }

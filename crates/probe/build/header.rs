@@ -7,11 +7,18 @@ use lanner_event::{EVENTS, flag_sets};
 use crate::Error;
 use crate::conversions::{Conversion, Kind};
 use crate::numbers::{Call, NUMBERS, SOCKETCALLS};
-use crate::plans::{KINDS, PLAN_PARAMS, PROGRAMS, Plan, SOURCES};
+use crate::plans::{KINDS, PLAN_PARAMS, PROGRAMS, Plan, SOURCES, WORD, WORDS};
 
 /// Sets of flags whose values the BPF side names.
-const NAMED_SETS: [&str; 5] =
-    ["open_flags", "clone_flags", "execve_flags", "creat_creat_flags", "task_file_anon_inode_fd_type"];
+const NAMED_SETS: [&str; 7] = [
+    "open_flags",
+    "clone_flags",
+    "execve_flags",
+    "creat_creat_flags",
+    "task_file_anon_inode_fd_type",
+    "quotactl_cmd",
+    "quotactl_quota_fmt",
+];
 
 const TYPES: &str = "
 struct param { unsigned char kind, source, offset, size, set, width, what; };
@@ -19,8 +26,6 @@ struct plan { unsigned short type; unsigned char program, count; struct param pa
 enum { CONVERT_BITS, CONVERT_VALUES, CONVERT_KEEP };
 struct conversion { unsigned short kind, first, count; unsigned long long fallback; };
 struct step { unsigned long long mask, match, result; };
-enum { PTRACE_ADDR, PTRACE_DATA };
-enum { PRCTL_STR, PRCTL_INT };
 ";
 
 fn define(out: &mut String, name: &str, value: impl std::fmt::Display) {
@@ -41,6 +46,7 @@ pub fn write(plans: &[Plan], conversions: &[Conversion], calls: &[Call]) -> Resu
         ("PLAN_PARAMS", PLAN_PARAMS),
         ("PLAN_SOCKETCALL", plans.len() + 1),
         ("PROGRAMS", PROGRAMS.len()),
+        ("WORD_SIZED", WORD),
         ("NUMBERS", NUMBERS),
         ("SOCKETCALLS_ROOM", SOCKETCALLS.len().next_power_of_two()),
         ("CONVERSIONS_ROOM", (conversions.len() + 1).next_power_of_two()),
@@ -57,6 +63,11 @@ pub fn write(plans: &[Plan], conversions: &[Conversion], calls: &[Call]) -> Resu
     {
         for (i, word) in words.iter().enumerate() {
             define(&mut out, &format!("{prefix}_{}", word.to_uppercase()), first + i);
+        }
+    }
+    for (kind, words) in WORDS {
+        for (i, word) in words.iter().enumerate() {
+            define(&mut out, &format!("{}_{}", kind.to_uppercase(), word.to_uppercase()), i);
         }
     }
     for (i, conversion) in conversions.iter().enumerate() {

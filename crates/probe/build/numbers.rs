@@ -36,6 +36,7 @@ pub const SOCKETCALLS: [&str; 21] = [
 pub struct Call {
     pub name: String,
     pub native: Vec<usize>,
+    /// As a 32-bit call, be it ia32 or arm.
     pub ia32: Vec<usize>,
 }
 
@@ -46,12 +47,12 @@ impl Call {
     }
 }
 
-/// Reads the table for an architecture; only x86_64 has 32-bit calls that the probe tells apart.
+/// Reads the table for an architecture: its own calls and those of 32-bit programs.
 pub fn read(arch: &str) -> Result<Vec<Call>, Error> {
     let mut calls = Vec::new();
     for (n, line) in lines("../../event/data/numbers.tbl")? {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [name, x86_64, ia32, aarch64] = words[..] else {
+        let [name, x86_64, ia32, aarch64, arm] = words[..] else {
             return Err(format!("numbers.tbl:{n}: not understood: {line}").into());
         };
         let list = |text: &str| -> Result<Vec<usize>, Error> {
@@ -65,8 +66,10 @@ pub fn read(arch: &str) -> Result<Vec<Call>, Error> {
                 })
                 .collect()
         };
-        let (native, ia32) =
-            if arch == "x86_64" { (list(x86_64)?, list(ia32)?) } else { (list(aarch64)?, vec![]) };
+        let (native, ia32) = match arch {
+            "x86_64" => (list(x86_64)?, list(ia32)?),
+            _ => (list(aarch64)?, list(arm)?),
+        };
         calls.push(Call { name: name.into(), native, ia32 });
     }
     Ok(calls)

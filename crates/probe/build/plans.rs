@@ -9,7 +9,7 @@ use crate::numbers::{Call, NUMBERS, SOCKETCALLS};
 use crate::{Error, lines};
 
 /// Kinds of parameters, as the BPF side numbers them.
-pub const KINDS: [&str; 22] = [
+pub const KINDS: [&str; 33] = [
     "num",
     "int",
     "str",
@@ -32,16 +32,27 @@ pub const KINDS: [&str; 22] = [
     "msg",
     "memory",
     "sockopt",
+    "parts",
+    "split",
+    "joined",
+    "pages",
+    "time",
+    "time64",
+    "pollfds",
+    "quota",
+    "sem",
+    "fsconfig",
+    "keyctl",
 ];
 
 /// Programs that write an event, as the BPF side numbers them.
 pub const PROGRAMS: [&str; 3] = ["interpret", "clone", "execve"];
 
 /// Sources of a number beyond the arguments 0 to 5.
-pub const SOURCES: [&str; 4] = ["ret", "zero", "id", "nr"];
+pub const SOURCES: [&str; 5] = ["ret", "zero", "id", "nr", "moved"];
 
-/// Words behind a kind and their numbers in the BPF side's enumerations.
-const WORDS: [(&str, &[&str]); 9] = [
+/// Words behind a kind, as the BPF side numbers them.
+pub const WORDS: [(&str, &[&str]); 13] = [
     ("queue", &["pct", "len", "max"]),
     ("sockptr", &["source", "peer"]),
     ("caps", &["inheritable", "permitted", "effective"]),
@@ -51,10 +62,23 @@ const WORDS: [(&str, &[&str]); 9] = [
     ("memory", &["size", "resident", "swapped"]),
     ("sockopt", &["name", "value"]),
     ("direction", &["in", "out"]),
+    ("parts", &["in", "out", "size"]),
+    (
+        "quota",
+        &[
+            "blockhard", "blocksoft", "space", "inodehard", "inodesoft", "blocktime", "inodetime", "blockgrace",
+            "inodegrace", "flags", "formatout", "cmd", "type", "id", "format", "file",
+        ],
+    ),
+    ("sem", &["number0", "op0", "flags0", "number1", "op1", "flags1", "value"]),
+    ("fsconfig", &["bytes", "text"]),
 ];
 
+/// Says of a number in memory that it is as long as a word of the caller's ABI.
+pub const WORD: usize = 1;
+
 /// Most parameters of a plan.
-pub const PLAN_PARAMS: usize = 12;
+pub const PLAN_PARAMS: usize = 18;
 
 /// One parameter, as `struct param` of the BPF side has it.
 #[derive(Default)]
@@ -95,7 +119,7 @@ fn source(text: &str, param: &mut Param) -> Result<(), Error> {
         let (offset, size) = place.split_once('/').ok_or("no size")?;
         param.source = argument.parse()?;
         param.offset = offset.parse()?;
-        param.size = size.parse()?;
+        param.size = if size == "w" { WORD } else { size.parse()? };
     } else if let Ok(argument) = text.parse::<usize>() {
         param.source = argument;
     } else {
@@ -131,6 +155,13 @@ fn fits(kind: &str, info: &ParamInfo) -> bool {
         "ptrace" => info.ty == T::Dyn,
         "sockopt" => info.ty == T::Dyn || width(info) == Some(1),
         "prctl" => matches!(info.ty, T::Charbuf | T::Int64),
+        "parts" => info.ty == T::Bytebuf || width(info) == Some(4),
+        "split" | "joined" | "pages" | "time" | "time64" => width(info) == Some(8),
+        "pollfds" => info.ty == T::Fdlist,
+        "quota" => info.ty == T::Charbuf || width(info).is_some(),
+        "sem" => matches!(width(info), Some(2 | 4)),
+        "fsconfig" => matches!(info.ty, T::Charbuf | T::Bytebuf),
+        "keyctl" => info.ty == T::Dyn,
         "msg" => matches!(info.ty, T::Bytebuf | T::Socktuple | T::Uint32),
         _ => false,
     }
@@ -151,8 +182,19 @@ fn param(text: &str, info: &ParamInfo, conversions: &[Conversion]) -> Result<Par
         param.set = 1 + found.ok_or_else(|| format!("data/conversions.tbl has no set {set}"))?;
     }
     match (kind, &rest[..]) {
-        ("num" | "int" | "str" | "openflags" | "openmode" | "mountflags", [from]) => {
-            source(from, &mut param)?
+        (
+            "num" | "int" | "str" | "openflags" | "openmode" | "mountflags" | "split" | "pages" | "time"
+            | "time64" | "keyctl",
+            [from],
+        ) => source(from, &mut param)?,
+        ("joined" | "pollfds", [first, second]) => {
+            param.source = first.parse()?;
+            param.offset = second.parse()?;
+        }
+        ("parts", [what, pointer, count]) => {
+            param.what = word(kind, what)?;
+            param.source = pointer.parse()?;
+            param.offset = count.parse()?;
         }
         ("data" | "sockaddr", [pointer, length]) => {
             param.source = pointer.parse()?;
@@ -166,9 +208,11 @@ fn param(text: &str, info: &ParamInfo, conversions: &[Conversion]) -> Result<Par
                 param.offset = address.parse()?;
             }
         }
-        ("queue" | "sockptr" | "caps" | "ptrace" | "prctl" | "msg" | "memory" | "sockopt", [what]) => {
-            param.what = word(kind, what)?
-        }
+        (
+            "queue" | "sockptr" | "caps" | "ptrace" | "prctl" | "msg" | "memory" | "sockopt" | "quota" | "sem"
+            | "fsconfig",
+            [what],
+        ) => param.what = word(kind, what)?,
         ("creatflags" | "dev" | "ino" | "retpath" | "pipeino", []) => {}
         _ => return Err(format!("{text}: wrong arguments").into()),
     }

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* The data of reads and writes, in one piece or in parts. */
+#ifndef LANNER_PARTS_H
+#define LANNER_PARTS_H
+
+#include "event.h"
+
+#define PARTS_SHOWN 32 /* parts of a read, a write or a message that are looked at */
+#define CHUNK 4096     /* bytes that are read at once; a power of two */
+#define CHUNKS 16
+
+/* Bytes that are shown of what is read or written. */
+u32 snaplen = 80;
+
+/* The word at `index` of an array of words as long as the caller's ABI has them. */
+static __always_inline u64 word_at(u64 base, u32 index, bool compat)
+{
+	u64 value = 0;
+	u32 half = 0;
+
+	if (!compat) {
+		bpf_probe_read_user(&value, 8, (void *)(base + index * 8));
+		return value;
+	}
+	bpf_probe_read_user(&half, 4, (void *)(base + index * 4));
+	return half;
+}
+
+/* Reads up to a chunk of user memory to `s->at` behind the cursor. */
+static __always_inline bool read_chunk(struct scratch *s, u64 from, u64 len)
+{
+	void *to = &s->data[bounded(s->pos + s->at, EVENT_MAX - 1)];
+
+	return bpf_probe_read_user(to, bounded(len, 2 * CHUNK - 1), (void *)from) == 0;
+}
+
+/* `len` bytes of user memory, or as many of them as are shown. */
+__noinline int put_user_data(u64 from, u64 len)
+{
+	struct scratch *s = get_scratch();
+
+	if (!s)
+		return 0;
+	if (len > snaplen)
+		len = snaplen;
+	if (!from)
+		len = 0;
+	s->at = 0;
+	for (u32 i = 0; i < CHUNKS; i++) {
+		u64 n = len - s->at;
+
+		if (s->at >= len)
+			break;
+		if (n > CHUNK)
+			n = CHUNK;
+		if (!read_chunk(s, from + s->at, n)) {
+			count_unreadable();
+			break;
+		}
+		s->at += n;
+	}
+	end_param(s, s->at);
+	return 0;
+}
+
+/* What the parts together hold: each is an address and a length. */
+__noinline u64 parts_size(u64 parts, u64 count)
+{
+	struct scratch *s = get_scratch();
+	u64 size = 0;
+
+	if (!s)
+		return 0;
+	for (u32 i = 0; i < PARTS_SHOWN; i++) {
+		if (i >= count)
+			break;
+		size += word_at(parts, 2 * i + 1, s->compat);
+	}
+	return size;
+}
+
+/* The parts' data, one behind the other, but no more than `want` bytes or than are shown. */
+__noinline int put_parts(u64 parts, u64 count, u64 want)
+{
+	struct scratch *s = get_scratch();
+
+	if (!s)
+		return 0;
+	if (want > snaplen)
+		want = snaplen;
+	s->at = 0;
+	s->part = 0;
+	s->part_done = 0;
+	for (u32 i = 0; i < PARTS_SHOWN + CHUNKS; i++) {
+		u64 from, len, n;
+
+		if (s->part >= count || s->part >= PARTS_SHOWN || s->at >= want)
+			break;
+		from = word_at(parts, 2 * s->part, s->compat);
+		len = word_at(parts, 2 * s->part + 1, s->compat);
+		n = len - s->part_done;
+		if (n > want - s->at)
+			n = want - s->at;
+		if (n > CHUNK)
+			n = CHUNK;
+		if (n && !read_chunk(s, from + s->part_done, n)) {
+			count_unreadable();
+			break;
+		}
+		s->at += n;
+		s->part_done += n;
+		if (s->part_done >= len) {
+			s->part += 1;
+			s->part_done = 0;
+		}
+	}
+	end_param(s, s->at);
+	return 0;
+}
+
+#endif
