@@ -66,8 +66,22 @@ pub const WORDS: [(&str, &[&str]); 13] = [
     (
         "quota",
         &[
-            "blockhard", "blocksoft", "space", "inodehard", "inodesoft", "blocktime", "inodetime", "blockgrace",
-            "inodegrace", "flags", "formatout", "cmd", "type", "id", "format", "file",
+            "blockhard",
+            "blocksoft",
+            "space",
+            "inodehard",
+            "inodesoft",
+            "blocktime",
+            "inodetime",
+            "blockgrace",
+            "inodegrace",
+            "flags",
+            "formatout",
+            "cmd",
+            "type",
+            "id",
+            "format",
+            "file",
         ],
     ),
     ("sem", &["number0", "op0", "flags0", "number1", "op1", "flags1", "value"]),
@@ -209,8 +223,8 @@ fn param(text: &str, info: &ParamInfo, conversions: &[Conversion]) -> Result<Par
             }
         }
         (
-            "queue" | "sockptr" | "caps" | "ptrace" | "prctl" | "msg" | "memory" | "sockopt" | "quota" | "sem"
-            | "fsconfig",
+            "queue" | "sockptr" | "caps" | "ptrace" | "prctl" | "msg" | "memory" | "sockopt" | "quota"
+            | "sem" | "fsconfig",
             [what],
         ) => param.what = word(kind, what)?,
         ("creatflags" | "dev" | "ino" | "retpath" | "pipeino", []) => {}

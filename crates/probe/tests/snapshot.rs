@@ -94,6 +94,9 @@ fn kinds_of_files(proc: bool) {
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = format!("{path}.sock");
     let unix = UnixListener::bind(&socket).unwrap();
+    // a machine without IPv6 cannot have a socket of it
+    let tcp6 = TcpListener::bind("[::1]:0").ok();
+    let netlink = call(libc::SYS_socket, &[Arg::N(16), Arg::N(3), Arg::N(0)]);
     let eventfd = call(libc::SYS_eventfd2, &[Arg::N(0), Arg::N(0)]);
     let memfd = call(libc::SYS_memfd_create, &[Arg::P(b"lanner-memory\0"), Arg::N(0)]);
     let taken = own(proc);
@@ -123,6 +126,17 @@ fn kinds_of_files(proc: bool) {
     assert_eq!(bytes(&listening, "local_ip"), [127, 0, 0, 1]);
     assert_eq!(number(&listening, "local_port"), Some(tcp.local_addr().unwrap().port().into()));
     assert_eq!((number(&listening, "remote_port"), number(&listening, "sk_type")), (Some(0), Some(1)));
+
+    if let Some(tcp6) = tcp6 {
+        let listening = of(tcp6.as_raw_fd().into(), t::ITER_TASK_FILE_SOCKET_INET6_E);
+        assert_eq!(bytes(&listening, "local_ip"), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(number(&listening, "local_port"), Some(tcp6.local_addr().unwrap().port().into()));
+    }
+    if !proc {
+        // what is read from /proc leaves these out
+        let routes = of(netlink, t::ITER_TASK_FILE_SOCKET_NETLINK_E);
+        assert_eq!((number(&routes, "sk_type"), number(&routes, "sk_proto")), (Some(3), Some(0)));
+    }
 
     let unix = of(unix.as_raw_fd().into(), t::ITER_TASK_FILE_SOCKET_UNIX_E);
     assert_eq!(text(&unix, "sun_path").unwrap(), socket);
