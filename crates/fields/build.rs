@@ -16,7 +16,8 @@ struct Class {
     sources: Vec<String>,
     until: String,
     plugin: Option<String>,
-    later: bool,
+    loaded: bool,
+    needs: String,
     about: String,
     fields: Vec<Field>,
 }
@@ -26,6 +27,7 @@ struct Field {
     ty: String,
     words: Vec<String>,
     argument: Option<String>,
+    from: Option<String>,
     until: Option<String>,
     description: String,
 }
@@ -72,7 +74,8 @@ fn read_class(line: &str) -> Option<Class> {
         sources: Vec::new(),
         until: "event".into(),
         plugin: None,
-        later: false,
+        loaded: false,
+        needs: String::new(),
         about: String::new(),
         fields: Vec::new(),
     };
@@ -83,7 +86,8 @@ fn read_class(line: &str) -> Option<Class> {
             Some(("sources", list)) => class.sources = list.split(',').map(Into::into).collect(),
             Some(("until", until)) => class.until = until.into(),
             Some(("plugin", plugin)) => class.plugin = Some(plugin.into()),
-            None if word == "later" => class.later = true,
+            Some(("needs", key)) => class.needs = key.into(),
+            None if word == "loaded" => class.loaded = true,
             _ => return None,
         }
     }
@@ -98,6 +102,7 @@ fn read_field(line: &str) -> Option<Field> {
         ty: words.next()?.into(),
         words: Vec::new(),
         argument: None,
+        from: None,
         until: None,
         description: description.into(),
     };
@@ -105,6 +110,7 @@ fn read_field(line: &str) -> Option<Field> {
         match word.split_once('=') {
             Some(("arg", rule)) => field.argument = Some(rule.into()),
             Some(("until", until)) => field.until = Some(until.into()),
+            Some(("from", from)) => field.from = Some(from.into()),
             None if ["list", "hex", "padded", "filter", "noval", "noapply", "old"].contains(&word) => {
                 field.words.push(word.into());
             }
@@ -126,8 +132,8 @@ fn camel(word: &str) -> String {
 
 fn write_sets(out: &mut String, classes: &[Class]) -> Result<(), Error> {
     let mut sets: BTreeMap<&str, Vec<&Field>> = BTreeMap::new();
-    for class in classes.iter().filter(|c| !c.later) {
-        sets.entry(&class.set).or_default().extend(&class.fields);
+    for class in classes {
+        sets.entry(&class.set).or_default().extend(class.fields.iter().filter(|f| f.from.is_none()));
     }
     for (set, fields) in &sets {
         writeln!(out, "/// Fields of the set `{set}`.\n#[derive(Clone, Copy, PartialEq, Eq, Debug)]")?;
@@ -146,7 +152,7 @@ fn write_sets(out: &mut String, classes: &[Class]) -> Result<(), Error> {
     for set in sets.keys() {
         writeln!(out, "{0}({0}),", camel(set))?;
     }
-    writeln!(out, "Later,\n}}")?;
+    writeln!(out, "/// A JSON payload that is read as the table says.\nRead(JsonRead),\n}}")?;
     Ok(())
 }
 
@@ -159,8 +165,8 @@ fn write_classes(out: &mut String, classes: &[Class]) -> Result<(), Error> {
     for c in classes {
         writeln!(
             out,
-            "ClassInfo {{ name: {:?}, about: {:?}, sources: &{:?}, plugin: {:?}, later: {} }},",
-            c.name, c.about, c.sources, c.plugin, c.later
+            "ClassInfo {{ name: {:?}, about: {:?}, sources: &{:?}, plugin: {:?}, loaded: {} }},",
+            c.name, c.about, c.sources, c.plugin, c.loaded
         )?;
     }
     writeln!(out, "];")?;
@@ -187,6 +193,14 @@ fn argument(rule: Option<&str>) -> Result<String, Error> {
     let has = |form| forms.split('|').any(|f| f == form);
     let (index, key, dot) = (has("index"), has("key"), has("dot"));
     Ok(format!("Argument {{ allowed: true, required: {required}, index: {index}, key: {key}, dot: {dot} }}"))
+}
+
+/// `get:/user/name` → how and where a payload is read.
+fn json_read(class: &Class, from: &str) -> Result<String, Error> {
+    let (mode, pointer) = from.split_once(":/").ok_or_else(|| format!("{TABLE}: from={from}: no pointer"))?;
+    let path: Vec<String> = pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+    let (needs, mode) = (&class.needs, camel(mode));
+    Ok(format!("Extractor::Read(JsonRead {{ needs: {needs:?}, mode: JsonMode::{mode}, path: &{path:?} }})"))
 }
 
 fn field_type(ty: &str) -> Result<&'static str, Error> {
@@ -225,10 +239,9 @@ fn write_fields(out: &mut String, classes: &[Class]) -> Result<(), Error> {
             } else {
                 "Plain"
             };
-            let extractor = if class.later {
-                "Extractor::Later".into()
-            } else {
-                format!("Extractor::{0}({0}::{1})", camel(&class.set), camel(&f.name))
+            let extractor = match &f.from {
+                Some(from) => json_read(class, from)?,
+                None => format!("Extractor::{0}({0}::{1})", camel(&class.set), camel(&f.name)),
             };
             writeln!(
                 out,

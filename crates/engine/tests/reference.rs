@@ -307,7 +307,7 @@ fn about_threads() -> impl Strategy<Value = String> {
         |stable: StableUntil| !stable.contains(StableUntil::EVENT) && !stable.contains(StableUntil::FD);
     let usable = table().iter().filter(|f| {
         f.has_source("syscall")
-            && !f.class.later
+            && !f.class.loaded
             && !f.argument.required
             && !f.list
             && remembered(f.stable_until)

@@ -13,6 +13,8 @@ pub struct EventMeta {
     pub num: u64,
     /// Name of the source: `syscall`, `k8s_audit`, …
     pub source: &'static str,
+    /// Name of the plugin that makes the source's events; empty for the kernel's.
+    pub plugin: &'static str,
     /// Time of the first event, ns since 1970.
     pub first_ts: u64,
     /// Time of the event before this one, ns since 1970; this one's own for the first.
@@ -34,6 +36,7 @@ impl Default for EventMeta {
         EventMeta {
             num: 0,
             source: "syscall",
+            plugin: "",
             first_ts: 0,
             previous_ts: 0,
             exec_time: 0,

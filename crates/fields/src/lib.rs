@@ -8,6 +8,7 @@ mod error;
 mod extract;
 mod field;
 mod format;
+pub mod json;
 mod listing;
 mod scratch;
 mod suggest;

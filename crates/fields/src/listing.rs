@@ -30,8 +30,6 @@ pub struct FieldRow {
     pub transformable: bool,
     /// What its value is stable until.
     pub stable_until: Vec<&'static str>,
-    /// No source fills it yet.
-    pub later: bool,
     /// What it tells.
     pub description: &'static str,
 }
@@ -52,7 +50,6 @@ pub fn field_rows(vocabulary: Option<Vocabulary<'_>>) -> Vec<FieldRow> {
         right_side: f.right_side,
         transformable: f.transformable,
         stable_until: f.stable_until.names(),
-        later: f.class.later,
         description: f.description,
     };
     table().iter().filter(wanted).map(row).collect()

@@ -1,10 +1,11 @@
 //! Memory for what is built while one event is looked at.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
 use bumpalo::Bump;
 
 use crate::Value;
+use crate::json::{Json, Tape};
 
 /// A vector in scratch memory.
 pub type Buffer<'a, T> = bumpalo::collections::Vec<'a, T>;
@@ -15,6 +16,18 @@ pub struct Scratch {
     bump: Bump,
     /// Vectors for those who write into nothing else.
     spares: RefCell<Vec<Vec<u8>>>,
+    /// The event's payload as JSON, once it was asked for.
+    document: OnceCell<Document>,
+    /// A tape from before, to be filled again.
+    tape: RefCell<Tape>,
+}
+
+/// A text that was read as JSON.
+#[derive(Debug)]
+struct Document {
+    /// Where the text is and how long, to tell it from another.
+    text: (usize, usize),
+    tape: Tape,
 }
 
 impl Scratch {
@@ -26,6 +39,22 @@ impl Scratch {
     /// Forgets all that was built. To be called between events.
     pub fn reset(&mut self) {
         self.bump.reset();
+        if let Some(document) = self.document.take() {
+            self.tape.replace(document.tape);
+        }
+    }
+
+    /// An event's payload as JSON, which is read once. `None` when it is none, or not the payload that was first
+    /// asked for since the last reset.
+    pub fn json<'a>(&'a self, text: &'a [u8]) -> Option<Json<'a>> {
+        let place = (text.as_ptr() as usize, text.len());
+        let document = self.document.get_or_init(|| {
+            let mut tape = self.tape.take();
+            // What can't be read leaves an empty tape, which has no root.
+            let _ = tape.read(text);
+            Document { text: place, tape }
+        });
+        if document.text == place { document.tape.root(text) } else { None }
     }
 
     /// So many cells with the same value.

@@ -13,8 +13,8 @@ pub struct ClassInfo {
     pub sources: &'static [&'static str],
     /// The plugin of Falco's that has them, if one does.
     pub plugin: Option<&'static str>,
-    /// The fields are known, but no source fills them yet: every value is absent.
-    pub later: bool,
+    /// Users who load plugins by name know its fields only when they load that one.
+    pub loaded: bool,
 }
 
 /// What may stand in brackets, or behind a further dot, after a field's name.
@@ -136,6 +136,48 @@ impl FieldInfo {
     pub fn has_source(&self, source: &str) -> bool {
         self.class.sources.is_empty() || self.class.sources.contains(&source)
     }
+}
+
+/// How a value is taken from a JSON payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum JsonMode {
+    /// The value: a text's characters, anything else as JSON. For a list the values of an array.
+    Get,
+    /// The same, null being an empty text.
+    Text,
+    /// The value as JSON.
+    Json,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number, also where it is written with a fraction.
+    Number,
+    /// The value in each element of the arrays on the way, where it is there.
+    Each,
+    /// The same, but none at all if one lacks it.
+    Every,
+    /// Of each image the part before its tag and digest.
+    Repository,
+    /// Of each array of texts its texts, joined by spaces.
+    Join,
+    /// All values of all arrays.
+    Flat,
+    /// Of each list of ports those of the host.
+    Ports,
+    /// The value of each container, the pod's where it has none, and 0 where neither has.
+    Effective,
+    /// Whether it is true anywhere.
+    Any,
+    /// The keys of each object but `name`.
+    Keys,
+}
+
+/// Where and how a value is taken from a JSON payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct JsonRead {
+    /// A key that the payload must have; empty for none.
+    pub needs: &'static str,
+    pub mode: JsonMode,
+    pub path: &'static [&'static str],
 }
 
 include!(concat!(env!("OUT_DIR"), "/fields.rs"));

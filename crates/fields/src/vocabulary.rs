@@ -46,7 +46,9 @@ impl<'a> Vocabulary<'a> {
             });
         }
         match (self.plugins, info.class.plugin) {
-            (Some(loaded), Some(plugin)) if info.class.later && !loaded.iter().any(|name| name == plugin) => {
+            (Some(loaded), Some(plugin))
+                if info.class.loaded && !loaded.iter().any(|name| name == plugin) =>
+            {
                 Err(FieldError::PluginMissing { name: info.name, plugin })
             }
             _ => Ok(()),

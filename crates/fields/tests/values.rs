@@ -10,7 +10,8 @@ use world::{COMMAND, SHELL, WORKER, World, c, operand, text};
 
 /// Every field of system calls that needs no argument and has a value, one a line.
 fn all_fields(cx: &Context<'_>) -> String {
-    let usable = table().iter().filter(|f| f.has_source("syscall") && !f.argument.required && !f.class.later);
+    let usable =
+        table().iter().filter(|f| f.has_source("syscall") && !f.argument.required && !f.class.loaded);
     usable
         .filter(|f| !Field::resolve("syscall", f.name, None).unwrap().extract(cx).is_absent())
         .map(|f| format!("{} = {}\n", f.name, text(cx, f.name)))

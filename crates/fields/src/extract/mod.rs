@@ -2,14 +2,18 @@
 //! have a value on a small host.
 
 mod capabilities;
+mod cloudtrail;
 pub(crate) mod container;
 pub(crate) mod evt;
 mod fd;
 mod fdlist;
 mod fspath;
+mod json;
+mod k8s_audit;
 mod names;
 mod param;
 mod path;
+mod payload;
 mod process;
 pub(crate) mod syscall;
 mod user;
@@ -31,7 +35,10 @@ pub(crate) fn extract<'a>(field: &Field, extractor: Extractor, cx: &Context<'a>)
         Extractor::FsPath(id) => fspath::extract(id, cx),
         Extractor::Fdlist(id) => fdlist::extract(id, cx),
         Extractor::Container(id) => container::extract(id, &field.arg, cx),
-        Extractor::Later => None,
+        Extractor::Read(read) => payload::read(read, field, cx),
+        Extractor::Json(id) => json::extract(id, &field.arg, cx),
+        Extractor::K8sAudit(id) => k8s_audit::extract(id, &field.arg, cx),
+        Extractor::AwsCloudtrail(id) => cloudtrail::extract(id, &field.arg, cx),
     })
 }
 
@@ -54,7 +61,9 @@ pub(crate) fn fixed(field: &Field, extractor: Extractor, info: &'static EventInf
         Extractor::Fd(_) => absent(!fd::has_fd(info)),
         Extractor::FsPath(id) => absent(!fspath::has(id, info.code)),
         Extractor::Fdlist(_) => absent(fdlist::place(info.code).is_none()),
-        Extractor::Later => Some(Value::Absent),
+        Extractor::Read(_) | Extractor::Json(_) | Extractor::K8sAudit(_) | Extractor::AwsCloudtrail(_) => {
+            absent(info.code != lanner_event::types::PLUGINEVENT_E)
+        }
         _ => None,
     }
 }
