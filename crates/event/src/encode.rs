@@ -37,12 +37,32 @@ impl EventBuf {
         ty: EventType,
         params: &[&[u8]],
     ) -> Result<EventBuf, EncodeError> {
+        let mut buf = EventBuf::default();
+        buf.write(ts, tid, cpu, ty, params)?;
+        Ok(buf)
+    }
+
+    /// Writes another event in its place, with the memory that is there.
+    ///
+    /// # Errors
+    /// As [`EventBuf::new`]; nothing whole is in it then.
+    pub fn write(
+        &mut self,
+        ts: u64,
+        tid: i64,
+        cpu: u16,
+        ty: EventType,
+        params: &[&[u8]],
+    ) -> Result<(), EncodeError> {
         let info = ty.info().ok_or(EncodeError::UnknownType(ty.0))?;
         let wide = info.has(EventFlag::LargePayload);
         let lengths = if wide { 4 } else { 2 } * params.len();
         let total = HEADER_LEN + lengths + params.iter().map(|p| p.len()).sum::<usize>();
         let too_long = |index, len| EncodeError::TooLong { index, len };
-        let mut bytes = Vec::with_capacity(total);
+        self.cpu = cpu;
+        let bytes = &mut self.bytes;
+        bytes.clear();
+        bytes.reserve(total);
         bytes.extend(ts.to_ne_bytes());
         bytes.extend((tid as u64).to_ne_bytes());
         bytes.extend(u32::try_from(total).map_err(|_| too_long(params.len(), total))?.to_ne_bytes());
@@ -59,7 +79,7 @@ impl EventBuf {
         for p in params {
             bytes.extend_from_slice(p);
         }
-        Ok(EventBuf { bytes, cpu })
+        Ok(())
     }
 
     /// A copy of a borrowed event.

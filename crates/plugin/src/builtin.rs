@@ -1,0 +1,172 @@
+//! The plugins whose places lanner takes.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::audit::AuditEvents;
+use crate::documents::Reporting;
+use crate::files::FileSource;
+use crate::source::{EventSource, SourceError};
+
+/// How a plugin is set up.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Settings {
+    /// Its name.
+    pub name: String,
+    /// The shared object; of no account for a plugin that is built in.
+    pub library: String,
+    /// What it is set up with, as JSON or whatever it takes.
+    pub init_config: String,
+    /// Where it gets its events.
+    pub open_params: String,
+}
+
+/// What a plugin can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Capability {
+    /// Give events.
+    Sourcing,
+    /// Give values of fields.
+    Extraction,
+    /// Look at events before rules do.
+    Parsing,
+    /// Give events beside a source's own.
+    Async,
+}
+
+type Open = fn(&BuiltIn, &Settings, Reporting) -> Result<Box<dyn EventSource>, SourceError>;
+
+/// A plugin whose place lanner takes.
+#[derive(Debug)]
+pub struct BuiltIn {
+    /// Its name.
+    pub name: &'static str,
+    /// The version that is answered for: rules may require it or an earlier one.
+    pub version: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// What it can do.
+    pub capabilities: &'static [Capability],
+    /// The number in its events; 0 where it gives none.
+    pub id: u32,
+    /// The source of its events; empty where it gives none.
+    pub source: &'static str,
+    /// The JSON schema of its `init_config`.
+    pub schema: &'static str,
+    /// What its `open_params` may look like, with what that means.
+    pub params: &'static [(&'static str, &'static str)],
+    open: Option<Open>,
+}
+
+/// The number for events of plugins that have none of their own.
+const UNREGISTERED: u32 = 999;
+
+/// All plugins that are built in.
+pub const BUILT_IN: [BuiltIn; 3] = [
+    BuiltIn {
+        name: "container",
+        version: "0.7.1",
+        description: "Container metadata enrichment, built into lanner",
+        capabilities: &[Capability::Extraction, Capability::Parsing, Capability::Async],
+        id: 0,
+        source: "",
+        schema: r#"{"type":"object","properties":{"label_max_len":{"type":"integer"},"with_size":{"type":"boolean"}}}"#,
+        params: &[],
+        open: None,
+    },
+    BuiltIn {
+        name: "k8saudit",
+        version: "0.18.0",
+        description: "Kubernetes audit events, built into lanner",
+        capabilities: &[Capability::Sourcing, Capability::Extraction],
+        id: 1,
+        source: "k8s_audit",
+        schema: r#"{"type":"object","properties":{"sslCertificate":{"type":"string"},"useAsync":{"type":"boolean"},"maxEventSize":{"type":"integer"},"webhookMaxBatchSize":{"type":"integer"}}}"#,
+        params: &[("/var/log/audit.log", "a file of JSON lines, or a folder of such files, read to the end")],
+        open: Some(open_audit),
+    },
+    BuiltIn {
+        name: "json",
+        version: "0.7.4",
+        description: "Fields of events whose payload is JSON, built into lanner",
+        capabilities: &[Capability::Extraction],
+        id: UNREGISTERED,
+        source: "json",
+        // It chooses between two ways of extracting, of which lanner has one.
+        schema: r#"{"type":"object","properties":{"useAsync":{"type":"boolean"}}}"#,
+        params: &[],
+        open: None,
+    },
+];
+
+impl BuiltIn {
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<&'static BuiltIn> {
+        BUILT_IN.iter().find(|plugin| plugin.name == name)
+    }
+
+    /// The source whose events it gives under these settings.
+    pub fn source(&self, settings: &Settings) -> Option<&'static str> {
+        // Falco's json plugin is no source; ours is one if it is told where to read.
+        let asked = self.name != "json" || !settings.open_params.trim().is_empty();
+        (self.open.is_some() && asked).then_some(self.source)
+    }
+
+    /// Opens its source.
+    ///
+    /// # Errors
+    /// When the settings don't fit or what they name can't be opened.
+    pub fn open(
+        &self,
+        settings: &Settings,
+        reporting: Reporting,
+    ) -> Result<Box<dyn EventSource>, SourceError> {
+        match self.open {
+            Some(open) => open(self, settings, reporting),
+            None => Err(SourceError::Settings(format!("plugin '{}' gives no events", self.name))),
+        }
+    }
+}
+
+/// What `init_config` says, in JSON; the defaults where it is empty.
+fn init_config<T: DeserializeOwned + Default>(settings: &Settings) -> Result<T, SourceError> {
+    let text = settings.init_config.trim();
+    if text.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_str(text)
+        .map_err(|error| SourceError::Settings(format!("init_config of plugin '{}': {error}", settings.name)))
+}
+
+/// `init_config` of `k8saudit`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct AuditConfig {
+    /// Bytes of an event.
+    max_event_size: usize,
+    /// Bytes of a request, and of a line.
+    webhook_max_batch_size: usize,
+}
+
+impl Default for AuditConfig {
+    fn default() -> AuditConfig {
+        AuditConfig { max_event_size: 256 << 10, webhook_max_batch_size: 12 << 20 }
+    }
+}
+
+fn open_audit(
+    plugin: &BuiltIn,
+    settings: &Settings,
+    reporting: Reporting,
+) -> Result<Box<dyn EventSource>, SourceError> {
+    let config: AuditConfig = init_config(settings)?;
+    let params = settings.open_params.trim();
+    if let Some((scheme, _)) = params.split_once("://") {
+        return Err(SourceError::Settings(format!("scheme \"{scheme}\" is not supported")));
+    }
+    let documents = Box::new(AuditEvents::new(config.max_event_size));
+    let longest = config.webhook_max_batch_size;
+    Ok(Box::new(FileSource::open(Path::new(params), plugin.id, documents, longest, reporting)?))
+}

@@ -1,0 +1,18 @@
+//! Events that don't come from the kernel: the sources that are built in (Kubernetes audit, CloudTrail, JSON),
+//! which take the places of the Falco plugins of these names.
+//!
+//! This crate must not know the kernel's side, rules, nor who asks for events.
+
+mod audit;
+mod batch;
+mod builtin;
+mod documents;
+mod files;
+mod lines;
+mod source;
+mod stats;
+
+pub use builtin::{BUILT_IN, BuiltIn, Capability, Settings};
+pub use documents::Reporting;
+pub use source::{EventSource, Given, Sink, SourceError};
+pub use stats::{Refusal, SourceStats};
