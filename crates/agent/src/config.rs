@@ -7,6 +7,7 @@ mod lasting;
 mod node;
 mod outputs;
 mod path;
+mod plugins;
 mod variables;
 
 use lanner_event::BufferFormat;
@@ -199,6 +200,8 @@ pub struct Config {
     pub watch_files: bool,
     /// Names of the plugins to load.
     pub plugins: Vec<String>,
+    /// How those are set up, in the same order.
+    pub plugin_settings: Vec<lanner_plugin::Settings>,
     /// Values that could not be used, with where and why.
     pub warnings: Vec<String>,
 }
@@ -237,6 +240,7 @@ impl Default for Config {
             containers: lanner_container::Config::default(),
             watch_files: false,
             plugins: Vec::new(),
+            plugin_settings: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -36,6 +36,9 @@ pub enum LiveError {
     /// The runtimes can't be asked.
     #[error(transparent)]
     Resolver(#[from] ResolverError),
+    /// A source beside the kernel's can't be opened.
+    #[error(transparent)]
+    Source(#[from] lanner_plugin::SourceError),
     /// The system refuses a thread or a signal handler.
     #[error("can't start: {0}")]
     System(#[from] std::io::Error),
@@ -45,7 +48,7 @@ pub enum LiveError {
 }
 
 /// How to run.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct LiveOptions {
     /// End after so long.
     pub duration: Option<Duration>,
@@ -55,6 +58,8 @@ pub struct LiveOptions {
     pub signals: Signals,
     /// Where other rules and settings come from while it runs.
     pub slot: Slot,
+    /// The sinks, if other loops use them too: they are then left open at the end.
+    pub sending: Option<Arc<Sending>>,
 }
 
 /// What is known when watching begins.
@@ -116,7 +121,8 @@ struct Live {
     program: Arc<Program>,
     log: Log,
     formatter: Formatter,
-    sending: Sending,
+    sending: Arc<Sending>,
+    shared: bool,
     machine: Machine,
     progress: Progress,
     scratch: Scratch,
@@ -156,10 +162,16 @@ pub fn run(
         ..ProbeOptions::default()
     })?;
     let hostname = sinks::hostname();
+    let shared = options.sending.is_some();
+    let sending = match options.sending {
+        Some(sending) => sending,
+        None => Arc::new(Sending::start(config, options.colour, Overflow::Lose, log)?),
+    };
     let mut live = Live {
         log: log.clone(),
         formatter: sinks::formatter(config, hostname.clone()),
-        sending: Sending::start(config, options.colour, Overflow::Lose, log)?,
+        sending,
+        shared,
         machine: machine(&host_root),
         progress: Progress::new(EventMeta {
             hostname: hostname.into(),
@@ -379,7 +391,11 @@ impl Live {
             events: self.events,
             lost,
             drops: self.drops,
-            outputs: self.sending.close(self.program.config.output_timeout),
+            outputs: if self.shared {
+                self.sending.stats()
+            } else {
+                self.sending.close(self.program.config.output_timeout)
+            },
             incomplete: self.hold.incomplete,
         }
     }

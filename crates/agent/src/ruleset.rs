@@ -9,6 +9,8 @@ use lanner_rules::{
     Definitions, ExtraField, ExtraOutput, LoadOptions, Loaded, Report, Rule, RuleSet, Scope, SourceText,
 };
 
+use lanner_plugin::BuiltIn;
+
 use crate::config::{Append, Config, Matching};
 
 /// The rules that are in force when no others are given, by file.
@@ -113,9 +115,22 @@ pub fn catalog() -> Catalog {
     Catalog::new(["syscall"])
 }
 
-/// The same for those who say which plugins are loaded: fields of others are not known.
+/// The kernel's source and those of the plugins that the settings load.
+fn sources_of(config: &Config) -> impl Iterator<Item = &'static str> {
+    let given =
+        config.plugin_settings.iter().filter_map(|settings| BuiltIn::named(&settings.name)?.source(settings));
+    std::iter::once("syscall").chain(given)
+}
+
+/// The sources that events come from under these settings, and the fields of the plugins that they load: others are
+/// not known.
 pub fn catalog_of(config: &Config) -> Catalog {
-    catalog().with_plugins(&config.plugins)
+    Catalog::new(sources_of(config)).with_plugins(&config.plugins)
+}
+
+/// The same with the fields of all plugins.
+pub fn catalog_for_people(config: &Config) -> Catalog {
+    Catalog::new(sources_of(config))
 }
 
 /// The sources whose rules can be read and checked: their fields are known, whether their events come or not.

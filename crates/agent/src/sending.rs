@@ -1,6 +1,7 @@
 //! Where alerts go: the sinks in force, and those before them that still write what they were given.
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,15 +33,36 @@ impl Made {
     }
 }
 
-/// The sinks of a run, however often its settings change.
+/// The sinks of a run, however often its settings change. All loops share them.
 pub struct Sending {
-    outputs: Outputs,
-    made: Made,
+    now: RwLock<Now>,
+    before: Mutex<Before>,
     colour: Colour,
     overflow: Overflow,
-    timeout: Duration,
+}
+
+/// The sinks in force.
+struct Now {
+    /// `None` once they are closed.
+    outputs: Option<Outputs>,
+    made: Made,
+}
+
+/// Sinks of settings that were in force before.
+#[derive(Default)]
+struct Before {
     closing: Vec<JoinHandle<Vec<ChannelStats>>>,
     closed: Vec<ChannelStats>,
+}
+
+impl Before {
+    fn reap(&mut self, threads: Vec<JoinHandle<Vec<ChannelStats>>>) {
+        // A panic there has printed itself.
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .for_each(|stats| merge(&mut self.closed, stats));
+    }
 }
 
 impl Sending {
@@ -49,30 +71,34 @@ impl Sending {
     /// # Errors
     /// When the system refuses a thread.
     pub fn start(config: &Config, colour: Colour, overflow: Overflow, log: &Log) -> io::Result<Sending> {
-        Ok(Sending {
-            outputs: sinks::start(config, colour, overflow, log)?,
-            made: Made::of(config),
-            colour,
-            overflow,
-            timeout: config.output_timeout,
-            closing: Vec::new(),
-            closed: Vec::new(),
-        })
+        let outputs = Some(sinks::start(config, colour, overflow, log)?);
+        let now = RwLock::new(Now { outputs, made: Made::of(config) });
+        Ok(Sending { now, before: Mutex::default(), colour, overflow })
+    }
+
+    /// Does something with the sinks in force; what the lock guards is whole even after a panic elsewhere.
+    fn with<T: Default>(&self, act: impl FnOnce(&Outputs) -> T) -> T {
+        let now = self.now.read().unwrap_or_else(PoisonError::into_inner);
+        now.outputs.as_ref().map(act).unwrap_or_default()
+    }
+
+    fn before(&self) -> MutexGuard<'_, Before> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands a line to every sink.
     pub fn send(&self, line: Line) {
-        self.outputs.send(line);
+        self.with(|outputs| outputs.send(line));
     }
 
     /// Has every sink open its target anew.
     pub fn reopen(&self) {
-        self.outputs.reopen();
+        self.with(Outputs::reopen);
     }
 
     /// Says which sinks are blocked; to be called now and then.
     pub fn watch(&self) {
-        self.outputs.watch();
+        self.with(Outputs::watch);
     }
 
     /// Goes on with the sinks of other settings. Those before write what they were given, while the new ones take
@@ -80,43 +106,44 @@ impl Sending {
     ///
     /// # Errors
     /// When the system refuses a thread; the old sinks then go on.
-    pub fn follow(&mut self, config: &Config, log: &Log) -> io::Result<()> {
-        self.timeout = config.output_timeout;
+    pub fn follow(&self, config: &Config, log: &Log) -> io::Result<()> {
         let made = Made::of(config);
-        if made == self.made {
+        if made == self.now.read().unwrap_or_else(PoisonError::into_inner).made {
             return Ok(());
         }
-        let outputs = sinks::start(config, self.colour, self.overflow, log)?;
-        let (old, patience) = (std::mem::replace(&mut self.outputs, outputs), self.timeout);
-        self.made = made;
-        self.closing.push(std::thread::Builder::new().spawn(move || old.close(patience))?);
-        let (done, still) = std::mem::take(&mut self.closing).into_iter().partition(JoinHandle::is_finished);
-        self.closing = still;
-        self.reap(done);
+        let outputs = Some(sinks::start(config, self.colour, self.overflow, log)?);
+        let patience = config.output_timeout;
+        let old = {
+            let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *now, Now { outputs, made }).outputs
+        };
+        let mut before = self.before();
+        if let Some(old) = old {
+            before.closing.push(std::thread::Builder::new().spawn(move || old.close(patience))?);
+        }
+        let (done, still) =
+            std::mem::take(&mut before.closing).into_iter().partition(JoinHandle::is_finished);
+        before.closing = still;
+        before.reap(done);
         Ok(())
-    }
-
-    fn reap(&mut self, threads: Vec<JoinHandle<Vec<ChannelStats>>>) {
-        // A panic there has printed itself.
-        threads
-            .into_iter()
-            .filter_map(|thread| thread.join().ok())
-            .for_each(|stats| merge(&mut self.closed, stats));
     }
 
     /// What became of the lines so far, by sink; sinks that still close are left out.
     pub fn stats(&self) -> Vec<ChannelStats> {
-        let mut all = self.outputs.stats();
-        merge(&mut all, self.closed.clone());
+        let mut all = self.with(Outputs::stats);
+        merge(&mut all, self.before().closed.clone());
         all
     }
 
-    /// Lets all sinks write what waits, for at most `patience`, and says what became of all lines.
-    pub fn close(mut self, patience: Duration) -> Vec<ChannelStats> {
-        let threads = std::mem::take(&mut self.closing);
-        self.reap(threads);
-        let mut all = self.outputs.close(patience);
-        merge(&mut all, self.closed);
+    /// Lets all sinks write what waits, for at most `patience`, and says what became of all lines. Lines that come
+    /// afterwards go nowhere.
+    pub fn close(&self, patience: Duration) -> Vec<ChannelStats> {
+        let mut before = self.before();
+        let threads = std::mem::take(&mut before.closing);
+        before.reap(threads);
+        let outputs = self.now.write().unwrap_or_else(PoisonError::into_inner).outputs.take();
+        let mut all = outputs.map(|outputs| outputs.close(patience)).unwrap_or_default();
+        merge(&mut all, before.closed.clone());
         all
     }
 }

@@ -40,6 +40,16 @@ impl Tally {
         }
     }
 
+    /// Adds the counts of another loop's tally, by the rules' names.
+    pub fn absorb(&mut self, other: &Tally) {
+        for (name, priority, count) in other.rules.iter().filter(|rule| rule.2 > 0) {
+            match self.rules.iter_mut().find(|rule| rule.0 == *name) {
+                Some(rule) => rule.2 += count,
+                None => self.rules.push((name.clone(), *priority, *count)),
+            }
+        }
+    }
+
     /// All alerts of rules.
     pub fn total(&self) -> u64 {
         self.rules.iter().map(|r| r.2).sum()

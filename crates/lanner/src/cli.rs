@@ -110,6 +110,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "MS")]
     pub enrichment_timeout: Option<u64>,
 
+    /// Turn only these sources on: syscall, or one of a plugin in the falco.yaml (may be repeated)
+    #[arg(long, value_name = "SOURCE", conflicts_with = "disable_source")]
+    pub enable_source: Vec<String>,
+
+    /// Turn a source off (may be repeated)
+    #[arg(long, value_name = "SOURCE")]
+    pub disable_source: Vec<String>,
+
     /// Don't print the start screen
     #[arg(long)]
     pub quiet: bool,

@@ -13,7 +13,7 @@ enum AuditError {
     #[error(transparent)]
     Json(#[from] JsonError),
     /// It is JSON of something else.
-    #[error("it is neither an audit event nor a list of them (kind is neither Event nor EventList)")]
+    #[error("data not recognized as a k8s audit event (its kind is neither Event nor EventList)")]
     Kind,
 }
 
@@ -111,7 +111,10 @@ mod tests {
     #[test]
     fn other_documents_are_refused() {
         for document in [r#"{"kind": 0}"#, "{}", "1", r#"{"kind":"EventList"}"#, r#"{"kind":"Pod"}"#] {
-            assert!(read(document).0.unwrap_err().contains("neither an audit event"), "{document}");
+            assert!(
+                read(document).0.unwrap_err().contains("not recognized as a k8s audit event"),
+                "{document}"
+            );
         }
         assert!(read("{").0.unwrap_err().starts_with("not JSON at byte 1"));
     }

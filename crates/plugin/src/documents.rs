@@ -27,9 +27,6 @@ pub(crate) trait Documents: Send {
     fn read(&mut self, document: &[u8], now: u64, batch: &mut Batch) -> Result<Read, String>;
 }
 
-/// Makes readers of documents; each thread has its own.
-pub(crate) type MakeDocuments = Arc<dyn Fn() -> Box<dyn Documents> + Send + Sync>;
-
 /// Where a source says what it can't take.
 #[derive(Clone)]
 pub struct Reporting {

@@ -17,7 +17,7 @@ pub(super) fn containers(root: &Node) -> Result<lanner_container::Config, lanner
     lanner_container::Config::from_init_config(&text)
 }
 
-fn json(node: &Node) -> Value {
+pub(super) fn json(node: &Node) -> Value {
     match &node.content {
         Content::Null => Value::Null,
         Content::Scalar(text) => scalar(text),

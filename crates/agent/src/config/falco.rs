@@ -105,6 +105,7 @@ impl Reader<'_> {
     fn config(&mut self) -> Result<Config, ConfigError> {
         let log = self.log()?;
         let (source, ring_bytes, cpus_per_ring) = self.engine()?;
+        let plugin_settings = self.plugins()?;
         Ok(Config {
             source,
             ring_bytes,
@@ -144,7 +145,8 @@ impl Reader<'_> {
             static_fields: self.static_fields(),
             containers: super::containers::containers(self.root)
                 .map_err(|error| self.error(&error.to_string()))?,
-            plugins: self.plugins()?,
+            plugins: plugin_settings.iter().map(|plugin| plugin.name.clone()).collect(),
+            plugin_settings,
             watch_files: self.flag("watch_config_files", true),
             enrichment_timeout: Duration::from_millis(self.number("lanner.enrichment_timeout", 1000)),
             warnings: Vec::new(),
@@ -318,20 +320,18 @@ impl Reader<'_> {
     }
 
     /// The plugins to load: those that `load_plugins` names; all that are configured where it is absent.
-    fn plugins(&mut self) -> Result<Vec<String>, ConfigError> {
-        let items = self.root.at("plugins").map(Node::items).unwrap_or_default();
-        let name = |n: &Node| n.get("name").and_then(Node::as_str).map(str::to_owned);
-        let configured: Vec<String> = items.iter().filter_map(name).collect();
+    fn plugins(&mut self) -> Result<Vec<lanner_plugin::Settings>, ConfigError> {
+        let configured = super::plugins::plugins(self.root);
         if self.root.get("load_plugins").is_none() {
             return Ok(configured);
         }
-        let wanted = self.texts("load_plugins");
-        match wanted.iter().find(|name| !configured.contains(name)) {
-            Some(name) => Err(ConfigError::Value(format!(
-                "Cannot load plugin '{name}': plugin config not found for given name"
-            ))),
-            None => Ok(wanted),
-        }
+        let find = |name: &String| {
+            configured.iter().find(|plugin| plugin.name == *name).cloned().ok_or_else(|| {
+                let why = "plugin config not found for given name";
+                ConfigError::Value(format!("Cannot load plugin '{name}': {why}"))
+            })
+        };
+        self.texts("load_plugins").iter().map(find).collect()
     }
 }
 

@@ -10,7 +10,7 @@ const LASTING: [(&str, Differs); 6] = [
     ("engine.modern_ebpf.buf_size_preset", |a, b| a.ring_bytes != b.ring_bytes),
     ("engine.modern_ebpf.cpus_for_each_buffer", |a, b| a.cpus_per_ring != b.cpus_per_ring),
     ("load_plugins", |a, b| a.plugins != b.plugins),
-    ("plugins", |a, b| a.containers != b.containers),
+    ("plugins", |a, b| a.containers != b.containers || a.plugin_settings != b.plugin_settings),
     ("watch_config_files", |a, b| a.watch_files != b.watch_files),
 ];
 

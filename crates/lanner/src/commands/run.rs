@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanner_agent::config::{Config, Source};
-use lanner_agent::live::{self, LiveOptions};
+use lanner_agent::live::LiveOptions;
 use lanner_agent::log::Log;
+use lanner_agent::plugins::Plugins;
 use lanner_agent::program::Program;
 use lanner_agent::reload::{Built, Reloader};
 use lanner_agent::ruleset::{self, Ruleset};
 use lanner_agent::screen::screen;
 use lanner_agent::signals::Signals;
+use lanner_agent::together::Together;
 use lanner_output::Colour;
+use lanner_plugin::{BuiltIn, Settings};
 
 use super::{config, load, print_summary, tell_losses};
 use crate::cli::RunArgs;
@@ -22,6 +25,9 @@ use crate::cli::RunArgs;
 pub fn run(args: RunArgs) -> Result<(), String> {
     let (rules, config, files) = read(&args)?;
     let log = Log::new(config.log.clone(), config.iso8601);
+    let plugins = Plugins::load(&config).map_err(|error| format!("lanner: {error}"))?;
+    let sources = plugins.select(&args.enable_source, &args.disable_source);
+    let sources = sources.map_err(|error| format!("lanner: {error}"))?;
     let system = |error: std::io::Error| format!("lanner: can't start: {error}");
     let signals = Signals::install().map_err(system)?;
     let (form, quiet, duration) = (config.form, args.quiet, args.duration);
@@ -39,16 +45,19 @@ pub fn run(args: RunArgs) -> Result<(), String> {
         colour: Colour::Terminal,
         signals,
         slot: reloader.slot(),
+        sending: None,
     };
     let shown = Arc::clone(&program);
-    let outcome = live::run(program, &log, options, &mut |started| {
+    let together = Together { program, plugins: &plugins, sources: &sources, reloader: &reloader, log: &log };
+    let outcome = together.run(options, &mut |started| {
         if !quiet {
             eprint!("{}", screen(started, &shown, off, &files));
         }
     });
     let outcome = outcome.map_err(|error| format!("lanner: {error}"))?;
     tell_losses(&outcome.outputs);
-    print_summary(&outcome.tally.summary(outcome.events, outcome.lost), form)
+    print_summary(&outcome.tally.summary(outcome.events, outcome.lost), form)?;
+    if outcome.failures.is_empty() { Ok(()) } else { Err(format!("lanner: {}", outcome.failures.join("; "))) }
 }
 
 /// What was named to read rules and settings from, in it and with the files of directories.
@@ -64,11 +73,15 @@ fn read(args: &RunArgs) -> Result<(Ruleset, Config, Vec<String>), String> {
     if let Some(ms) = args.enrichment_timeout {
         config.enrichment_timeout = Duration::from_millis(ms);
     }
-    if config.source != Source::Live {
+    let reads =
+        |settings: &Settings| BuiltIn::named(&settings.name).is_some_and(|p| p.source(settings).is_some());
+    let other = config.source == Source::None && config.plugin_settings.iter().any(reads);
+    if config.source != Source::Live && !other {
         return Err(
             "lanner: the settings ask for no live source; use `lanner replay FILE` for captures".into()
         );
     }
-    let (rules, files) = load(&args.rules, &mut config, &ruleset::catalog())?;
+    let catalog = ruleset::catalog_for_people(&config);
+    let (rules, files) = load(&args.rules, &mut config, &catalog)?;
     Ok((rules, config, files))
 }

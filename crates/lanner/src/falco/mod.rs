@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use lanner_agent::config::{Config, Settings, Source};
 use lanner_agent::log::Log;
+use lanner_agent::plugins::Plugins;
 use lanner_agent::wanted::IGNORED;
 use lanner_fields::Vocabulary;
 
@@ -24,6 +25,7 @@ struct Session {
     settings: Settings,
     config: Config,
     log: Log,
+    plugins: Plugins,
     command_line: String,
     args: Vec<OsString>,
 }
@@ -67,12 +69,12 @@ fn run(args: &[OsString]) -> Result<(), String> {
         print(&text);
         return Ok(());
     }
-    plugins::load(&session)?;
+    plugins::load(&session);
     if let Some(source) = &session.options.print.list {
         print(&fields(&session, source)?);
         return Ok(());
     }
-    session.select_sources()?;
+    let sources = session.select_sources()?;
     if !session.options.validate.is_empty() {
         rules::validate(&session)?;
         return Ok(());
@@ -85,7 +87,7 @@ fn run(args: &[OsString]) -> Result<(), String> {
         print(&version::support(&session, &rules));
         return Ok(());
     }
-    process::process(&session, rules)
+    process::process(&session, rules, &sources)
 }
 
 /// What is printed without a configuration.
@@ -111,10 +113,11 @@ fn unconfigured(options: &Options) -> Result<Option<String>, String> {
 }
 
 fn fields(session: &Session, source: &str) -> Result<String, String> {
-    if !matches!(source, "" | "syscall") {
+    let source = if source.is_empty() { "syscall" } else { source };
+    if !session.plugins.all_sources().contains(&source) {
         return Err("Value for --list must be a valid source type".to_owned());
     }
-    let vocabulary = Vocabulary::new("syscall", Some(&session.config.plugins));
+    let vocabulary = Vocabulary::new(source, Some(&session.config.plugins));
     Ok(listing::fields(Some(vocabulary), session.options.print.names_only, session.options.form()?))
 }
 
@@ -148,33 +151,21 @@ impl Session {
                 "The -p/--print option is deprecated and will be removed. Use -o append_output=... instead.",
             );
         }
-        Ok(Session { options, settings, config, log, command_line, args: args.to_vec() })
+        let plugins = Plugins::load(&config).map_err(|e| e.to_string())?;
+        Ok(Session { options, settings, config, log, plugins, command_line, args: args.to_vec() })
     }
 
     fn is_replay(&self) -> bool {
         matches!(self.config.source, Source::Replay(_))
     }
 
-    /// Which sources are on: without plugins there is `syscall` only.
-    fn select_sources(&self) -> Result<(), String> {
-        let (enable, disable) = (&self.options.enable_source, &self.options.disable_source);
+    /// Which sources are on. For a capture that is of no account.
+    fn select_sources(&self) -> Result<Vec<&'static str>, String> {
+        let Options { enable_source, disable_source, .. } = &self.options;
         if self.is_replay() {
-            return Ok(());
+            return Ok(self.plugins.all_sources());
         }
-        if !enable.is_empty() && !disable.is_empty() {
-            return Err("You can not mix --enable-source and --disable-source".to_owned());
-        }
-        let unknown = |list: &[String]| list.iter().find(|source| *source != "syscall").cloned();
-        if let Some(source) = unknown(enable) {
-            return Err(format!("Attempted enabling an unknown event source: {source}"));
-        }
-        if let Some(source) = unknown(disable) {
-            return Err(format!("Attempted disabling an unknown event source: {source}"));
-        }
-        if !disable.is_empty() {
-            return Err("Must enable at least one event source".to_owned());
-        }
-        Ok(())
+        self.plugins.select(enable_source, disable_source)
     }
 }
 

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use lanner_agent::config::Source;
 use lanner_agent::drops::DropWatch;
-use lanner_agent::live::{self, Ending, LiveError, LiveOptions};
+use lanner_agent::live::{Ending, LiveOptions};
+use lanner_agent::log::Log;
 use lanner_agent::program::Program;
 use lanner_agent::reload::{Built, Reloader};
 use lanner_agent::replay;
 use lanner_agent::signals::Signals;
 use lanner_agent::tally::Tally;
-use lanner_output::{Colour, Priority};
+use lanner_agent::together::{KERNEL, Together};
+use lanner_output::{ChannelStats, Colour, Priority};
 use lanner_rules::SourceText;
 
 use super::rules::{self, Loaded};
@@ -22,7 +24,7 @@ use super::{Options, Session, print};
 ///
 /// # Errors
 /// When the source can't be read, or events were lost and the configuration wants that to end.
-pub fn process(session: &Session, rules: Loaded) -> Result<(), String> {
+pub fn process(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<(), String> {
     if session.config.sinks.is_empty() {
         return Err("No output configured, please make sure at least one output is configured and enabled."
             .to_owned());
@@ -41,8 +43,7 @@ pub fn process(session: &Session, rules: Loaded) -> Result<(), String> {
     }
     match &session.config.source {
         Source::Replay(file) => replay(session, &rules, file),
-        Source::Live => live(session, rules),
-        Source::None => idle(session, rules),
+        Source::Live | Source::None => live(session, rules, sources),
     }
 }
 
@@ -71,47 +72,56 @@ fn replay(session: &Session, rules: &Loaded, file: &Path) -> Result<(), String> 
     }
 }
 
-fn live(session: &Session, rules: Loaded) -> Result<(), String> {
+/// Lets the sources run side by side.
+fn live(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<(), String> {
     let log = &session.log;
-    log.info("Loaded event sources: syscall");
-    log.info("Enabled event sources: syscall");
-    if session.settings.root.at("engine.kind").is_none_or(|kind| kind.as_str() == Some("kmod")) {
-        log.warning("engine.kind is 'kmod': there is no kernel module here, lanner's own eBPF probe is used");
+    log.info(&format!("Loaded event sources: {}", session.plugins.all_sources().join(", ")));
+    log.info(&format!("Enabled event sources: {}", sources.join(", ")));
+    if sources.contains(&KERNEL) {
+        tell_kernel(session);
     }
-    log.info("Opening 'syscall' source with modern BPF probe.");
     let built = built(session, rules);
     let program = Arc::clone(&built.program);
-    let (options, _reloader) = follow(session, built)?;
-    let outcome = match live::run(program, log, options, &mut |started| {
+    let (options, reloader) = follow(session, built)?;
+    let together = Together { program, plugins: &session.plugins, sources, reloader: &reloader, log };
+    let outcome = together.run(options, &mut |started| {
         let (rings, bytes) = (started.attachment.rings, started.attachment.ring_bytes);
         log.info(&format!(
             "{rings} ring buffers of {bytes} bytes, {} threads known",
             started.snapshot.threads
         ));
-    }) {
-        Ok(outcome) => outcome,
-        Err(LiveError::Dropped) => return Err(LiveError::Dropped.to_string()),
-        Err(error) => return Err(error.to_string()),
-    };
-    tell_ending(session, outcome.ending);
-    tell_drops(&outcome.drops);
-    for channel in outcome.outputs.iter().filter(|c| c.lost > 0) {
+    });
+    let outcome = outcome.map_err(|error| error.to_string())?;
+    if outcome.ending == Some(Ending::Signal) {
+        log.info("SIGINT received, exiting...");
+    }
+    outcome.drops.iter().for_each(tell_drops);
+    tell_losses(log, &outcome.outputs);
+    print(&outcome.tally.falco_summary());
+    if outcome.failures.is_empty() { Ok(()) } else { Err(outcome.failures.join("; ")) }
+}
+
+/// Says how the kernel's events are got.
+fn tell_kernel(session: &Session) {
+    let log = &session.log;
+    if session.config.source == Source::None {
+        log.warning(
+            "Enabled event source 'syscall' will be opened with no driver, no event will be produced",
+        );
+        return;
+    }
+    let kind = session.settings.root.at("engine.kind");
+    if kind.is_none_or(|kind| kind.as_str() == Some("kmod")) {
+        log.warning("engine.kind is 'kmod': there is no kernel module here, lanner's own eBPF probe is used");
+    }
+    log.info("Opening 'syscall' source with modern BPF probe.");
+}
+
+fn tell_losses(log: &Log, outputs: &[ChannelStats]) {
+    for channel in outputs.iter().filter(|c| c.lost > 0) {
         let why = channel.last_error.as_deref().unwrap_or("its queue was full");
         log.write(Priority::Error, &format!("{} output lost {} alerts: {why}", channel.sink, channel.lost));
     }
-    print(&outcome.tally.falco_summary());
-    Ok(())
-}
-
-/// Without a source: it waits, and takes signals and changed files as a run does.
-fn idle(session: &Session, rules: Loaded) -> Result<(), String> {
-    let log = &session.log;
-    log.info("Enabled event sources: syscall");
-    log.warning("Enabled event source 'syscall' will be opened with no driver, no event will be produced");
-    let (options, _reloader) = follow(session, built(session, rules))?;
-    tell_ending(session, live::idle(&options));
-    print(&Tally::default().falco_summary());
-    Ok(())
 }
 
 /// What is run, and what it was read from.
@@ -146,15 +156,9 @@ fn follow(session: &Session, built: Built) -> Result<(LiveOptions, Reloader), St
         colour: Colour::Never,
         signals,
         slot: reloader.slot(),
+        sending: None,
     };
     Ok((options, reloader))
-}
-
-fn tell_ending(session: &Session, ending: Ending) {
-    match ending {
-        Ending::Signal => session.log.info("SIGINT received, exiting..."),
-        Ending::TimeUp => {}
-    }
 }
 
 fn tell_drops(drops: &DropWatch) {

@@ -1,0 +1,253 @@
+//! Sources beside the kernel's: each has a thread with a loop of its own, so that one which fails, ends or floods
+//! doesn't touch the others. They share the rules and the sinks.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use lanner_engine::{Memory, RuleId};
+use lanner_event::Event;
+use lanner_fields::{Context, EventMeta, Progress, Scratch};
+use lanner_machine::Machine;
+use lanner_output::Formatter;
+use lanner_plugin::Given;
+
+use crate::announce::local_offset;
+use crate::live::{Ending, LONGEST_WAIT, LiveOptions};
+use crate::log::Log;
+use crate::plugins::Opened;
+use crate::program::Program;
+use crate::reload::{News, Slot};
+use crate::sending::Sending;
+use crate::sinks;
+use crate::tally::Tally;
+
+/// Between two looks at what runs.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What became of a source.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its name.
+    pub source: &'static str,
+    /// Alerts by rule.
+    pub tally: Tally,
+    /// Events that rules looked at.
+    pub events: u64,
+    /// Why it can't give any more, if it failed.
+    pub failure: Option<String>,
+}
+
+struct SideLoop {
+    opened: Opened,
+    program: Arc<Program>,
+    slot: Slot,
+    sending: Arc<Sending>,
+    formatter: Formatter,
+    end: Arc<AtomicBool>,
+    log: Log,
+    machine: Machine,
+    progress: Progress,
+    scratch: Scratch,
+    memory: Memory,
+    hits: Vec<RuleId>,
+    tally: Tally,
+    events: u64,
+}
+
+/// Sources that run.
+#[derive(Default)]
+pub struct Beside {
+    end: Arc<AtomicBool>,
+    loops: Vec<(&'static str, JoinHandle<Ended>)>,
+}
+
+impl Beside {
+    /// Starts a loop for a source.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(
+        &mut self,
+        opened: Opened,
+        program: &Arc<Program>,
+        slot: Slot,
+        sending: &Arc<Sending>,
+        log: &Log,
+    ) -> io::Result<()> {
+        let config = &program.config;
+        let hostname = sinks::hostname();
+        let meta = EventMeta {
+            source: opened.source,
+            plugin: opened.plugin,
+            hostname: hostname.clone().into(),
+            utc_offset: local_offset,
+            buffer_format: config.buffers,
+            ..EventMeta::default()
+        };
+        let source = opened.source;
+        let side = SideLoop {
+            opened,
+            program: Arc::clone(program),
+            slot,
+            sending: Arc::clone(sending),
+            formatter: sinks::formatter(config, hostname),
+            end: Arc::clone(&self.end),
+            log: log.clone(),
+            machine: Machine::default(),
+            progress: Progress::new(meta),
+            scratch: Scratch::new(),
+            memory: Memory::default(),
+            hits: Vec::new(),
+            tally: Tally::new(program.rules()),
+            events: 0,
+        };
+        let thread = std::thread::Builder::new().name(source.to_owned());
+        self.loops.push((source, thread.spawn(move || side.run())?));
+        Ok(())
+    }
+
+    /// Whether none runs any more.
+    pub fn is_over(&self) -> bool {
+        self.loops.iter().all(|(_, thread)| thread.is_finished())
+    }
+
+    /// Ends them all. One that doesn't end in time is left behind.
+    pub fn end(mut self, patience: Duration) -> Vec<Ended> {
+        self.end.store(true, Ordering::Relaxed);
+        let until = Instant::now() + patience;
+        let join = |(source, thread): (&'static str, JoinHandle<Ended>)| {
+            while !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let failed = |failure: &str| Ended {
+                source,
+                tally: Tally::default(),
+                events: 0,
+                failure: Some(failure.to_owned()),
+            };
+            if !thread.is_finished() {
+                return failed("it hangs and was left behind");
+            }
+            thread.join().unwrap_or_else(|_| failed("its loop has panicked"))
+        };
+        std::mem::take(&mut self.loops).into_iter().map(join).collect()
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+    }
+}
+
+impl SideLoop {
+    fn run(mut self) -> Ended {
+        let failure = loop {
+            if self.end.load(Ordering::Relaxed) {
+                break None;
+            }
+            if let Some(news) = self.slot.take() {
+                self.follow(news);
+            }
+            match self.step() {
+                Ok(Given::End) => {
+                    self.log.write(
+                        lanner_output::Priority::Debug,
+                        &format!("Stopping capture for event source '{}'", self.opened.source),
+                    );
+                    break None;
+                }
+                Ok(_) => {}
+                Err(failure) => {
+                    let message = format!("source '{}' has failed: {failure}", self.opened.source);
+                    self.log.write(lanner_output::Priority::Error, &message);
+                    break Some(failure);
+                }
+            }
+        };
+        Ended { source: self.opened.source, tally: self.tally, events: self.events, failure }
+    }
+
+    fn follow(&mut self, news: News) {
+        match news {
+            News::Refused(error) => self.sending.send(self.formatter.line(&News::refusal(&error))),
+            News::Program(program) => {
+                self.formatter = sinks::formatter(&program.config, sinks::hostname());
+                self.progress.set_buffer_format(program.config.buffers);
+                self.log = Log::new(program.config.log.clone(), program.config.iso8601);
+                self.tally.renew(program.rules());
+                self.program = program;
+            }
+        }
+    }
+
+    /// Shows the rules what the source gives.
+    fn step(&mut self) -> Result<Given, String> {
+        let SideLoop { opened, program, sending, formatter, .. } = self;
+        let (machine, progress, scratch) = (&mut self.machine, &mut self.progress, &mut self.scratch);
+        let (memory, hits, tally) = (&mut self.memory, &mut self.hits, &mut self.tally);
+        let events = &mut self.events;
+        let mut see = |event: &Event<'_>| {
+            *events += 1;
+            let subject = machine.apply(event);
+            progress.advance(event);
+            scratch.reset();
+            let cx = Context {
+                event,
+                machine: &*machine,
+                subject: &subject,
+                meta: progress.meta(),
+                scratch: &*scratch,
+            };
+            hits.clear();
+            program.engine.process(memory, &cx, hits);
+            for id in hits.iter() {
+                tally.count(id.index());
+                sending.send(formatter.line(&program.announcer.alert(&program.engine, *id, &cx)));
+            }
+        };
+        opened.events.give(LONGEST_WAIT, &mut see).map_err(|error| error.to_string())
+    }
+}
+
+/// Waits, without the kernel's source, until all have ended, a signal comes or the time is up. `None`: all have ended.
+pub fn watch(
+    program: &Program,
+    beside: &Beside,
+    sending: &Sending,
+    log: &Log,
+    options: &LiveOptions,
+) -> Option<Ending> {
+    let until = options.duration.map(|d| Instant::now() + d);
+    let formatter = sinks::formatter(&program.config, sinks::hostname());
+    loop {
+        if beside.is_over() {
+            return None;
+        }
+        if options.signals.end() {
+            return Some(Ending::Signal);
+        }
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Some(Ending::TimeUp);
+        }
+        match options.slot.take() {
+            Some(News::Program(program)) => {
+                if let Err(error) = sending.follow(&program.config, log) {
+                    log.warning(&format!(
+                        "The outputs stay as they were, the new ones can't be started: {error}"
+                    ));
+                }
+            }
+            Some(News::Refused(error)) => sending.send(formatter.line(&News::refusal(&error))),
+            None => {}
+        }
+        if options.signals.take_reopen() {
+            sending.reopen();
+        }
+        sending.watch();
+        std::thread::sleep(TICK);
+    }
+}
