@@ -10,6 +10,7 @@ use lanner_capture::{
 use lanner_machine::{Endpoint, Ends, Fd, FdKind, Group, Interface, L4Proto, Machine, Thread, User};
 
 use crate::accounts::Accounts;
+use crate::recording::Readers;
 
 /// What a capture says of a host that its machine doesn't know.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct Surroundings {
 
 /// The records of a machine as it is now, by thread and by number, so that the same state gives the same bytes.
 /// Threads of which nothing but the id is known are left out. A process's files stand with its first thread.
-pub fn records(machine: &Machine, around: &Surroundings) -> Snapshot {
+pub fn records(machine: &Machine, around: &Surroundings, readers: Readers) -> Snapshot {
     let mut threads: Vec<&Thread> = machine.threads().filter(|thread| !thread.is_unknown()).collect();
     threads.sort_by_key(|thread| thread.tid);
     Snapshot {
@@ -36,7 +37,7 @@ pub fn records(machine: &Machine, around: &Surroundings) -> Snapshot {
         fds: threads
             .iter()
             .filter(|thread| thread.is_main())
-            .map(|thread| fds(machine, thread.tid))
+            .map(|thread| fds(machine, thread.tid, readers))
             .collect(),
     }
 }
@@ -112,24 +113,24 @@ fn record(machine: &Machine, thread: &Thread) -> ThreadRecord {
     }
 }
 
-fn fds(machine: &Machine, tid: i64) -> FdListRecord {
-    let mut fds: Vec<FdRecord> = machine.fds(tid).map(fd).collect();
+fn fds(machine: &Machine, tid: i64, readers: Readers) -> FdListRecord {
+    let mut fds: Vec<FdRecord> = machine.fds(tid).map(|known| fd(known, readers)).collect();
     fds.sort_by_key(|fd| fd.num);
     FdListRecord { tid, fds }
 }
 
-fn fd(fd: &Fd) -> FdRecord {
-    FdRecord { num: fd.num, ino: fd.ino, object: object(fd) }
+fn fd(fd: &Fd, readers: Readers) -> FdRecord {
+    FdRecord { num: fd.num, ino: fd.ino, object: object(fd, readers) }
 }
 
-fn object(fd: &Fd) -> FdObject {
+fn object(fd: &Fd, readers: Readers) -> FdObject {
     let name = || fd.name.to_vec();
     match (fd.kind, fd.ends) {
         (FdKind::File, _) => FdObject::File { name: name(), open_flags: fd.open_flags, dev: fd.dev },
         (FdKind::Unix, Ends::Unix { source, dest }) => FdObject::Unix { source, dest, name: name() },
         (FdKind::Unix, _) => FdObject::Unix { source: 0, dest: 0, name: name() },
         _ if fd.is_ip() => socket(fd),
-        (kind, _) => match named(kind) {
+        (kind, _) => match named(kind, readers) {
             Some(kind) => FdObject::Named { kind, name: name() },
             None => FdObject::Unknown,
         },
@@ -163,9 +164,10 @@ fn protocol(l4: L4Proto) -> u8 {
 }
 
 /// Kinds with a name and no more. Those that the format got after [`NamedKind::Netlink`] and `FILE` (bpf,
-/// userfaultfd, io_uring, memfd, pidfd) are written as unsupported: sysdig up to 0.29 gives a whole capture up
-/// when it meets one.
-fn named(kind: FdKind) -> Option<NamedKind> {
+/// userfaultfd, io_uring, memfd, pidfd) are unsupported for readers of old: sysdig up to 0.29 gives a whole capture
+/// up when it meets one.
+fn named(kind: FdKind, readers: Readers) -> Option<NamedKind> {
+    let young = |kind| if readers == Readers::Today { kind } else { NamedKind::Unsupported };
     Some(match kind {
         FdKind::Directory => NamedKind::Directory,
         FdKind::Fifo => NamedKind::Fifo,
@@ -175,8 +177,12 @@ fn named(kind: FdKind) -> Option<NamedKind> {
         FdKind::Inotify => NamedKind::Inotify,
         FdKind::Timerfd => NamedKind::Timerfd,
         FdKind::Netlink => NamedKind::Netlink,
-        FdKind::Bpf | FdKind::Userfault | FdKind::IoUring => NamedKind::Unsupported,
-        FdKind::Memfd | FdKind::Pidfd | FdKind::Unsupported => NamedKind::Unsupported,
+        FdKind::Bpf => young(NamedKind::Bpf),
+        FdKind::Userfault => young(NamedKind::Userfault),
+        FdKind::IoUring => young(NamedKind::IoUring),
+        FdKind::Memfd => young(NamedKind::Memfd),
+        FdKind::Pidfd => young(NamedKind::Pidfd),
+        FdKind::Unsupported => NamedKind::Unsupported,
         _ => return None,
     })
 }
@@ -202,7 +208,7 @@ mod tests {
         for kind in [K::Directory, K::Fifo, K::Event, K::Signal, K::Eventpoll, K::Inotify, K::Timerfd] {
             objects.push(FdObject::Named { kind, name: name("n") });
         }
-        for kind in [K::Netlink, K::Unsupported] {
+        for kind in [K::Netlink, K::Unsupported, K::Bpf, K::Userfault, K::IoUring, K::Memfd, K::Pidfd] {
             objects.push(FdObject::Named { kind, name: name("n") });
         }
         let numbered = objects.into_iter().enumerate();
@@ -230,8 +236,10 @@ mod tests {
     #[test]
     fn kinds_that_sysdig_gives_up_at_are_unsupported() {
         for kind in [FdKind::Bpf, FdKind::Userfault, FdKind::IoUring, FdKind::Memfd, FdKind::Pidfd] {
-            let written = object(&Fd { kind, name: "n".into(), ..Fd::default() });
-            assert_eq!(written, FdObject::Named { kind: NamedKind::Unsupported, name: b"n".to_vec() });
+            let fd = Fd { kind, name: "n".into(), ..Fd::default() };
+            let unsupported = FdObject::Named { kind: NamedKind::Unsupported, name: b"n".to_vec() };
+            assert_eq!(object(&fd, Readers::All), unsupported);
+            assert_ne!(object(&fd, Readers::Today), unsupported);
         }
     }
 
@@ -257,7 +265,7 @@ mod tests {
         };
         let mut machine = Machine::default();
         crate::records::give_to(given.clone(), &mut machine);
-        let taken = records(&machine, &around);
+        let taken = records(&machine, &around, Readers::Today);
         assert_eq!((&taken.threads, &taken.fds), (&given.threads, &given.fds));
         assert_eq!((taken.users.len(), taken.groups.len(), taken.interfaces.len()), (1, 1, 1));
         assert_eq!(taken.host.unwrap().cpus, 2);

@@ -19,7 +19,7 @@ use crate::config::{BaseSyscalls, Config};
 use crate::inventory::{Surroundings, records};
 use crate::live::{LONGEST_WAIT, SWEEP, host_root, machine};
 use crate::log::now;
-use crate::recording::{Recording, RecordingOptions};
+use crate::recording::{Readers, Recording, RecordingOptions};
 use crate::signals::Signals;
 use crate::wanted::wanted;
 use crate::{host, sinks};
@@ -93,8 +93,6 @@ pub struct RecordOptions {
     pub duration: Option<Duration>,
     /// Which events; all without one.
     pub filter: Option<Engine>,
-    /// Also calls that sysdig 0.29 does not survive.
-    pub all_calls: bool,
     /// Where to.
     pub files: RecordingOptions,
 }
@@ -142,7 +140,7 @@ pub fn run(
         cpus_per_ring: config.cpus_per_ring,
         ..ProbeOptions::default()
     })?;
-    let mut recorder = Recorder::new(options.filter, options.all_calls, files);
+    let mut recorder = Recorder::new(options.filter, files);
     probe.snapshot(&mut |event| {
         recorder.machine.apply(event);
     })?;
@@ -171,7 +169,6 @@ const QUIET: Duration = Duration::from_millis(50);
 
 struct Recorder {
     filter: Option<Engine>,
-    all_calls: bool,
     machine: Machine,
     around: Surroundings,
     progress: Progress,
@@ -189,7 +186,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new(filter: Option<Engine>, all_calls: bool, files: Recording) -> Recorder {
+    fn new(filter: Option<Engine>, files: Recording) -> Recorder {
         let root = host_root();
         let machine = machine(&root);
         let around = Surroundings {
@@ -204,7 +201,6 @@ impl Recorder {
         };
         Recorder {
             filter,
-            all_calls,
             machine,
             around,
             progress: Progress::new(meta),
@@ -268,12 +264,12 @@ impl Recorder {
 
     /// One event: what it does to the machine, and whether it is written. False when nothing more is to be.
     fn record(&mut self, event: &Event<'_>) -> std::io::Result<bool> {
-        let recorded = event.ts >= self.from;
-        if recorded && self.files.awaits_snapshot() {
-            self.files.begin(&records(&self.machine, &self.around))?;
+        if event.ts >= self.from && self.files.awaits_snapshot() {
+            self.files.begin(&records(&self.machine, &self.around, self.files.readers()))?;
         }
-        let matches = self.apply(event) && (self.all_calls || !is_young_call(event));
-        if !recorded {
+        let matches = self.apply(event) && (self.files.readers() == Readers::Today || !is_young_call(event));
+        // What is older than the beginning and comes after it is not in the file's list of threads.
+        if self.files.awaits_snapshot() {
             return Ok(true);
         }
         if matches {
@@ -310,7 +306,7 @@ impl Recorder {
         let over = self.over.take().unwrap_or(Ok(()));
         // A recording in which nothing happened, or whose last file has just been moved on, says what runs.
         if over.is_ok() && self.files.awaits_snapshot() {
-            self.files.begin(&records(&self.machine, &self.around))?;
+            self.files.begin(&records(&self.machine, &self.around, self.files.readers()))?;
         }
         let ended = self.files.end();
         over?;

@@ -13,6 +13,17 @@ use lanner_event::Event;
 /// Bytes that wait before they are written to a file.
 const BUFFER: usize = 1 << 20;
 
+/// Whom a recording is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Readers {
+    /// Those of before 2023 too, such as sysdig 0.29. They want the beginnings of calls, and don't survive calls
+    /// and kinds of fds that came later.
+    #[default]
+    All,
+    /// lanner, and Falco since 2023.
+    Today,
+}
+
 /// Which files, and how large.
 #[derive(Clone, Debug, Default)]
 pub struct RecordingOptions {
@@ -24,6 +35,8 @@ pub struct RecordingOptions {
     pub size: Option<u64>,
     /// How many files are kept; a full one makes room for the next. With none, a full one ends the recording.
     pub keep: Option<u32>,
+    /// Who is to read them.
+    pub readers: Readers,
 }
 
 /// Where bytes go.
@@ -89,6 +102,11 @@ impl Recording {
         Ok(Recording { options, created, writer: None, beginning: 0, done: 0 })
     }
 
+    /// Whom it is for.
+    pub fn readers(&self) -> Readers {
+        self.options.readers
+    }
+
     /// Whether a file awaits what [`Recording::begin`] gives.
     pub fn awaits_snapshot(&self) -> bool {
         self.writer.is_none()
@@ -104,6 +122,10 @@ impl Recording {
             None => Target::create(&self.options.path, self.options.gzip)?,
         };
         let writer = Writer::new(target, snapshot)?;
+        let writer = match self.options.readers {
+            Readers::All => writer.for_old_readers(),
+            Readers::Today => writer,
+        };
         self.beginning = writer.written();
         self.writer = Some(writer);
         Ok(())
@@ -195,7 +217,13 @@ mod tests {
         for gzip in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.scap");
-            let options = RecordingOptions { path: path.clone(), gzip, size: Some(1), keep: Some(2) };
+            let options = RecordingOptions {
+                path: path.clone(),
+                gzip,
+                size: Some(1),
+                keep: Some(2),
+                ..RecordingOptions::default()
+            };
             let mut recording = Recording::create(options).unwrap();
             for tid in 1..4 {
                 recording.begin(&snapshot(tid)).unwrap();

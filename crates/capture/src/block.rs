@@ -15,6 +15,8 @@ pub(crate) const VERSION: (u16, u16) = (1, 2);
 
 /// The flag of an event that only tells of a change of state.
 pub(crate) const STATE_ONLY: u32 = 1;
+/// The flag of an event that only repeats one of today in the form of old: lanner's own, which others pass over.
+pub(crate) const REPEATS: u32 = 1 << 24;
 
 /// Block types that are written.
 pub(crate) mod written {

@@ -6,6 +6,7 @@
 mod block;
 mod error;
 mod foreign;
+mod former;
 mod input;
 mod layout;
 mod reader;

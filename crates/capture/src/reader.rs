@@ -6,7 +6,9 @@ use std::path::Path;
 
 use lanner_event::{DecodeError, Event, Head};
 
-use crate::block::{BYTE_ORDER, EventForm, FRAME_LEN, HEAD_LEN, Kind, SECTION, STATE_ONLY, VERSION, kind};
+use crate::block::{
+    BYTE_ORDER, EventForm, FRAME_LEN, HEAD_LEN, Kind, REPEATS, SECTION, STATE_ONLY, VERSION, kind,
+};
 use crate::error::CaptureError;
 use crate::foreign::normalise;
 use crate::input::Window;
@@ -193,7 +195,11 @@ impl Reader {
         let cpu = [block[HEAD_LEN], block[HEAD_LEN + 1]];
         let cpu = u16::from_ne_bytes(cpu);
         let cpu = if self.swap { cpu.swap_bytes() } else { cpu };
-        self.state_only = form.flags && state_only(block, self.swap);
+        let flags = if form.flags { flags(block, self.swap) } else { 0 };
+        self.state_only = flags & STATE_ONLY != 0;
+        if flags & REPEATS != 0 {
+            return None;
+        }
         let mut bytes = &block[form.offset()..total - 4];
         let mut place = Place::Window { back: form.offset() };
         if self.swap || !form.counted {
@@ -419,8 +425,8 @@ impl Reader {
     }
 }
 
-/// The flag that says so, in a block that has flags.
-fn state_only(block: &[u8], swap: bool) -> bool {
-    let flags = block.get(HEAD_LEN + 2..).map(|bytes| Decoder::new(bytes, swap).number());
-    matches!(flags, Some(Ok(flags)) if flags & STATE_ONLY != 0)
+/// The flags in a block that has some.
+fn flags(block: &[u8], swap: bool) -> u32 {
+    let flags = block.get(HEAD_LEN + 2..).and_then(|bytes| Decoder::new(bytes, swap).number().ok());
+    flags.unwrap_or_default()
 }

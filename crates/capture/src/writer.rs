@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use lanner_event::{Event, EventFlag};
+use lanner_event::{Event, EventBuf, EventFlag};
 
-use crate::block::{BYTE_ORDER, FRAME_LEN, SECTION, STATE_ONLY, VERSION, written};
+use crate::block::{BYTE_ORDER, FRAME_LEN, REPEATS, SECTION, STATE_ONLY, VERSION, written};
+use crate::former::Former;
 use crate::records::Snapshot;
 use crate::snapshot::write_blocks;
 
@@ -22,6 +23,7 @@ pub struct Writer<W> {
     to: W,
     block: Vec<u8>,
     written: u64,
+    former: Option<Former>,
 }
 
 impl<W: Write> Writer<W> {
@@ -30,7 +32,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// When writing fails.
     pub fn new(to: W, snapshot: &Snapshot) -> io::Result<Writer<W>> {
-        let mut writer = Writer { to, block: Vec::new(), written: 0 };
+        let mut writer = Writer { to, block: Vec::new(), written: 0, former: None };
         let mut section = Vec::with_capacity(16);
         section.extend(BYTE_ORDER.to_ne_bytes());
         section.extend(VERSION.0.to_ne_bytes());
@@ -46,14 +48,19 @@ impl<W: Write> Writer<W> {
         result.map(|()| writer)
     }
 
+    /// The same, with what readers of before 2023 want besides, such as sysdig 0.29: the beginning of each call,
+    /// from which they take its fd, and later calls as ones that they know.
+    #[must_use]
+    pub fn for_old_readers(self) -> Writer<W> {
+        Writer { former: Some(Former::new()), ..self }
+    }
+
     /// Appends an event.
     ///
     /// # Errors
     /// When writing fails.
     pub fn write(&mut self, event: &Event<'_>) -> io::Result<()> {
-        let large = event.info.has(EventFlag::LargePayload);
-        let ty = if large { written::LARGE_EVENT } else { written::EVENT };
-        self.write_block(ty, &[&event.cpu.to_ne_bytes(), event.as_bytes()])
+        self.write_event(event, 0)
     }
 
     /// Appends an event that only tells of a change of state: a filter let its thread through, not itself.
@@ -61,9 +68,39 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// When writing fails.
     pub fn write_state_only(&mut self, event: &Event<'_>) -> io::Result<()> {
+        self.write_event(event, STATE_ONLY)
+    }
+
+    fn write_event(&mut self, event: &Event<'_>, flags: u32) -> io::Result<()> {
+        let Some(former) = self.former.take() else { return self.write_one(event, flags) };
+        let written = self.write_among(&former, event, flags);
+        self.former = Some(former);
+        written
+    }
+
+    /// Writes an event among the older ones that repeat it.
+    fn write_among(&mut self, former: &Former, event: &Event<'_>, flags: u32) -> io::Result<()> {
+        if let Some(Ok(before)) = former.before(event).as_ref().map(EventBuf::event) {
+            self.write_one(&before, STATE_ONLY | REPEATS)?;
+        }
+        self.write_one(event, flags)?;
+        for after in former.after(event) {
+            if let Ok(after) = after.event() {
+                self.write_one(&after, STATE_ONLY | REPEATS)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_one(&mut self, event: &Event<'_>, flags: u32) -> io::Result<()> {
         let large = event.info.has(EventFlag::LargePayload);
+        let cpu = event.cpu.to_ne_bytes();
+        if flags == 0 {
+            let ty = if large { written::LARGE_EVENT } else { written::EVENT };
+            return self.write_block(ty, &[&cpu, event.as_bytes()]);
+        }
         let ty = if large { written::LARGE_EVENT_FLAGS } else { written::EVENT_FLAGS };
-        self.write_block(ty, &[&event.cpu.to_ne_bytes(), &STATE_ONLY.to_ne_bytes(), event.as_bytes()])
+        self.write_block(ty, &[&cpu, &flags.to_ne_bytes(), event.as_bytes()])
     }
 
     /// Bytes written so far, before compression.

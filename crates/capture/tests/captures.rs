@@ -145,6 +145,32 @@ fn what_is_written_is_read_and_writes_the_same() {
 }
 
 #[test]
+fn what_old_readers_want_is_written_beside_and_passed_over() {
+    let n = 7i64.to_ne_bytes();
+    let mut events = events();
+    events.push(event(types::SYSCALL_DUP2_X, &[&n, &n, &n]));
+    events.push(event(types::SYSCALL_READ_X, &[&n, b"data", &n, &9u32.to_ne_bytes()]));
+    let write = |events: &[EventBuf]| {
+        let mut writer = Writer::new(Vec::new(), &snapshot()).unwrap().for_old_readers();
+        for event in events {
+            writer.write(&event.event().unwrap()).unwrap();
+        }
+        writer.finish().unwrap()
+    };
+    let bytes = write(&events);
+    // The type's number stands behind time, thread and length; `close`, `dup` and `read` begin.
+    for begin in [types::SYSCALL_CLOSE_E, types::SYSCALL_DUP_E, types::SYSCALL_DUP_X, types::SYSCALL_READ_E] {
+        let head = [&event(begin, &[]).as_bytes()[..16], &[0; 0]].concat();
+        let at = |i: usize| bytes[i..].starts_with(&head) && bytes[i + 20..i + 22] == begin.0.to_ne_bytes();
+        assert_eq!((0..bytes.len() - 30).filter(|&i| at(i)).count(), 1, "{begin:?}");
+    }
+    let (_, events_read, fault) = read(bytes.clone()).unwrap();
+    assert!(fault.is_none(), "{fault:?}");
+    assert_eq!(events_read, events);
+    assert_eq!(write(&events_read), bytes);
+}
+
+#[test]
 fn an_empty_capture_has_no_events() {
     let (snapshot, events, fault) = read(write(&Snapshot::default(), &[])).unwrap();
     assert!(snapshot == Snapshot::default() && events.is_empty() && fault.is_none());

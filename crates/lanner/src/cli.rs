@@ -159,10 +159,10 @@ pub struct RecordArgs {
     #[arg(long, value_name = "CONDITION")]
     pub filter: Option<String>,
 
-    /// Also calls that have no event type of their own and that sysdig 0.29 does not know (statx, rseq,
-    /// faccessat2, …): it crashes when it reads them
+    /// For lanner and today's Falco only: with the calls and kinds of fds that sysdig 0.29 does not survive
+    /// (statx, rseq, …; memfd, io_uring, …), and without the event of each call's begin that only old readers want
     #[arg(long)]
-    pub all_calls: bool,
+    pub modern: bool,
 
     /// Compress with gzip
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanner_agent::config::Config;
 use lanner_agent::record::{self, RecordOptions};
-use lanner_agent::recording::RecordingOptions;
+use lanner_agent::recording::{Readers, RecordingOptions};
 
 use crate::cli::RecordArgs;
 
@@ -15,8 +15,13 @@ pub fn record(args: RecordArgs) -> Result<(), String> {
     let options = RecordOptions {
         duration: args.duration.map(Duration::from_secs),
         filter: filter.map_err(|error| format!("lanner: --filter: {error}"))?,
-        all_calls: args.all_calls,
-        files: RecordingOptions { path: args.output, gzip: args.gzip, size: args.size, keep: args.rotate },
+        files: RecordingOptions {
+            path: args.output,
+            gzip: args.gzip,
+            size: args.size,
+            keep: args.rotate,
+            readers: if args.modern { Readers::Today } else { Readers::All },
+        },
     };
     let recorded = record::run(&Config::default(), options, &mut |_| eprintln!("recording to {file}"));
     let recorded = recorded.map_err(|error| format!("lanner: {error}"))?;
