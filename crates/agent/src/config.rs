@@ -3,6 +3,7 @@
 mod containers;
 mod falco;
 mod files;
+mod keys;
 mod lasting;
 mod node;
 mod outputs;
@@ -17,7 +18,8 @@ use std::time::Duration;
 use lanner_output::{Form, HttpOptions, JsonParts, Priority};
 use lanner_rules::Selection;
 
-pub use files::{ConfigError, Settings};
+pub use files::{ConfigError, Settings, SettingsFile};
+pub use keys::config_schema;
 pub use node::{Node, Place, YamlError};
 pub use path::PathError;
 

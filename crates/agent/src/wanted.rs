@@ -1,7 +1,9 @@
 //! Which event types a live source is asked for.
 
+use std::collections::BTreeSet;
+
 use lanner_engine::EventTypes;
-use lanner_event::{EVENTS, EventFlag, EventInfo};
+use lanner_event::{Category, EVENTS, EventFlag, EventInfo, SYSCALL_NAMES, types};
 use lanner_probe::EventSet;
 
 use crate::config::BaseSyscalls;
@@ -11,26 +13,114 @@ use crate::config::BaseSyscalls;
 pub const IGNORED: [&str; 11] =
     ["sendfile", "preadv", "readv", "pread", "recv", "send", "pwritev", "writev", "write", "pwrite", "read"];
 
-/// The types that rules ask for and those that change the state of the machine, as the settings amend them.
+/// The calls that keep a thread's own state right, whatever rules ask for (`base_syscalls.repair`).
+const REPAIR: [&str; 17] = [
+    "clone",
+    "clone3",
+    "fork",
+    "vfork",
+    "execve",
+    "execveat",
+    "fchdir",
+    "chdir",
+    "chroot",
+    "capset",
+    "setgid",
+    "setpgid",
+    "setresgid",
+    "setresuid",
+    "setsid",
+    "setuid",
+    "prctl",
+];
+
+/// What a source is asked for, and what of the settings and rules that leaves unfulfilled.
+#[derive(Debug)]
+pub struct Selected {
+    /// The types.
+    pub events: EventSet,
+    /// Calls that rules name and that are not watched, sorted.
+    pub unwatched: Vec<&'static str>,
+    /// Names in the settings that name no call, sorted.
+    pub unknown: Vec<String>,
+}
+
+/// The types that rules ask for and those that the settings want beside them.
 pub fn wanted(rules: &EventTypes, base: &BaseSyscalls) -> EventSet {
-    let added = |info: &EventInfo| base.custom.iter().any(|name| name == info.name);
-    let left_out =
-        |info: &EventInfo| base.custom.iter().any(|name| name.strip_prefix('!') == Some(info.name));
-    let asked = |info: &EventInfo| rules.contains(info.code) && (base.all || !IGNORED.contains(&info.name));
-    let keeps_state = |info: &EventInfo| info.has(EventFlag::ModifiesState);
-    let current = |info: &&EventInfo| !info.has(EventFlag::OldVersion) && !info.has(EventFlag::Unused);
-    EVENTS
-        .iter()
-        .filter(current)
-        .filter(|info| (asked(info) || keeps_state(info) || added(info)) && !left_out(info))
-        .map(|info| info.code)
-        .collect()
+    select(rules, base).events
+}
+
+/// Chooses types as Falco does: those that rules ask for; beside them those that change the state of the machine,
+/// or in their place a set of one's own (`custom_set`) or the smallest that will do (`repair`); without those that
+/// are left out by name, and without floods.
+pub fn select(rules: &EventTypes, base: &BaseSyscalls) -> Selected {
+    let names = |list: &mut dyn Iterator<Item = &str>| -> Names { list.filter_map(known).collect() };
+    let added = names(&mut base.custom.iter().filter(|name| !name.starts_with('!')).map(String::as_str));
+    let left_out = names(&mut base.custom.iter().filter_map(|name| name.strip_prefix('!')));
+    let asked: Names = current().filter(|info| rules.contains(info.code)).map(|info| info.name).collect();
+    let state = || current().filter(|info| info.has(EventFlag::ModifiesState)).map(|info| info.name);
+    let mut chosen = asked.clone();
+    match (added.is_empty(), base.repair) {
+        (false, _) => chosen.extend(&added),
+        (true, false) => chosen.extend(state()),
+        (true, true) => repair(&mut chosen),
+    }
+    chosen.retain(|name| !left_out.contains(name) && (base.all || !IGNORED.contains(name)));
+    if base.repair && !base.custom.is_empty() {
+        repair(&mut chosen);
+    }
+    // Without it no thread would ever be forgotten.
+    chosen.insert("procexit");
+    let is_chosen = |info: &&EventInfo| {
+        chosen.contains(info.name) && (!is_generic(info) || rules.contains(info.code) || !added.is_empty())
+    };
+    Selected {
+        events: current().filter(is_chosen).map(|info| info.code).collect(),
+        unwatched: asked.difference(&chosen).copied().collect(),
+        unknown: unknown(base),
+    }
+}
+
+type Names = BTreeSet<&'static str>;
+
+/// The types that today's sources write.
+fn current() -> impl Iterator<Item = &'static EventInfo> {
+    EVENTS.iter().filter(|info| !info.has(EventFlag::OldVersion) && !info.has(EventFlag::Unused))
+}
+
+fn is_generic(info: &EventInfo) -> bool {
+    info.code == types::GENERIC_E || info.code == types::GENERIC_X
+}
+
+/// The table's name for a call: a call without a type of its own comes in a generic event.
+fn known(name: &str) -> Option<&'static str> {
+    let own = current().find(|info| info.name == name);
+    let generic = || SYSCALL_NAMES.contains(&name).then(|| types::GENERIC_X.info()).flatten();
+    own.or_else(generic).map(|info| info.name)
+}
+
+/// Adds what the state of threads needs, and of files and sockets if they are watched.
+fn repair(names: &mut Names) {
+    let some = |kinds: &[Category]| {
+        current().any(|info| names.contains(info.name) && kinds.iter().any(|kind| info.is(*kind)))
+    };
+    let net = some(&[Category::Net]);
+    let files = some(&[Category::File, Category::IoRead, Category::IoWrite, Category::IoOther]);
+    let serves = ["accept", "accept4", "listen"].iter().any(|name| names.contains(name));
+    names.extend(REPAIR);
+    let more: [(bool, &[&'static str]); 3] =
+        [(net, &["socket", "getsockopt", "close"]), (files, &["close"]), (serves, &["bind"])];
+    more.iter().filter(|(needed, _)| *needed).for_each(|(_, more)| names.extend(*more));
+}
+
+fn unknown(base: &BaseSyscalls) -> Vec<String> {
+    let bare = base.custom.iter().map(|name| name.strip_prefix('!').unwrap_or(name));
+    let unknown: BTreeSet<&str> = bare.filter(|name| !name.is_empty() && known(name).is_none()).collect();
+    unknown.into_iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use lanner_event::types;
-
     use super::*;
 
     fn set(base: BaseSyscalls) -> EventSet {
@@ -48,12 +138,40 @@ mod tests {
         assert!(set(BaseSyscalls { all: true, ..Default::default() }).contains(types::SYSCALL_READ_X));
     }
 
+    fn names(base: BaseSyscalls) -> Names {
+        let set = set(base);
+        EVENTS.iter().filter(|info| set.contains(info.code)).map(|info| info.name).collect()
+    }
+
+    fn custom(names: &[&str]) -> BaseSyscalls {
+        BaseSyscalls { custom: names.iter().map(|name| (*name).to_owned()).collect(), ..Default::default() }
+    }
+
     #[test]
-    fn the_settings_add_and_leave_out_by_name() {
-        let custom = vec!["fsync".to_owned(), "!ptrace".to_owned()];
-        let set = set(BaseSyscalls { custom, ..Default::default() });
-        let fsync = EVENTS.iter().find(|e| e.name == "fsync" && e.has(EventFlag::UsesFd));
-        assert!(fsync.is_none_or(|e| set.contains(e.code)));
-        assert!(!set.contains(types::SYSCALL_PTRACE_X));
+    fn a_set_of_ones_own_takes_the_place_of_the_state_and_names_can_be_left_out() {
+        let own = names(custom(&["fchmod", "setns"]));
+        assert_eq!(own.into_iter().collect::<Vec<_>>(), ["fchmod", "procexit", "ptrace", "setns"]);
+        let less = names(custom(&["!ptrace", "!chdir"]));
+        assert!(less.contains("clone") && !less.contains("ptrace") && !less.contains("chdir"));
+        // A call without a type of its own comes in a generic event.
+        assert!(set(custom(&["io_uring_enter", "mincore"])).contains(types::GENERIC_X));
+    }
+
+    #[test]
+    fn repair_takes_what_threads_need_and_of_files_what_rules_make_necessary() {
+        let small = names(BaseSyscalls { repair: true, ..Default::default() });
+        assert!(small.contains("execve") && small.contains("close") && !small.contains("dup"), "{small:?}");
+        assert!(!small.contains("socket") && small.contains("procexit"));
+        let net = names(BaseSyscalls { repair: true, ..custom(&["accept4"]) });
+        assert!(net.contains("socket") && net.contains("bind") && net.contains("clone"));
+    }
+
+    #[test]
+    fn what_is_asked_for_in_vain_is_told() {
+        let mut rules = EventTypes::NONE;
+        [types::SYSCALL_READ_X, types::SYSCALL_PTRACE_X].into_iter().for_each(|ty| rules.insert(ty));
+        let selected = select(&rules, &custom(&["!ptrace", "!nosuch", "alsonot"]));
+        assert_eq!(selected.unwatched, ["ptrace", "read"]);
+        assert_eq!(selected.unknown, ["alsonot", "nosuch"]);
     }
 }

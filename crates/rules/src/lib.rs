@@ -17,7 +17,7 @@ mod priority;
 mod read;
 mod report;
 mod rule;
-mod schema;
+pub mod schema;
 mod select;
 mod source;
 mod suggest;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::keys;
 use super::node::{Content, Node, YamlError};
 use super::path::PathError;
 use super::variables;
@@ -50,17 +51,32 @@ enum Strategy {
     AddOnly,
 }
 
+/// A file that was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SettingsFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What the schema says of it: `ok`, or its first deviation in Falco's words.
+    pub schema: String,
+}
+
 /// Settings as a tree, with the files they came from.
 #[derive(Debug, Default)]
 pub struct Settings {
     /// The merged tree.
     pub root: Node,
     /// The files that were read, in order.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<SettingsFile>,
     /// The directories whose files were read.
     pub folders: Vec<PathBuf>,
     /// The main file.
     pub main: PathBuf,
+}
+
+impl SettingsFile {
+    fn of(path: &Path, root: &Node) -> SettingsFile {
+        SettingsFile { path: path.to_owned(), schema: keys::status(root) }
+    }
 }
 
 impl Settings {
@@ -73,7 +89,7 @@ impl Settings {
         if let Some(path) = main {
             settings.root = read(path)?;
             settings.main = path.to_owned();
-            settings.files.push(path.to_owned());
+            settings.files.push(SettingsFile::of(path, &settings.root));
         }
         for assignment in assignments.iter().filter(|a| a.starts_with(INCLUDES)) {
             settings.assign(assignment)?;
@@ -124,7 +140,7 @@ impl Settings {
 
     fn merge(&mut self, path: &Path, strategy: Strategy) -> Result<(), ConfigError> {
         let included = read(path)?;
-        self.files.push(path.to_owned());
+        self.files.push(SettingsFile::of(path, &included));
         let Content::Map(pairs) = included.content else { return Ok(()) };
         for (key, value) in pairs {
             if key == INCLUDES {

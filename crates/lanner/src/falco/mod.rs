@@ -1,5 +1,6 @@
 //! In the place of Falco: its options, configuration, messages and exit codes.
 
+mod listing;
 mod options;
 mod plugins;
 mod process;
@@ -10,13 +11,14 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use lanner_agent::config::{Config, Settings, Source};
+use lanner_agent::config::{Config, Settings, Source, config_schema};
 use lanner_agent::log::Log;
 use lanner_agent::plugins::Plugins;
 use lanner_agent::wanted::IGNORED;
-use lanner_fields::Vocabulary;
+use lanner_output::Priority;
+use lanner_rules::schema::rule_schema;
 
-use crate::listing;
+use listing::FieldOptions;
 use options::Options;
 
 /// Everything that the steps share.
@@ -34,10 +36,26 @@ struct Session {
 pub fn main(args: Vec<OsString>) -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
+        Err(Failure::Error(message)) => {
             eprintln!("Error: {message}");
             ExitCode::FAILURE
         }
+        Err(Failure::Said(code)) => ExitCode::from(code),
+    }
+}
+
+/// Why the program ends with an exit code that isn't 0.
+#[derive(Debug)]
+enum Failure {
+    /// What is to be said on standard error.
+    Error(String),
+    /// It was said in the log; the exit code.
+    Said(u8),
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Failure {
+        Failure::Error(message)
     }
 }
 
@@ -47,7 +65,7 @@ fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
-fn run(args: &[OsString]) -> Result<(), String> {
+fn run(args: &[OsString]) -> Result<(), Failure> {
     let options = Options::read(args.to_vec())?;
     if let Some(text) = unconfigured(&options)? {
         print(&text);
@@ -63,7 +81,9 @@ fn run(args: &[OsString]) -> Result<(), String> {
         return Ok(());
     }
     if session.options.config.is_none() {
-        return Err(format!("You must create a config file at {} or by passing -c", options::DEFAULT_CONFIG));
+        let message =
+            format!("You must create a config file at {} or by passing -c", options::DEFAULT_CONFIG);
+        return Err(message.into());
     }
     if let Some(text) = plugins::listing(&session)? {
         print(&text);
@@ -95,12 +115,11 @@ fn unconfigured(options: &Options) -> Result<Option<String>, String> {
     if options.help {
         return Ok(Some(Options::help()));
     }
-    for (asked, option) in
-        [(options.print.config_schema, "--config-schema"), (options.print.rule_schema, "--rule-schema")]
-    {
-        if asked {
-            return Err(format!("{option} is not supported by this version of lanner"));
-        }
+    if options.print.config_schema {
+        return Ok(Some(format!("{:#}\n", config_schema())));
+    }
+    if options.print.rule_schema {
+        return Ok(Some(format!("{:#}\n", rule_schema())));
     }
     if options.print.ignored_events {
         let calls: String = IGNORED.iter().map(|name| format!("- {name}\n")).collect();
@@ -113,12 +132,18 @@ fn unconfigured(options: &Options) -> Result<Option<String>, String> {
 }
 
 fn fields(session: &Session, source: &str) -> Result<String, String> {
-    let source = if source.is_empty() { "syscall" } else { source };
-    if !session.plugins.all_sources().contains(&source) {
+    let sources = session.plugins.all_sources();
+    if !source.is_empty() && !sources.contains(&source) {
         return Err("Value for --list must be a valid source type".to_owned());
     }
-    let vocabulary = Vocabulary::new(source, Some(&session.config.plugins));
-    Ok(listing::fields(Some(vocabulary), session.options.print.names_only, session.options.form()?))
+    Ok(listing::fields(&FieldOptions {
+        sources: &sources,
+        source,
+        plugins: &session.config.plugins,
+        names_only: session.options.print.names_only,
+        verbose: session.options.verbose,
+        form: session.options.form()?,
+    }))
 }
 
 impl Session {
@@ -138,14 +163,22 @@ impl Session {
             command_line.push_str(&arg.to_string_lossy());
         }
         log.info(&format!("Falco version: {} ({})", version::FALCO, std::env::consts::ARCH));
-        log.write(lanner_output::Priority::Debug, &format!("CLI args: {command_line}"));
+        log.write(Priority::Debug, &format!("CLI args: {command_line}"));
         if !settings.files.is_empty() {
             log.info("Falco initialized with configuration files:");
             for file in &settings.files {
-                log.info(&format!("   {}", file.display()));
+                let fits = file.schema == lanner_rules::schema::FITS;
+                let level = if fits { Priority::Informational } else { Priority::Warning };
+                log.write(level, &format!("   {} | schema validation: {}", file.path.display(), file.schema));
             }
         }
         config.warnings.iter().for_each(|warning| log.warning(warning));
+        if config.source == Source::Live {
+            // Without it a support request lacks a line, no more.
+            if let Ok(version) = std::fs::read_to_string("/proc/version") {
+                log.info(&format!("System info: {version}"));
+            }
+        }
         if options.print_additional.is_some() {
             log.warning(
                 "The -p/--print option is deprecated and will be removed. Use -o append_output=... instead.",

@@ -76,6 +76,10 @@ pub struct Options {
     /// Say more
     #[arg(short = 'v')]
     pub verbose: bool,
+
+    /// Words that are no options are passed over
+    #[arg(hide = true)]
+    pub other: Vec<String>,
 }
 
 /// Options that print something and exit, and what they go with.
@@ -106,7 +110,7 @@ pub struct Print {
     pub list: Option<String>,
 
     /// Print all event types and exit
-    #[arg(long)]
+    #[arg(long, alias = "list-syscall-events")]
     pub list_events: bool,
 
     /// Print the loaded plugins and exit
@@ -154,6 +158,9 @@ impl Options {
         if options.print.markdown && options.print.format.is_some() {
             return Err("Cannot specify both --markdown and --format options together".to_owned());
         }
+        if options.print.markdown {
+            eprintln!("WARNING: --markdown is deprecated, use --format markdown instead.");
+        }
         options.form()?;
         match &options.config {
             Some(path) if std::fs::File::open(path).is_err() => {
@@ -188,11 +195,29 @@ impl Options {
     }
 }
 
-/// A clap error in one line.
+/// What is wrong with a command line, in the words of Falco's option parser.
 fn plain(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default();
-    first.strip_prefix("error: ").unwrap_or(first).to_owned()
+    use clap::error::{ContextKind as Of, ContextValue, ErrorKind};
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let option = context(Of::InvalidArg);
+    let name = option.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument => format!("Option ‘{name}’ does not exist"),
+        ErrorKind::InvalidValue if context(Of::InvalidValue).is_empty() => {
+            format!("Option ‘{name}’ is missing an argument")
+        }
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            format!("Argument ‘{}’ failed to parse", context(Of::InvalidValue))
+        }
+        _ => {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            first.strip_prefix("error: ").unwrap_or(first).to_owned()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -220,6 +245,10 @@ mod tests {
         assert_eq!(read(&["-c", "/nowhere"]).unwrap_err(), "Could not find configuration file at /nowhere");
         assert!(read(&["--list", "--format", "x"]).unwrap_err().starts_with("Invalid format 'x'"));
         assert!(read(&["--markdown", "--format", "json"]).unwrap_err().contains("both"));
-        assert!(read(&["--no-such"]).unwrap_err().contains("--no-such"));
+        assert_eq!(read(&["--no-such"]).unwrap_err(), "Option ‘no-such’ does not exist");
+        assert_eq!(read(&["-A"]).unwrap_err(), "Option ‘A’ does not exist");
+        assert_eq!(read(&["-r"]).unwrap_err(), "Option ‘r’ is missing an argument");
+        assert_eq!(read(&["--pidfile"]).unwrap_err(), "Option ‘pidfile’ is missing an argument");
+        assert_eq!(read(&["-M", "x"]).unwrap_err(), "Argument ‘x’ failed to parse");
     }
 }

@@ -14,20 +14,24 @@ use lanner_agent::replay;
 use lanner_agent::signals::Signals;
 use lanner_agent::tally::Tally;
 use lanner_agent::together::{KERNEL, Together};
+use lanner_agent::wanted::select;
 use lanner_output::{ChannelStats, Colour, Priority};
 use lanner_rules::SourceText;
 
 use super::rules::{self, Loaded};
-use super::{Options, Session, print};
+use super::{Failure, Options, Session, print};
+
+/// The exit code when the pid file can't be written.
+const PIDFILE_CODE: u8 = 255;
 
 /// Processes events as the configuration says.
 ///
 /// # Errors
 /// When the source can't be read, or events were lost and the configuration wants that to end.
-pub fn process(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<(), String> {
+pub fn process(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<(), Failure> {
     if session.config.sinks.is_empty() {
-        return Err("No output configured, please make sure at least one output is configured and enabled."
-            .to_owned());
+        let message = "No output configured, please make sure at least one output is configured and enabled.";
+        return Err(message.to_owned().into());
     }
     if std::env::var_os("FALCO_HOSTNAME").is_some() {
         let name = lanner_agent::sinks::hostname();
@@ -38,13 +42,17 @@ pub fn process(session: &Session, rules: Loaded, sources: &[&'static str]) -> Re
         return Ok(());
     }
     if let Some(path) = &session.options.pidfile {
-        std::fs::write(path, std::process::id().to_string())
-            .map_err(|e| format!("Could not write pid to pidfile {}: {e}. Exiting.", path.display()))?;
+        if let Err(error) = std::fs::write(path, std::process::id().to_string()) {
+            let message = format!("Could not write pid to pidfile {}: {error}. Exiting.", path.display());
+            session.log.write(Priority::Error, &message);
+            return Err(Failure::Said(PIDFILE_CODE));
+        }
     }
     match &session.config.source {
-        Source::Replay(file) => replay(session, &rules, file),
-        Source::Live | Source::None => live(session, rules, sources),
+        Source::Replay(file) => replay(session, &rules, file)?,
+        Source::Live | Source::None => live(session, rules, sources)?,
     }
+    Ok(())
 }
 
 fn replay(session: &Session, rules: &Loaded, file: &Path) -> Result<(), String> {
@@ -78,7 +86,7 @@ fn live(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<()
     log.info(&format!("Loaded event sources: {}", session.plugins.all_sources().join(", ")));
     log.info(&format!("Enabled event sources: {}", sources.join(", ")));
     if sources.contains(&KERNEL) {
-        tell_kernel(session);
+        tell_kernel(session, &rules);
     }
     let built = built(session, rules);
     let program = Arc::clone(&built.program);
@@ -102,7 +110,7 @@ fn live(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<()
 }
 
 /// Says how the kernel's events are got.
-fn tell_kernel(session: &Session) {
+fn tell_kernel(session: &Session, rules: &Loaded) {
     let log = &session.log;
     if session.config.source == Source::None {
         log.warning(
@@ -114,6 +122,7 @@ fn tell_kernel(session: &Session) {
     if kind.is_none_or(|kind| kind.as_str() == Some("kmod")) {
         log.warning("engine.kind is 'kmod': there is no kernel module here, lanner's own eBPF probe is used");
     }
+    tell_selection(session, rules);
     log.info("Opening 'syscall' source with modern BPF probe.");
 }
 
@@ -121,6 +130,22 @@ fn tell_losses(log: &Log, outputs: &[ChannelStats]) {
     for channel in outputs.iter().filter(|c| c.lost > 0) {
         let why = channel.last_error.as_deref().unwrap_or("its queue was full");
         log.write(Priority::Error, &format!("{} output lost {} alerts: {why}", channel.sink, channel.lost));
+    }
+}
+
+/// Which of the calls that rules and settings name are not watched.
+fn tell_selection(session: &Session, rules: &Loaded) {
+    let selected = select(&rules.set.engine.event_types(), &session.config.base_syscalls);
+    if !selected.unknown.is_empty() {
+        let names = selected.unknown.join(", ");
+        session.log.warning(&format!("Invalid syscall names: warning (base_syscalls override): {names}"));
+    }
+    if !selected.unwatched.is_empty() {
+        eprintln!(
+            "Loaded rules match syscalls that are not activated, be it by default or by base_syscalls: warning \
+             (unsupported-evttype): {}\nSet base_syscalls.all to watch those that come in floods.",
+            selected.unwatched.join(", ")
+        );
     }
 }
 
@@ -134,7 +159,7 @@ fn built(session: &Session, rules: Loaded) -> Built {
 fn watched(session: &Session, texts: &[SourceText]) -> Vec<PathBuf> {
     let (settings, rules) = (&session.settings, rules::paths(session));
     let folders = settings.folders.iter().chain(rules.iter().filter(|path| path.is_dir()));
-    let files = settings.files.iter().chain(folders).cloned();
+    let files = settings.files.iter().map(|file| &file.path).chain(folders).cloned();
     files.chain(texts.iter().map(|text| text.name.clone().into())).collect()
 }
 

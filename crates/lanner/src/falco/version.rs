@@ -16,9 +16,10 @@ const LIBS: &str = "0.26.0";
 const PLUGIN_API: &str = "3.12.0";
 /// The rule engine: what rules' `required_engine_version` is held against.
 const ENGINE: &str = "0.63.0";
-/// The kernel side's API and event schema.
+/// The kernel side's API.
 const DRIVER_API: &str = "10.1.0";
-const DRIVER_SCHEMA: &str = "4.5.1";
+/// Its event schema.
+pub const DRIVER_SCHEMA: &str = "4.5.1";
 const DRIVER: &str = "10.2.0+driver";
 
 fn json(config: &Config) -> Value {

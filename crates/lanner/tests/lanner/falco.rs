@@ -1,6 +1,7 @@
 //! In Falco's place.
 
 use insta::assert_snapshot;
+use saphyr::LoadableYamlNode;
 
 use crate::stage::{RULES, Run, Stage};
 
@@ -95,7 +96,7 @@ fn what_is_asked_wrongly_is_refused_in_falcos_words() {
         error(&["-r", "r.yaml", "-o", "stdout_output.enabled=false"]),
         error(&["-r", "r.yaml", "-o", "engine.kind=modern_ebpf", "--enable-source", "x"]),
         error(&["-r", "r.yaml", "-o", "load_plugins[0]=x"]),
-        error(&["--config-schema"]),
+        error(&["-r"]),
         error(&["--no-such-option"]),
     ];
     assert_snapshot!("falco-refused", refused.concat());
@@ -157,4 +158,77 @@ fn versions_are_those_that_tools_compare() {
         assert!(parsed[key].is_string(), "{key}");
     }
     assert!(falco(&["--version"]).out.starts_with("Falco version: "));
+}
+
+/// The printed schemas are judged by somebody else's validator.
+#[test]
+fn schemas_fit_the_files_that_they_are_for() {
+    let schema = |option: &str| {
+        let run = stage().run(&["falco", option]);
+        let schema = serde_json::from_str(&run.out).unwrap();
+        jsonschema::validator_for(&schema).unwrap()
+    };
+    let (config, rules) = (schema("--config-schema"), schema("--rule-schema"));
+    assert!(config.is_valid(&typed(CONFIG)));
+    assert!(!config.is_valid(&typed("json_output: perhaps")) && !config.is_valid(&typed("no_such: 1")));
+    assert!(rules.is_valid(&typed(RULES)) && !rules.is_valid(&typed("- rule: r\n  colour: red\n")));
+    for (name, text) in lanner_agent::ruleset::OWN_RULES {
+        let errors: Vec<String> = rules.iter_errors(&typed(text)).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+    let stock = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/compat");
+    let Ok(text) = std::fs::read_to_string(stock.join("acceptance/files/etc/falco.yaml")) else {
+        return println!("skipped: no stock falco.yaml at {}", stock.display());
+    };
+    let errors: Vec<String> = config.iter_errors(&typed(&text)).map(|e| e.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    for file in std::fs::read_dir(stock.join("rules")).unwrap().map(|entry| entry.unwrap().path()) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        // Falco's YAML parser takes more than this one.
+        if saphyr::Yaml::load_from_str(&text).is_err() {
+            println!("skipped: {} is no YAML to saphyr", file.display());
+            continue;
+        }
+        let errors: Vec<String> = rules.iter_errors(&typed(&text)).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", file.display());
+    }
+}
+
+/// The first document of a YAML text as JSON, with the types that its scalars have.
+fn typed(text: &str) -> serde_json::Value {
+    use saphyr::{Scalar, Yaml};
+    fn convert(yaml: &Yaml<'_>) -> serde_json::Value {
+        match yaml {
+            Yaml::Value(Scalar::Boolean(flag)) => (*flag).into(),
+            Yaml::Value(Scalar::Integer(number)) => (*number).into(),
+            Yaml::Value(Scalar::FloatingPoint(number)) => number.into_inner().into(),
+            Yaml::Value(Scalar::String(text)) => text.as_ref().into(),
+            Yaml::Sequence(items) => items.iter().map(convert).collect(),
+            Yaml::Mapping(pairs) => {
+                let key = |key: &Yaml<'_>| key.as_str().unwrap().to_owned();
+                pairs.iter().map(|(k, value)| (key(k), convert(value))).collect()
+            }
+            _ => serde_json::Value::Null,
+        }
+    }
+    convert(&Yaml::load_from_str(text).unwrap()[0])
+}
+
+#[test]
+fn what_deviates_from_the_schema_is_told_and_used_as_far_as_it_goes() {
+    let stage = stage().with("f.yaml", &format!("{}no_such: 1\n", CONFIG.replace("log_stderr: false", "")));
+    let run = stage.run(&["falco", "-c", "f.yaml", "-o", "log_stderr=true", "-r", "r.yaml"]);
+    let told = "f.yaml | schema validation: failed for <root>: Object contains a property that could not be \
+                validated using 'properties' or 'additionalProperties' constraints: 'no_such'.";
+    assert!(run.code == 0 && run.err.contains(told), "{}", run.shown());
+}
+
+#[test]
+fn a_pid_file_that_cannot_be_written_ends_it_with_falcos_code() {
+    let run = falco(&["-r", "r.yaml", "-o", "log_stderr=true", "-P", "no/such/file"]);
+    assert!(
+        run.code == 255 && run.err.contains("Could not write pid to pidfile no/such/file"),
+        "{}",
+        run.shown()
+    );
 }

@@ -53,7 +53,7 @@ impl Reader<'_, '_> {
                 return false;
             }
         };
-        self.report.schema = documents.iter().flat_map(|document| schema::check(document)).collect();
+        self.report.schema = documents.iter().flat_map(|document| schema::rules::check(document)).collect();
         for document in documents.iter().filter(|document| !document.is_null()) {
             if self.document(document, &whole).is_err() {
                 break;
