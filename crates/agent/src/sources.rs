@@ -147,7 +147,7 @@ impl SideLoop {
     fn run(mut self) -> Ended {
         let failure = loop {
             if self.end.load(Ordering::Relaxed) {
-                break None;
+                break self.finish();
             }
             if let Some(news) = self.slot.take() {
                 self.follow(news);
@@ -169,6 +169,21 @@ impl SideLoop {
             }
         };
         Ended { source: self.opened.source, tally: self.tally, events: self.events, failure }
+    }
+
+    /// Looks at what senders were told is taken, before it ends.
+    fn finish(&mut self) -> Option<String> {
+        if self.opened.events.finish() {
+            let until = Instant::now() + self.program.config.output_timeout;
+            while Instant::now() < until {
+                match self.step() {
+                    Ok(Given::Events(_)) => {}
+                    Ok(_) => break,
+                    Err(failure) => return Some(failure),
+                }
+            }
+        }
+        None
     }
 
     fn follow(&mut self, news: News) {

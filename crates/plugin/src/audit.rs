@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn events_come_alone_and_in_lists() {
         let event = (1_540_475_929_736_141_000, ONE.replace(": ", ":").replace(", ", ","));
-        assert_eq!(read(ONE).1, [event.clone()]);
+        assert_eq!(read(ONE).1, std::slice::from_ref(&event));
         let list = format!(r#"{{"kind":"EventList","items":[{ONE},{ONE}]}}"#);
         assert_eq!(read(&list).1, [event.clone(), event.clone()]);
         assert_eq!(read(&format!("[{ONE},{list}]")).1.len(), 3);

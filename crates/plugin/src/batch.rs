@@ -25,6 +25,21 @@ impl Batch {
         true
     }
 
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Bytes of all payloads.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Forgets the events and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -1,13 +1,11 @@
 //! The plugins whose places lanner takes.
 
-use std::path::Path;
-
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::audit::AuditEvents;
 use crate::documents::Reporting;
-use crate::files::FileSource;
+use crate::inputs::{self, InputConfig};
+use crate::json::JsonEvents;
 use crate::source::{EventSource, SourceError};
 
 /// How a plugin is set up.
@@ -63,6 +61,23 @@ pub struct BuiltIn {
 /// The number for events of plugins that have none of their own.
 const UNREGISTERED: u32 = 999;
 
+/// What sources of documents may be opened with.
+const INPUTS: [(&str, &str); 5] = [
+    ("http://:9765/k8s-audit", "a web server on a port, for documents posted to a path"),
+    ("https://:9765/k8s-audit", "the same with TLS, by the certificate and key of init_config"),
+    ("/var/log/events.json", "a file of JSON lines, or a folder of such files, read to the end"),
+    ("file:///var/log/events.json", "a file of JSON lines, of which what is appended from now on is read"),
+    ("-", "JSON lines from standard input"),
+];
+
+/// The schema of `init_config` for sources of documents, but for its end. `useAsync` chooses between two ways of
+/// extracting, of which lanner has one.
+macro_rules! input_schema {
+    () => {
+        r#"{"type":"object","properties":{"useAsync":{"type":"boolean"},"sslCertificate":{"type":"string"},"sslKey":{"type":"string"},"sslClientCa":{"type":"string"},"maxEventSize":{"type":"integer"},"webhookMaxBatchSize":{"type":"integer"},"queueSize":{"type":"integer"}"#
+    };
+}
+
 /// All plugins that are built in.
 pub const BUILT_IN: [BuiltIn; 3] = [
     BuiltIn {
@@ -83,21 +98,20 @@ pub const BUILT_IN: [BuiltIn; 3] = [
         capabilities: &[Capability::Sourcing, Capability::Extraction],
         id: 1,
         source: "k8s_audit",
-        schema: r#"{"type":"object","properties":{"sslCertificate":{"type":"string"},"useAsync":{"type":"boolean"},"maxEventSize":{"type":"integer"},"webhookMaxBatchSize":{"type":"integer"}}}"#,
+        schema: concat!(input_schema!(), "}}"),
         params: &[("/var/log/audit.log", "a file of JSON lines, or a folder of such files, read to the end")],
         open: Some(open_audit),
     },
     BuiltIn {
         name: "json",
         version: "0.7.4",
-        description: "Fields of events whose payload is JSON, built into lanner",
-        capabilities: &[Capability::Extraction],
+        description: "Fields of events whose payload is JSON, and a source of such events, built into lanner",
+        capabilities: &[Capability::Sourcing, Capability::Extraction],
         id: UNREGISTERED,
         source: "json",
-        // It chooses between two ways of extracting, of which lanner has one.
-        schema: r#"{"type":"object","properties":{"useAsync":{"type":"boolean"}}}"#,
-        params: &[],
-        open: None,
+        schema: concat!(input_schema!(), r#","time":{"type":"string"}}}"#),
+        params: &INPUTS,
+        open: Some(open_json),
     },
 ];
 
@@ -140,33 +154,22 @@ fn init_config<T: DeserializeOwned + Default>(settings: &Settings) -> Result<T, 
         .map_err(|error| SourceError::Settings(format!("init_config of plugin '{}': {error}", settings.name)))
 }
 
-/// `init_config` of `k8saudit`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct AuditConfig {
-    /// Bytes of an event.
-    max_event_size: usize,
-    /// Bytes of a request, and of a line.
-    webhook_max_batch_size: usize,
-}
-
-impl Default for AuditConfig {
-    fn default() -> AuditConfig {
-        AuditConfig { max_event_size: 256 << 10, webhook_max_batch_size: 12 << 20 }
-    }
-}
-
 fn open_audit(
     plugin: &BuiltIn,
     settings: &Settings,
     reporting: Reporting,
 ) -> Result<Box<dyn EventSource>, SourceError> {
-    let config: AuditConfig = init_config(settings)?;
-    let params = settings.open_params.trim();
-    if let Some((scheme, _)) = params.split_once("://") {
-        return Err(SourceError::Settings(format!("scheme \"{scheme}\" is not supported")));
-    }
+    let config: InputConfig = init_config(settings)?;
     let documents = Box::new(AuditEvents::new(config.max_event_size));
-    let longest = config.webhook_max_batch_size;
-    Ok(Box::new(FileSource::open(Path::new(params), plugin.id, documents, longest, reporting)?))
+    inputs::open(&settings.open_params, plugin.id, &config, documents, reporting)
+}
+
+fn open_json(
+    plugin: &BuiltIn,
+    settings: &Settings,
+    reporting: Reporting,
+) -> Result<Box<dyn EventSource>, SourceError> {
+    let config: InputConfig = init_config(settings)?;
+    let documents = Box::new(JsonEvents::new(config.max_event_size, config.time.clone()));
+    inputs::open(&settings.open_params, plugin.id, &config, documents, reporting)
 }

@@ -8,9 +8,16 @@ mod batch;
 mod builtin;
 mod documents;
 mod files;
+mod inputs;
+mod json;
 mod lines;
+mod pushed;
+mod queue;
 mod source;
 mod stats;
+mod tail;
+mod tls;
+mod webhook;
 
 pub use builtin::{BUILT_IN, BuiltIn, Capability, Settings};
 pub use documents::Reporting;

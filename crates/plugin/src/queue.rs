@@ -42,7 +42,8 @@ impl Shared {
 
     /// Whether a batch fits. A batch that is larger than the queue fits into an empty one.
     fn fits(&self, state: &State, batch: &Batch) -> bool {
-        let fits = state.events + batch.len() <= self.room.events && state.bytes + batch.bytes() <= self.room.bytes;
+        let fits =
+            state.events + batch.len() <= self.room.events && state.bytes + batch.bytes() <= self.room.bytes;
         fits || state.batches.is_empty()
     }
 
@@ -69,12 +70,8 @@ pub(crate) enum Found {
 }
 
 pub(crate) fn queue(room: Room) -> (Sender, Receiver) {
-    let shared = Arc::new(Shared {
-        room,
-        state: Mutex::default(),
-        came: Condvar::new(),
-        went: Condvar::new(),
-    });
+    let shared =
+        Arc::new(Shared { room, state: Mutex::default(), came: Condvar::new(), went: Condvar::new() });
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
@@ -82,7 +79,7 @@ impl Sender {
     /// Puts a batch in as a whole, or not at all where there is no room or nobody takes any more.
     pub(crate) fn try_send(&self, batch: Batch) -> bool {
         let mut state = self.0.state();
-        let fits = !state.closed && self.0.fits(&state, &batch);
+        let fits = !state.closed && state.ended.is_none() && self.0.fits(&state, &batch);
         if fits {
             self.0.put(&mut state, batch);
         }
@@ -99,11 +96,6 @@ impl Sender {
             self.0.put(&mut state, batch);
         }
         !state.closed
-    }
-
-    /// Whether nobody takes any more.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.0.state().closed
     }
 
     /// Says that nothing more comes, and why. The first to say so counts.
@@ -187,6 +179,6 @@ mod tests {
         let waiting = sender.clone();
         let thread = std::thread::spawn(move || waiting.send(batch(1)));
         drop(receiver);
-        assert!(!thread.join().unwrap() && sender.is_closed());
+        assert!(!thread.join().unwrap() && !sender.try_send(batch(1)));
     }
 }

@@ -27,6 +27,12 @@ pub trait EventSource: Send {
     /// # Errors
     /// When the source can't give any more; it isn't asked again.
     fn give(&mut self, patience: Duration, sink: &mut Sink<'_>) -> Result<Given, SourceError>;
+
+    /// Takes nothing more from outside. `true`: it holds events whose senders were told that they are taken; they are
+    /// given before its end.
+    fn finish(&mut self) -> bool {
+        false
+    }
 }
 
 /// Why a source can't be opened or read any more.

@@ -85,8 +85,8 @@ impl<'a> Entry<'a> {
         }
         let last = |path: &[&str], separator: u8, count: usize| {
             let text = self.text(path)?;
-            let parts = text.split(|&byte| byte == separator);
-            if parts.clone().count() == count { parts.last() } else { None }
+            let mut parts = text.split(|&byte| byte == separator);
+            if parts.clone().count() == count { parts.next_back() } else { None }
         };
         last(&["userIdentity", "arn"], b'/', 3).or_else(|| last(&["userIdentity", "principalId"], b':', 2))
     }
