@@ -15,6 +15,7 @@ need() {
 }
 
 has() { command -v "$1"; }
+gocode() { [ -e "/usr/share/gocode/src/$1" ]; }
 header() { [ -e "/usr/include/$1" ] || compgen -G "/usr/include/*/$1"; }
 
 need gcc "compiles libbpf and links the executable" has cc
@@ -36,6 +37,10 @@ for option in "$@"; do
         need bsdutils "gives a program a terminal (script)" has script
         need python3 "runs the compatibility comparison" has python3
         need sysdig "reads what lanner records" has sysdig
+        need golang-go "renders the Helm chart as Helm does" has go
+        need golang-github-masterminds-sprig-dev "the functions of Helm's templates" gocode github.com/Masterminds/sprig
+        need golang-gopkg-yaml.v3-dev "YAML for the same" gocode gopkg.in/yaml.v3
+        need python3-venv "keeps Kubernetes' schemas apart from the system's Python" python3 -c 'import ensurepip, venv'
         ;;
     --check)
         need shellcheck "checks the shell scripts" has shellcheck
@@ -89,4 +94,14 @@ fi
 if [[ " $* " == *" --check "* ]] && ! cargo deny --version >/dev/null 2>&1; then
     echo "setup: installing cargo-deny: it checks licences and advisories of dependencies"
     cargo install --quiet --locked cargo-deny
+fi
+
+# Kubernetes' schemas come as a Python package only. A test that lacks them is skipped and says so.
+if [[ " $* " == *" --test "* ]]; then
+    python=${CARGO_TARGET_DIR:-target}/python
+    if ! "$python/bin/python3" -c 'import kubernetes_validate' >/dev/null 2>&1; then
+        echo "setup: installing kubernetes-validate in $python: it holds the chart's objects against Kubernetes' schemas"
+        python3 -m venv "$python" && "$python/bin/pip" install --quiet kubernetes-validate==1.37.0 ||
+            echo "setup: kubernetes-validate can't be installed; the tests that need it will be skipped" >&2
+    fi
 fi
