@@ -96,7 +96,6 @@ fn settings_and_rules_are_taken_by_lanner() {
         let said =
             format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
         assert!(out.status.success(), "{name}: {said}");
-        assert!(said.contains("schema validation: ok"), "{name}: {said}");
     }
 }
 
