@@ -149,8 +149,8 @@ impl Worker {
             let asked = self.signals.take_reload();
             let changed = self.watch.changed(Instant::now());
             if asked || changed {
-                let why = if asked { "SIGHUP received" } else { "A configuration or rules file has changed" };
-                self.log.info(&format!("{why}, reloading..."));
+                // Falco's words, whatever the reason: tools wait for them.
+                self.log.info("SIGHUP received, restarting...");
                 if asked {
                     self.watch.look();
                 }
