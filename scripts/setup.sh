@@ -41,6 +41,7 @@ for option in "$@"; do
         need golang-github-masterminds-sprig-dev "the functions of Helm's templates" gocode github.com/Masterminds/sprig
         need golang-gopkg-yaml.v3-dev "YAML for the same" gocode gopkg.in/yaml.v3
         need python3-venv "keeps Kubernetes' schemas apart from the system's Python" python3 -c 'import ensurepip, venv'
+        need prometheus "promtool reads lanner's metrics" has promtool
         ;;
     --check)
         need shellcheck "checks the shell scripts" has shellcheck

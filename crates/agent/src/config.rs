@@ -5,6 +5,7 @@ mod falco;
 mod files;
 mod keys;
 mod lasting;
+mod metrics;
 mod node;
 mod outputs;
 mod path;
@@ -20,6 +21,7 @@ use lanner_rules::Selection;
 
 pub use files::{ConfigError, Settings, SettingsFile};
 pub use keys::config_schema;
+pub use metrics::{MetricsConfig, WebConfig};
 pub use node::{Node, Place, YamlError};
 pub use path::PathError;
 
@@ -188,6 +190,10 @@ pub struct Config {
     pub drops: DropConfig,
     /// Log.
     pub log: LogConfig,
+    /// Metrics.
+    pub metrics: MetricsConfig,
+    /// The web server.
+    pub web: WebConfig,
     /// System calls.
     pub base_syscalls: BaseSyscalls,
     /// Bytes of a ring buffer.
@@ -235,6 +241,8 @@ impl Default for Config {
                 simulate: false,
             },
             log: LogConfig { stderr: true, syslog: false, level: Priority::Notice },
+            metrics: MetricsConfig::default(),
+            web: WebConfig::default(),
             base_syscalls: BaseSyscalls::default(),
             ring_bytes: 8 << 20,
             cpus_per_ring: 1,

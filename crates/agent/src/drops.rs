@@ -36,7 +36,7 @@ pub struct Drops {
     pub events: u64,
     /// The lost ones.
     pub lost: u64,
-    by: BTreeMap<(EventType, LostReason), u64>,
+    by: By,
 }
 
 impl DropWatch {
@@ -169,12 +169,23 @@ const OTHER: &[&str] = &[
     "unshare",
 ];
 
-impl Drops {
-    fn named(&self, reason: LostReason, names: &[&str]) -> u64 {
-        let is = |ty: EventType| ty.info().is_some_and(|info| names.contains(&info.name));
-        self.by.iter().filter(|((ty, r), _)| *r == reason && is(*ty)).map(|(_, n)| n).sum()
-    }
+/// Losses by event type and reason.
+type By = BTreeMap<(EventType, LostReason), u64>;
 
+/// Events of some names that found no room.
+fn named(by: &By, names: &[&str]) -> u64 {
+    let is = |ty: EventType| ty.info().is_some_and(|info| names.contains(&info.name));
+    by.iter().filter(|((ty, r), _)| *r == LostReason::RingFull && is(*ty)).map(|(_, n)| n).sum()
+}
+
+/// Events that found no room, by the kinds of call that Falco has counters for.
+pub fn by_kind(by: &By) -> Vec<(&'static str, u64)> {
+    let mut counts: Vec<_> = KINDS.iter().map(|(field, names)| (*field, named(by, names))).collect();
+    counts.push(("n_drops_buffer_other_interest_exit", named(by, OTHER)));
+    counts
+}
+
+impl Drops {
     fn of(&self, reason: LostReason) -> u64 {
         self.by.iter().filter(|((_, r), _)| *r == reason).map(|(_, n)| n).sum()
     }
@@ -191,13 +202,12 @@ impl Drops {
             ("n_evts", self.events),
             ("n_drops", self.lost),
             ("n_drops_buffer_total", self.of(ring)),
-            ("n_drops_buffer_other_interest_exit", self.named(ring, OTHER)),
             ("n_drops_scratch_map", self.of(LostReason::TooLarge) + self.of(LostReason::NoBuffer)),
             ("n_drops_page_faults", 0),
             ("n_drops_bug", self.of(LostReason::NoProgram)),
             ("ebpf_enabled", 1),
         ];
-        counts.extend(KINDS.iter().map(|(field, names)| (*field, self.named(ring, names))));
+        counts.extend(by_kind(&self.by));
         Alert {
             ts,
             priority: Priority::Debug,

@@ -74,6 +74,16 @@ impl Hold {
         }
     }
 
+    /// How many alerts wait.
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// How long until the first alert's time is up.
     pub fn due_in(&self, now: Instant) -> Option<Duration> {
         self.held.front().map(|(end, _)| end.saturating_duration_since(now))

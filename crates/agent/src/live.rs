@@ -19,6 +19,7 @@ use crate::config::DropAction;
 use crate::drops::DropWatch;
 use crate::hold::Hold;
 use crate::log::{Log, now};
+use crate::metrics::{Board, STRIDE, Station, View, Waiting};
 use crate::program::Program;
 use crate::reload::{News, Slot};
 use crate::sending::Sending;
@@ -60,6 +61,8 @@ pub struct LiveOptions {
     pub slot: Slot,
     /// The sinks, if other loops use them too: they are then left open at the end.
     pub sending: Option<Arc<Sending>>,
+    /// Where the run may be observed.
+    pub board: Board,
 }
 
 /// What is known when watching begins.
@@ -137,6 +140,7 @@ struct Live {
     /// Containers that the resolver had no room for.
     unasked: Vec<Request>,
     events: u64,
+    station: Station,
 }
 
 /// Watches this host until a signal comes or the time is up. `started` is told once watching has begun.
@@ -190,11 +194,14 @@ pub fn run(
         host_root,
         unasked: Vec::new(),
         events: 0,
+        station: Station::new(&options.board, "syscall", &sinks::hostname(), &program),
         program,
     };
     let snapshot = probe.snapshot(&mut |event| {
+        live.station.count_type(event);
         live.machine.apply(event);
     })?;
+    live.station.begin(&snapshot);
     live.ask_about_containers();
     started(&Started {
         attachment: probe.attachment(),
@@ -294,6 +301,7 @@ impl Live {
         self.hold.set_patience(config.enrichment_timeout);
         self.drops.set_config(config.drops.clone());
         self.tally.renew(program.rules());
+        self.station.follow(&program, Instant::now());
         self.program = program;
     }
 
@@ -316,6 +324,10 @@ impl Live {
         };
         self.hits.clear();
         let program = &*self.program;
+        if self.station.count(event) {
+            let tally = &mut self.tally;
+            program.engine.measure(&cx, |id, time| tally.spend(id.index(), time, STRIDE));
+        }
         program.engine.process(&mut self.memory, &cx, &mut self.hits);
         if self.hits.is_empty() {
             return;
@@ -343,6 +355,19 @@ impl Live {
         let (formatter, sending) = (&self.formatter, &self.sending);
         let mut send = |alert: Alert| sending.send(formatter.line(&alert));
         self.hold.release(Instant::now(), news, &self.machine, &mut send);
+        let view = View {
+            program: &self.program,
+            probe: Some(probe),
+            machine: &self.machine,
+            tally: &self.tally,
+            outputs: &|| sending.stats(),
+            waiting: Waiting {
+                held: self.hold.len() as u64,
+                incomplete: self.hold.incomplete,
+                unasked: self.unasked.len() as u64,
+            },
+        };
+        self.station.tick(&view, Instant::now(), &self.log, &mut send);
         let ts = now();
         if !self.drops.due(ts) {
             return Ok(());

@@ -7,6 +7,7 @@ use lanner_output::Form;
 
 use crate::announce::{Announcer, priority};
 use crate::config::Config;
+use crate::metrics::LoadedFile;
 
 /// The rules in force with the settings they were built under. Nothing in it changes, so loops share it.
 pub struct Program {
@@ -16,13 +17,26 @@ pub struct Program {
     pub config: Config,
     /// What makes alerts of the rules' matches.
     pub announcer: Announcer,
+    /// What both were read from.
+    pub files: Arc<[LoadedFile]>,
+    /// The version of the whole that tools compare.
+    pub version: &'static str,
+}
+
+/// What is told of a program beside its rules and settings.
+#[derive(Clone, Default, Debug)]
+pub struct About {
+    /// The files that were read.
+    pub files: Vec<LoadedFile>,
+    /// The version that tools compare.
+    pub version: &'static str,
 }
 
 impl Program {
     /// Rules under their settings.
-    pub fn new(engine: Engine, config: Config) -> Arc<Program> {
+    pub fn new(engine: Engine, config: Config, about: About) -> Arc<Program> {
         let announcer = Announcer::new(&engine, config.form == Form::Json);
-        Arc::new(Program { engine, config, announcer })
+        Arc::new(Program { engine, config, announcer, files: about.files.into(), version: about.version })
     }
 
     /// Name and priority of the rules, in load order.

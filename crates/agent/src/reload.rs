@@ -203,7 +203,7 @@ mod tests {
 
     fn program() -> Arc<Program> {
         let engine = lanner_engine::Engine::build(&RuleSet::default(), EngineOptions::default()).unwrap();
-        Program::new(engine, Config::default())
+        Program::new(engine, Config::default(), Default::default())
     }
 
     fn next(slot: &Slot) -> News {

@@ -82,7 +82,7 @@ pub fn run(
         Ok(reader) => reader,
         Err(error) => return (None, Err(error.into())),
     };
-    let outputs = match sinks::start(config, colour, Overflow::Wait, log) {
+    let outputs = match sinks::start(config, colour, Overflow::InStep, log) {
         Ok(outputs) => outputs,
         Err(error) => return (None, Err(error.into())),
     };

@@ -11,12 +11,13 @@ use lanner_engine::{Memory, RuleId};
 use lanner_event::Event;
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
 use lanner_machine::Machine;
-use lanner_output::Formatter;
+use lanner_output::{Alert, Formatter};
 use lanner_plugin::Given;
 
 use crate::announce::local_offset;
 use crate::live::{Ending, LONGEST_WAIT, LiveOptions};
 use crate::log::Log;
+use crate::metrics::{Board, STRIDE, Station, View, Waiting};
 use crate::plugins::Opened;
 use crate::program::Program;
 use crate::reload::{News, Slot};
@@ -55,6 +56,7 @@ struct SideLoop {
     hits: Vec<RuleId>,
     tally: Tally,
     events: u64,
+    station: Station,
 }
 
 /// Sources that run.
@@ -75,6 +77,7 @@ impl Beside {
         program: &Arc<Program>,
         slot: Slot,
         sending: &Arc<Sending>,
+        board: &Board,
         log: &Log,
     ) -> io::Result<()> {
         let config = &program.config;
@@ -93,6 +96,7 @@ impl Beside {
             program: Arc::clone(program),
             slot,
             sending: Arc::clone(sending),
+            station: Station::new(board, source, &hostname, program),
             formatter: sinks::formatter(config, hostname),
             end: Arc::clone(&self.end),
             log: log.clone(),
@@ -152,6 +156,7 @@ impl SideLoop {
             if let Some(news) = self.slot.take() {
                 self.follow(news);
             }
+            self.tell();
             match self.step() {
                 Ok(Given::End) => {
                     self.log.write(
@@ -194,9 +199,26 @@ impl SideLoop {
                 self.progress.set_buffer_format(program.config.buffers);
                 self.log = Log::new(program.config.log.clone(), program.config.iso8601);
                 self.tally.renew(program.rules());
+                self.station.follow(&program, Instant::now());
                 self.program = program;
             }
         }
+    }
+
+    /// Tells of itself what is wanted or due.
+    fn tell(&mut self) {
+        let (formatter, sending) = (&self.formatter, &self.sending);
+        let view = View {
+            program: &self.program,
+            probe: None,
+            machine: &self.machine,
+            tally: &self.tally,
+            // Sinks are shared: they are told of once, by the kernel's loop if there is one.
+            outputs: &|| sending.stats(),
+            waiting: Waiting::default(),
+        };
+        let mut send = |alert: Alert| sending.send(formatter.line(&alert));
+        self.station.tick(&view, Instant::now(), &self.log, &mut send);
     }
 
     /// Shows the rules what the source gives.
@@ -204,7 +226,7 @@ impl SideLoop {
         let SideLoop { opened, program, sending, formatter, .. } = self;
         let (machine, progress, scratch) = (&mut self.machine, &mut self.progress, &mut self.scratch);
         let (memory, hits, tally) = (&mut self.memory, &mut self.hits, &mut self.tally);
-        let events = &mut self.events;
+        let (events, station) = (&mut self.events, &mut self.station);
         let mut see = |event: &Event<'_>| {
             *events += 1;
             let subject = machine.apply(event);
@@ -217,6 +239,9 @@ impl SideLoop {
                 meta: progress.meta(),
                 scratch: &*scratch,
             };
+            if station.count(event) {
+                program.engine.measure(&cx, |id, time| tally.spend(id.index(), time, STRIDE));
+            }
             hits.clear();
             program.engine.process(memory, &cx, hits);
             for id in hits.iter() {

@@ -1,6 +1,7 @@
 //! How often which rule fired.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use lanner_output::Priority;
 use rustc_hash::FxHashMap;
@@ -9,12 +10,17 @@ use rustc_hash::FxHashMap;
 #[derive(Debug, Default)]
 pub struct Tally {
     rules: Vec<(String, Priority, u64)>,
+    /// Time that rules took, ns, by name. An estimate from samples.
+    times: FxHashMap<String, u64>,
 }
 
 impl Tally {
     /// Counters for these rules, all zero.
     pub fn new(rules: impl IntoIterator<Item = (String, Priority)>) -> Tally {
-        Tally { rules: rules.into_iter().map(|(name, priority)| (name, priority, 0)).collect() }
+        Tally {
+            rules: rules.into_iter().map(|(name, priority)| (name, priority, 0)).collect(),
+            times: FxHashMap::default(),
+        }
     }
 
     /// Other rules from now on. Rules of the same name go on with their counts; those that are gone stand behind.
@@ -48,6 +54,23 @@ impl Tally {
                 None => self.rules.push((name.clone(), *priority, *count)),
             }
         }
+    }
+
+    /// A rule was seen to take so long for as many events as the sample stands for.
+    pub fn spend(&mut self, index: usize, time: Duration, events: u64) {
+        let Some((name, ..)) = self.rules.get(index) else { return };
+        let ns = time.as_nanos() as u64 * events;
+        match self.times.get_mut(name) {
+            Some(sum) => *sum += ns,
+            None => drop(self.times.insert(name.clone(), ns)),
+        }
+    }
+
+    /// Each rule's alerts and time in ns, those of rules in force first and in load order.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, Priority, u64, u64)> {
+        self.rules.iter().map(|(name, priority, count)| {
+            (&**name, *priority, *count, self.times.get(name).copied().unwrap_or(0))
+        })
     }
 
     /// All alerts of rules.
@@ -124,6 +147,15 @@ mod tests {
             [("a", Priority::Warning, 4), ("b", Priority::Informational, 1), ("new", Priority::Warning, 1)]
         );
         assert_eq!(tally.total(), 6);
+    }
+
+    #[test]
+    fn time_stays_with_its_rule_too() {
+        let mut tally = tally();
+        tally.spend(2, Duration::from_nanos(3), 10);
+        tally.spend(2, Duration::from_nanos(1), 10);
+        tally.renew([("a".to_owned(), Priority::Warning)]);
+        assert_eq!(tally.rows().next(), Some(("a", Priority::Warning, 3, 40)));
     }
 
     #[test]

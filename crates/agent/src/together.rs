@@ -8,6 +8,7 @@ use crate::config::Source;
 use crate::drops::DropWatch;
 use crate::live::{self, Ending, LiveError, LiveOptions, Started};
 use crate::log::Log;
+use crate::metrics::Board;
 use crate::plugins::Plugins;
 use crate::program::Program;
 use crate::reload::Reloader;
@@ -69,7 +70,7 @@ impl Together<'_> {
         let sending = Arc::new(Sending::start(config, options.colour, overflow, self.log)?);
         options.sending = Some(Arc::clone(&sending));
         let mut outcome = Outcome { tally: Tally::new(self.program.rules()), ..Outcome::default() };
-        let beside = self.open(&sending, &mut outcome)?;
+        let beside = self.open(&sending, &options.board, &mut outcome)?;
         if kernel {
             self.kernel(&beside, &sending, options, started, &mut outcome)?;
         } else {
@@ -85,12 +86,17 @@ impl Together<'_> {
     }
 
     /// Opens the sources beside the kernel's.
-    fn open(&self, sending: &Arc<Sending>, outcome: &mut Outcome) -> Result<Beside, LiveError> {
+    fn open(
+        &self,
+        sending: &Arc<Sending>,
+        board: &Board,
+        outcome: &mut Outcome,
+    ) -> Result<Beside, LiveError> {
         let mut beside = Beside::default();
         for source in self.sources.iter().filter(|source| **source != KERNEL) {
             match self.plugins.open(source, self.log) {
                 Ok(opened) => {
-                    beside.start(opened, &self.program, self.reloader.slot(), sending, self.log)?;
+                    beside.start(opened, &self.program, self.reloader.slot(), sending, board, self.log)?;
                 }
                 Err(error) if self.sources.len() == 1 => return Err(error.into()),
                 Err(error) => self.failed(format!("source '{source}' can't be opened: {error}"), outcome),

@@ -1,6 +1,7 @@
 //! All rules, compiled and ready.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use lanner_event::{EVENTS, EventType, types};
 use lanner_fields::{Context, Format};
@@ -167,6 +168,14 @@ impl Engine {
         let versions = if plan.remembers { cx.machine.versions(cx.subject) } else { None };
         let entry = versions.map(|versions| memory.entry(self.number, versions, cx.event.ty()));
         plan.run(&source.graph, cx, entry, self.matching == Matching::All, |id| hits.push(id));
+    }
+
+    /// Evaluates all rules that an event can match once more and tells how long each took, to learn what they
+    /// cost. It finds no matches; callers do it now and then and take it for many events.
+    pub fn measure<'a>(&'a self, cx: &Context<'a>, seen: impl FnMut(RuleId, Duration)) {
+        let source = self.sources.iter().find(|source| *source.name == *cx.meta.source);
+        let Some((source, plan)) = source.and_then(|s| Some((s, s.plan(cx, self.tuning)?))) else { return };
+        plan.measure(&source.graph, cx, seen);
     }
 
     /// A rule.

@@ -86,6 +86,9 @@ struct Shared {
 pub(crate) struct FdTables {
     tables: Vec<Option<Shared>>,
     free: Vec<TableId>,
+    /// Fds that were put into some table, and that were taken out.
+    pub(crate) added: u64,
+    pub(crate) removed: u64,
 }
 
 impl FdTables {
@@ -143,12 +146,14 @@ impl FdTables {
             return false;
         }
         Arc::make_mut(&mut shared.table).insert(fd);
+        self.added += 1;
         true
     }
 
     pub(crate) fn remove(&mut self, id: TableId, num: i64) {
         if let Some(shared) = self.at_mut(id).filter(|s| s.table.get(num).is_some()) {
             Arc::make_mut(&mut shared.table).remove(num);
+            self.removed += 1;
         }
     }
 

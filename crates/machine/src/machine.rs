@@ -243,6 +243,10 @@ impl Machine {
             threads: self.threads.len() as u64,
             fds: self.tables.total() as u64,
             containers: self.containers.len() as u64,
+            threads_added: self.threads.added,
+            threads_removed: self.threads.added - self.threads.len() as u64,
+            fds_added: self.tables.added,
+            fds_removed: self.tables.removed,
             ..self.stats
         }
     }

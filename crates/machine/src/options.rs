@@ -36,4 +36,12 @@ pub struct MachineStats {
     pub unknown_threads: u64,
     /// Events about an fd that was not known.
     pub unknown_fds: u64,
+    /// Threads that became known.
+    pub threads_added: u64,
+    /// Threads that were forgotten.
+    pub threads_removed: u64,
+    /// Fds that became known; a forked table's fds are no new ones.
+    pub fds_added: u64,
+    /// Fds that were closed; those that end with their table are not counted.
+    pub fds_removed: u64,
 }

@@ -49,6 +49,8 @@ pub(crate) struct Threads {
     free: Vec<Slot>,
     slots: FxHashMap<i64, Slot>,
     pub(crate) processes: FxHashMap<i64, Process>,
+    /// Threads that were ever put in.
+    pub(crate) added: u64,
     /// Counts changes of any kind, so that whoever remembers an answer can tell whether it still holds.
     clock: u64,
 }
@@ -62,6 +64,7 @@ impl Default for Threads {
             free: Vec::new(),
             slots: FxHashMap::default(),
             processes: FxHashMap::default(),
+            added: 0,
             clock: BEGIN.fetch_add(1 << 40, Ordering::Relaxed),
         }
     }
@@ -136,6 +139,7 @@ impl Threads {
         });
         self.records[slot as usize] = Some(Box::new(record));
         self.slots.insert(tid, slot);
+        self.added += 1;
         slot
     }
 

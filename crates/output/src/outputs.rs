@@ -18,8 +18,10 @@ pub type Say = Arc<dyn Fn(Priority, &str) + Send + Sync>;
 pub enum Overflow {
     /// The line is lost for that sink, and counted: a live source must not wait.
     Lose,
-    /// The caller waits: a replay loses nothing. A sink that fails is tried for a limited time.
+    /// The caller waits. A sink that fails is tried for a limited time.
     Wait,
+    /// The caller waits, and each line reaches every sink before the next line does, as in a replay.
+    InStep,
 }
 
 /// How outputs treat their lines.
@@ -90,9 +92,11 @@ impl Outputs {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(sinks: Vec<Box<dyn Sink>>, options: OutputOptions) -> std::io::Result<Outputs> {
-        let waits = options.overflow == Overflow::Wait;
-        let served: Vec<Vec<Box<dyn Sink>>> =
-            if waits { vec![sinks] } else { sinks.into_iter().map(|sink| vec![sink]).collect() };
+        let waits = options.overflow != Overflow::Lose;
+        let served: Vec<Vec<Box<dyn Sink>>> = match options.overflow {
+            Overflow::InStep => vec![sinks],
+            Overflow::Lose | Overflow::Wait => sinks.into_iter().map(|sink| vec![sink]).collect(),
+        };
         let manner = Manner {
             patience: waits.then_some(options.timeout),
             epoch: Instant::now(),
@@ -105,7 +109,7 @@ impl Outputs {
     /// Hands a line to every sink.
     pub fn send(&self, line: Line) {
         let line = Arc::new(line);
-        let wait = self.options.overflow == Overflow::Wait;
+        let wait = self.options.overflow != Overflow::Lose;
         for channel in &self.channels {
             for (_, counts) in &channel.sinks {
                 counts.sent.fetch_add(1, Ordering::Relaxed);
@@ -302,7 +306,7 @@ mod tests {
         let taken = Arc::new(Mutex::new(Vec::new()));
         let sinks: Vec<Box<dyn Sink>> =
             vec![Box::new(Shared("a", Arc::clone(&taken))), Box::new(Shared("b", Arc::clone(&taken)))];
-        let outputs = Outputs::start(sinks, options(8, Overflow::Wait)).unwrap();
+        let outputs = Outputs::start(sinks, options(8, Overflow::InStep)).unwrap();
         (0..2).for_each(|n| outputs.send(line(n)));
         outputs.close(Duration::from_secs(10));
         assert_eq!(*taken.lock().unwrap(), ["a0", "b0", "a1", "b1"]);
@@ -311,7 +315,7 @@ mod tests {
     #[test]
     fn a_replay_waits_and_keeps_order() {
         let (sink, _, taken) = gated(true);
-        let outputs = Outputs::start(vec![sink], options(1, Overflow::Wait)).unwrap();
+        let outputs = Outputs::start(vec![sink], options(1, Overflow::InStep)).unwrap();
         (0..1000).for_each(|n| outputs.send(line(n)));
         outputs.close(Duration::from_secs(10));
         let want: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
@@ -383,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_replay_does_not_wait_for_a_dead_sink_for_ever() {
-        let (taken, stats, _) = failing(1000, true, Overflow::Wait);
+        let (taken, stats, _) = failing(1000, true, Overflow::InStep);
         assert_eq!((taken.len(), stats.lost), (0, 3));
         assert!(stats.retries < 5, "only the first line is tried again: {stats:?}");
     }

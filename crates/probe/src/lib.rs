@@ -12,6 +12,7 @@ mod merge;
 mod options;
 mod plans;
 mod proc;
+mod programs;
 mod require;
 mod skeleton;
 mod snapshot;
@@ -20,6 +21,7 @@ pub mod trial;
 
 pub use error::ProbeError;
 pub use options::{Attachment, EventSet, Lost, LostReason, ProbeOptions, SnapshotSource, SnapshotStats};
+pub use programs::ProgramStats;
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -113,6 +115,17 @@ impl Probe {
     /// What has been lost since the probe was opened.
     pub fn lost(&self) -> Lost {
         lost::read(&self.loaded.lost, &self.loaded.unreadable, self.damaged)
+    }
+
+    /// Events lost since the probe was opened, by CPU.
+    pub fn lost_by_cpu(&self) -> Vec<u64> {
+        lost::by_cpu(&self.loaded.lost)
+    }
+
+    /// How often each attached program ran and how long that took; nothing unless the kernel counts it
+    /// (`kernel.bpf_stats_enabled`).
+    pub fn programs(&self) -> Vec<ProgramStats> {
+        programs::read(&self.loaded.links)
     }
 
     /// How the probe is attached, for people.

@@ -21,7 +21,7 @@ pub type Globals = bpf::bss;
 /// Everything that keeps the probe alive in the kernel.
 pub struct Loaded {
     /// Dropping a link detaches its program.
-    _links: Vec<Link>,
+    pub links: Vec<Link>,
     /// A program array is emptied when its last holder lets it go.
     _programs: MapHandle,
     /// The rings' maps, for waiting.
@@ -206,7 +206,7 @@ pub fn load(
         iterators,
     };
     Ok(Loaded {
-        _links: links,
+        links,
         _programs: programs,
         ring_maps,
         rings,

@@ -22,6 +22,20 @@ pub fn read(lost: &MapHandle, unreadable: &MapHandle, damaged: u64) -> Lost {
     Lost { by_type, damaged, unreadable: per_cpu(unreadable, 0).iter().map(|cpu| word(cpu, 0)).sum() }
 }
 
+/// Events lost on each CPU.
+pub fn by_cpu(lost: &MapHandle) -> Vec<u64> {
+    let mut sums = Vec::new();
+    for event in &EVENTS {
+        for (cpu, counts) in per_cpu(lost, u32::from(event.code.0)).iter().enumerate() {
+            if sums.len() <= cpu {
+                sums.resize(cpu + 1, 0);
+            }
+            sums[cpu] += (0..LostReason::ALL.len()).map(|i| word(counts, i)).sum::<u64>();
+        }
+    }
+    sums
+}
+
 fn per_cpu(map: &MapHandle, key: u32) -> Vec<Vec<u8>> {
     map.lookup_percpu(&key.to_ne_bytes(), MapFlags::ANY).ok().flatten().unwrap_or_default()
 }

@@ -140,6 +140,8 @@ impl Reader<'_> {
                 repair: self.flag("base_syscalls.repair", false),
                 all: self.flag("base_syscalls.all", false),
             },
+            metrics: self.metrics(),
+            web: self.web()?,
             selections: self.selections()?,
             append: self.appends()?,
             static_fields: self.static_fields(),

@@ -1,24 +1,27 @@
 //! `lanner run`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use lanner_agent::config::{Config, Source};
 use lanner_agent::live::LiveOptions;
 use lanner_agent::log::Log;
+use lanner_agent::metrics::{Board, LoadedFile, LoadedKind};
 use lanner_agent::plugins::Plugins;
-use lanner_agent::program::Program;
+use lanner_agent::program::{About, Program};
 use lanner_agent::reload::{Built, Reloader};
 use lanner_agent::ruleset::{self, Ruleset};
 use lanner_agent::screen::screen;
 use lanner_agent::signals::Signals;
 use lanner_agent::together::Together;
+use lanner_agent::web::Web;
 use lanner_output::Colour;
 use lanner_plugin::{BuiltIn, Settings};
 
 use super::{config, load, print_summary, tell_losses};
 use crate::cli::RunArgs;
+use crate::falco::version;
 
 /// Watches this host. Rules are read, checked and compiled before anything is attached to the kernel, and again when
 /// their files change or SIGHUP comes.
@@ -32,12 +35,12 @@ pub fn run(args: RunArgs) -> Result<(), String> {
     let signals = Signals::install().map_err(system)?;
     let (form, quiet, duration) = (config.form, args.quiet, args.duration);
     let off = rules.rules.rules.len() - rules.engine.rules().len();
-    let program = Program::new(rules.engine, config);
+    let program = Program::new(rules.engine, config, about(&args, &files));
     let built = Built { program: Arc::clone(&program), files: watched(&args, &program.config) };
     let build = move || {
-        let (rules, config, _) = read(&args)?;
+        let (rules, config, named) = read(&args)?;
         let files = watched(&args, &config);
-        Ok(Built { program: Program::new(rules.engine, config), files })
+        Ok(Built { program: Program::new(rules.engine, config, about(&args, &named)), files })
     };
     let reloader = Reloader::start(built, Box::new(build), signals.clone(), log.clone()).map_err(system)?;
     let options = LiveOptions {
@@ -46,7 +49,12 @@ pub fn run(args: RunArgs) -> Result<(), String> {
         signals,
         slot: reloader.slot(),
         sending: None,
+        board: Board::default(),
     };
+    let config = &program.config;
+    config.metrics.check(&config.web).map_err(|error| format!("lanner: {error}"))?;
+    let web = config.web.enabled.then(|| Web::start(config, &options.board, &version::json(config)));
+    let _web = web.transpose().map_err(|error| format!("lanner: {error}"))?;
     let shown = Arc::clone(&program);
     let together = Together { program, plugins: &plugins, sources: &sources, reloader: &reloader, log: &log };
     let outcome = together.run(options, &mut |started| {
@@ -58,6 +66,13 @@ pub fn run(args: RunArgs) -> Result<(), String> {
     tell_losses(&outcome.outputs);
     print_summary(&outcome.tally.summary(outcome.events, outcome.lost), form)?;
     if outcome.failures.is_empty() { Ok(()) } else { Err(format!("lanner: {}", outcome.failures.join("; "))) }
+}
+
+/// What is told of rules and settings.
+fn about(args: &RunArgs, rules: &[String]) -> About {
+    let of_config = args.config.iter().filter_map(|path| LoadedFile::read(LoadedKind::Config, path));
+    let of_rules = rules.iter().filter_map(|name| LoadedFile::read(LoadedKind::Rules, Path::new(name)));
+    About { files: of_config.chain(of_rules).collect(), version: env!("CARGO_PKG_VERSION") }
 }
 
 /// What was named to read rules and settings from, in it and with the files of directories.

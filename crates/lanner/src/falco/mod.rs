@@ -5,7 +5,7 @@ mod options;
 mod plugins;
 mod process;
 mod rules;
-mod version;
+pub mod version;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -8,18 +8,20 @@ use lanner_agent::config::Source;
 use lanner_agent::drops::DropWatch;
 use lanner_agent::live::{Ending, LiveOptions};
 use lanner_agent::log::Log;
-use lanner_agent::program::Program;
+use lanner_agent::metrics::{Board, LoadedFile, LoadedKind};
+use lanner_agent::program::{About, Program};
 use lanner_agent::reload::{Built, Reloader};
 use lanner_agent::replay;
 use lanner_agent::signals::Signals;
 use lanner_agent::tally::Tally;
 use lanner_agent::together::{KERNEL, Together};
 use lanner_agent::wanted::select;
+use lanner_agent::web::Web;
 use lanner_output::{ChannelStats, Colour, Priority};
 use lanner_rules::SourceText;
 
 use super::rules::{self, Loaded};
-use super::{Failure, Options, Session, print};
+use super::{Failure, Options, Session, print, version};
 
 /// The exit code when the pid file can't be written.
 const PIDFILE_CODE: u8 = 255;
@@ -37,6 +39,7 @@ pub fn process(session: &Session, rules: Loaded, sources: &[&'static str]) -> Re
         let name = lanner_agent::sinks::hostname();
         session.log.info(&format!("Hostname value has been overridden via environment variable to: {name}"));
     }
+    tell_metrics(session)?;
     if session.options.dry_run {
         session.log.write(Priority::Debug, "Skipping event processing in dry-run");
         return Ok(());
@@ -91,6 +94,7 @@ fn live(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<()
     let built = built(session, rules);
     let program = Arc::clone(&built.program);
     let (options, reloader) = follow(session, built)?;
+    let _web = web(session, &options.board)?;
     let together = Together { program, plugins: &session.plugins, sources, reloader: &reloader, log };
     let outcome = together.run(options, &mut |started| {
         let (rings, bytes) = (started.attachment.rings, started.attachment.ring_bytes);
@@ -152,7 +156,12 @@ fn tell_selection(session: &Session, rules: &Loaded) {
 /// What is run, and what it was read from.
 fn built(session: &Session, rules: Loaded) -> Built {
     let files = if session.config.watch_files { watched(session, &rules.texts) } else { Vec::new() };
-    Built { program: Program::new(rules.set.engine, session.config.clone()), files }
+    let of_rules =
+        rules.texts.iter().map(|text| LoadedFile::new(LoadedKind::Rules, &text.name, text.text.as_bytes()));
+    let of_config = session.settings.files.iter();
+    let of_config = of_config.filter_map(|file| LoadedFile::read(LoadedKind::Config, &file.path));
+    let about = About { files: of_rules.chain(of_config).collect(), version: version::FALCO };
+    Built { program: Program::new(rules.set.engine, session.config.clone(), about), files }
 }
 
 /// The files that were read, and the directories in which others may appear.
@@ -182,8 +191,35 @@ fn follow(session: &Session, built: Built) -> Result<(LiveOptions, Reloader), St
         signals,
         slot: reloader.slot(),
         sending: None,
+        board: Board::default(),
     };
     Ok((options, reloader))
+}
+
+/// Says how often metrics are told, if they can be.
+fn tell_metrics(session: &Session) -> Result<(), String> {
+    let metrics = &session.config.metrics;
+    metrics.check(&session.config.web)?;
+    if metrics.enabled {
+        let (text, ms) = (&metrics.interval_text, metrics.interval.as_millis());
+        session.log.info(&format!("Setting metrics interval to {text}, equivalent to {ms} (ms)"));
+    }
+    Ok(())
+}
+
+/// Starts the web server, if there is to be one.
+fn web(session: &Session, board: &Board) -> Result<Option<Web>, String> {
+    let web = &session.config.web;
+    if !web.enabled {
+        return Ok(None);
+    }
+    let tls = if web.certificate.is_some() { " (SSL)" } else { "" };
+    session.log.info(&format!(
+        "Starting health webserver with threadiness {}, listening on {}:{}{tls}",
+        web.threads, web.address, web.port
+    ));
+    let started = Web::start(&session.config, board, &version::json(&session.config));
+    started.map(Some).map_err(|error| error.to_string())
 }
 
 fn tell_drops(drops: &DropWatch) {

@@ -22,7 +22,8 @@ const DRIVER_API: &str = "10.1.0";
 pub const DRIVER_SCHEMA: &str = "4.5.1";
 const DRIVER: &str = "10.2.0+driver";
 
-fn json(config: &Config) -> Value {
+/// All versions, as `/versions` of the web server shows them.
+pub fn json(config: &Config) -> Value {
     let mut versions = json!({
         "default_driver_version": DRIVER,
         "driver_api_version": DRIVER_API,
@@ -51,7 +52,7 @@ pub fn text(config: &Config) -> String {
 }
 
 /// `--support`
-pub fn support(session: &Session, rules: &Loaded) -> String {
+pub(super) fn support(session: &Session, rules: &Loaded) -> String {
     let file = |name: &String, text: &String| json!({ "name": name, "variants": [{ "content": text }] });
     let system = lanner_agent::host::system();
     let report = json!({
