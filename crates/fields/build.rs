@@ -174,8 +174,8 @@ fn write_classes(out: &mut String, classes: &[Class]) -> Result<(), Error> {
 }
 
 fn stability(set: &str) -> Result<String, Error> {
-    const EVENTS: [&str; 9] =
-        ["exec", "rename", "credentials", "session", "cwd", "parent", "enrichment", "fd", "event"];
+    const EVENTS: [&str; 10] =
+        ["exec", "rename", "credentials", "session", "cwd", "parent", "enrichment", "fd", "event", "name"];
     let mut bits = 0u16;
     for word in set.split('+').filter(|w| *w != "never") {
         let at = EVENTS.iter().position(|e| *e == word);

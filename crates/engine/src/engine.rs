@@ -159,15 +159,26 @@ impl Engine {
     /// Adds the rules that match an event to `hits`: the first, or all in load order. Allocates
     /// nothing outside of the context's scratch memory, `hits` aside. `memory` makes it quicker and never
     /// changes the answer.
+    #[inline]
     pub fn process<'a>(&'a self, memory: &mut Memory, cx: &Context<'a>, hits: &mut Vec<RuleId>) {
-        if !self.types.contains(cx.event.ty()) {
-            return;
+        if self.types.contains(cx.event.ty()) {
+            self.process_wanted(memory, cx, hits);
         }
-        let Some(source) = self.sources.iter().find(|source| *source.name == *cx.meta.source) else { return };
+    }
+
+    fn process_wanted<'a>(&'a self, memory: &mut Memory, cx: &Context<'a>, hits: &mut Vec<RuleId>) {
+        let known = self.sources.get(memory.source).filter(|_| memory.is_source(self.number, cx.meta.source));
+        let Some(source) = known.or_else(|| self.find_source(memory, cx.meta.source)) else { return };
         let Some(plan) = source.plan(cx, self.tuning) else { return };
-        let versions = if plan.remembers { cx.machine.versions(cx.subject) } else { None };
-        let entry = versions.map(|versions| memory.entry(self.number, versions, cx.event.ty()));
-        plan.run(&source.graph, cx, entry, self.matching == Matching::All, |id| hits.push(id));
+        let memory = (memory, self.number);
+        plan.run(&source.graph, cx, memory, self.matching == Matching::All, |id| hits.push(id));
+    }
+
+    /// Looks for the rules over a source's events, and has the memory know the place.
+    fn find_source(&self, memory: &mut Memory, name: &'static str) -> Option<&Source> {
+        let at = self.sources.iter().position(|source| *source.name == *name)?;
+        memory.set_source(self.number, name, at);
+        self.sources.get(at)
     }
 
     /// Evaluates all rules that an event can match once more and tells how long each took, to learn what they
@@ -220,6 +231,7 @@ impl Source {
         let reach = self.graph.reach();
         let may_hold = self.roots.iter().map(|(_, root)| reach_of(&reach, *root).may_hold);
         self.types = may_hold.fold(EventTypes::NONE, |all, types| all.or(&types));
+        self.graph.fuse();
         self.graph.close();
         self.plans = EVENTS.iter().map(|_| Tuned::default()).collect();
     }

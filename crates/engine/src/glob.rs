@@ -49,6 +49,15 @@ impl Glob {
         Glob { items: Some(items.into()), fold }
     }
 
+    /// The bytes, as they stand, that whatever fits begins with.
+    pub(crate) fn literal_start(&self) -> impl Iterator<Item = u8> {
+        let items = self.items.as_deref().unwrap_or_default().iter();
+        items.map_while(|item| match item {
+            Item::Byte(byte) if !self.fold => Some(*byte),
+            _ => None,
+        })
+    }
+
     /// Whether all of `text` fits.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         let Some(items) = &self.items else { return false };

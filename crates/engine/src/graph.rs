@@ -149,6 +149,12 @@ impl Graph {
         Ok(self.node(Node::Leaf(number)))
     }
 
+    /// A leaf for a comparison that no condition has as it stands.
+    pub(crate) fn leaf_of(&mut self, predicate: Predicate) -> Edge {
+        self.predicates.push(predicate);
+        self.node(Node::Leaf(self.predicates.len() as u32 - 1))
+    }
+
     fn node(&mut self, node: Node) -> Edge {
         let next = self.nodes.len();
         let at = *self.index.entry(node).or_insert_with_key(|node| {

@@ -6,11 +6,14 @@
 //!
 //! This crate may not know outputs, nor where events come from.
 
+mod board;
 mod catalog;
 mod cost;
+mod directory;
 mod dynamic;
 mod engine;
 mod explain;
+mod fuse;
 mod glob;
 mod graph;
 mod lower;

@@ -1,94 +1,306 @@
-//! What is remembered from one event to the next: for a thread and an event type, which rules cannot
-//! match because of something about the thread that has not changed since.
+//! What is remembered from one event to the next: which rules cannot match because of something about a
+//! thread, an fd or a file's name that has not changed since.
 
-use lanner_event::EventType;
-use lanner_fields::StableUntil;
-use lanner_machine::Versions;
+use std::hash::Hasher;
 
-/// On what an answer depends.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Scope {
-    /// On the event: it can't be remembered.
-    Event,
-    /// On a thread, its ancestors, its container, its user.
-    Threads,
-    /// On a thread and the first thread of its process alone.
-    Thread,
-}
+use lanner_event::{Category, EventFlag, EventType};
+use lanner_fields::{Context, StableUntil, named_file};
+use lanner_machine::{FdKind, Versions};
+use rustc_hash::FxHasher;
+
+use crate::board::Board;
+use crate::directory;
+use crate::plan::Plan;
+
+/// On what an answer depends: a set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Scope(u8);
 
 impl Scope {
+    /// On nothing.
+    pub(crate) const NONE: Scope = Scope(0);
+    /// On the event: it can't be remembered.
+    pub(crate) const EVENT: Scope = Scope(1);
+    /// On ancestors, a container, a user.
+    pub(crate) const THREADS: Scope = Scope(1 << 1);
+    /// On the thread or the first thread of its process.
+    pub(crate) const THREAD: Scope = Scope(1 << 2);
+    /// On the fd.
+    pub(crate) const FD: Scope = Scope(1 << 3);
+    /// On kind and name of the file that the fd refers to.
+    pub(crate) const NAME: Scope = Scope(1 << 4);
+
     /// The scope of a value that is stable for so long.
     pub(crate) fn of(stable: StableUntil) -> Scope {
-        let has = |change| stable.contains(change);
-        if has(StableUntil::EVENT) || has(StableUntil::FD) {
-            Scope::Event
-        } else if has(StableUntil::PARENT) || has(StableUntil::ENRICHMENT) {
-            Scope::Threads
-        } else {
-            Scope::Thread
+        let scope_of = |change| match change {
+            StableUntil::EVENT => Scope::EVENT,
+            StableUntil::PARENT | StableUntil::ENRICHMENT => Scope::THREADS,
+            StableUntil::FD => Scope::FD,
+            StableUntil::NAME => Scope::NAME,
+            _ => Scope::THREAD,
+        };
+        if stable == StableUntil::default() {
+            return Scope::THREAD;
         }
+        stable.iter().map(scope_of).fold(Scope::NONE, Scope::and)
+    }
+
+    /// That of an answer which depends on both.
+    pub(crate) fn and(self, other: Scope) -> Scope {
+        Scope(self.0 | other.0)
+    }
+
+    pub(crate) fn has(self, part: Scope) -> bool {
+        self.0 & part.0 != 0
+    }
+}
+
+/// What a plan can remember of files.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Files {
+    /// Nothing: its events have no fd, or no rule asks for it.
+    #[default]
+    Nothing,
+    /// What depends on the file's name: its events open files, each time under a new fd.
+    ByName,
+    /// What depends on the fd, or on thread and fd together.
+    ByFd,
+}
+
+impl Files {
+    /// What can be remembered for events of a type.
+    pub(crate) fn of(ty: EventType) -> Files {
+        match ty.info() {
+            Some(info) if info.has(EventFlag::CreatesFd) && info.is(Category::File) => Files::ByName,
+            Some(info) if info.has(EventFlag::UsesFd) => Files::ByFd,
+            _ => Files::Nothing,
+        }
+    }
+
+    /// Whether an answer of that scope can be remembered with a file.
+    pub(crate) fn keeps(self, scope: Scope) -> bool {
+        match self {
+            Files::Nothing => false,
+            Files::ByName => scope == Scope::NAME,
+            Files::ByFd => !scope.has(Scope::EVENT) && scope.has(Scope::FD.and(Scope::NAME)),
+        }
+    }
+
+    /// Whether an answer of that scope can be remembered at all.
+    pub(crate) fn or_thread_keeps(self, scope: Scope) -> bool {
+        !scope.has(Scope::EVENT) && (!scope.has(Scope::FD.and(Scope::NAME)) || self.keeps(scope))
     }
 }
 
 /// How many conditions of a plan can be remembered; those behind are evaluated each time.
 pub(crate) const REMEMBERED: usize = 128;
 
-/// Threads times event types that are remembered; a power of two.
+/// Threads, or fds, times event types that are remembered; a power of two.
 const ENTRIES: usize = 4096;
+
+/// File names times event types that are remembered; a power of two.
+const NAMES: usize = 2048;
+
+/// The visit at which all is found out that a name settles.
+const CURIOUS: u8 = 1;
+
+/// Longer names are not remembered.
+const LONGEST: usize = 256;
 
 /// What an [`crate::Engine`] remembers. Whoever processes events keeps one from event to event; it may be
 /// used with any engine and any machine, though what was remembered of others is then forgotten.
 #[derive(Debug, Default)]
 pub struct Memory {
-    entries: Vec<Entry>,
+    threads: Vec<Entry>,
+    fds: Vec<Entry>,
+    names: Vec<Named>,
+    directories: Vec<Named>,
+    board: Board,
     /// Number of the engine whose memory it is.
     engine: u64,
+    /// Place in the engine of the rules over the source that events came from last, and the source's name.
+    pub(crate) source: usize,
+    source_name: &'static str,
 }
 
-/// What is remembered of one thread for events of one type.
+/// What is remembered of one thread, or of one fd as the thread uses it, for events of one type.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Entry {
+struct Entry {
     ty: u16,
     versions: Versions,
-    /// Conditions of the plan, by position, that cannot hold for as long as the thread doesn't change.
-    by_thread: u128,
+    /// The fd's version; 0 without an fd.
+    fd: u64,
+    /// Conditions of the plan, by position, that cannot hold for as long as thread and fd don't change.
+    lasting: u128,
     /// The same for as long as nothing about any thread changes.
-    by_threads: u128,
+    brief: u128,
+}
+
+/// What is remembered of one file name, or of one directory, for events of one type.
+#[derive(Debug, Default)]
+struct Named {
+    hash: u64,
+    ty: u16,
+    kind: Option<FdKind>,
+    name: Vec<u8>,
+    /// How often it was seen; more than a few times isn't counted.
+    visits: u8,
+    /// Conditions of the plan, by position, that cannot hold for a file of this kind and name, or in this
+    /// directory.
+    dead: u128,
+}
+
+/// What is remembered of an event's thread and file.
+#[derive(Default)]
+pub(crate) struct Recalled<'m> {
+    thread: Option<&'m mut Entry>,
+    fd: Option<&'m mut Entry>,
+    directory: Option<&'m mut Named>,
+    name: Option<&'m mut Named>,
 }
 
 impl Memory {
-    /// The entry for a thread and a type.
-    pub(crate) fn entry(&mut self, engine: u64, versions: Versions, ty: EventType) -> &mut Entry {
-        if self.engine != engine || self.entries.is_empty() {
-            self.engine = engine;
-            self.entries = vec![Entry::default(); ENTRIES];
+    /// Whether the last event of this engine came from that source, by the address of its name.
+    #[inline]
+    pub(crate) fn is_source(&self, engine: u64, name: &'static str) -> bool {
+        self.engine == engine && std::ptr::eq(self.source_name, name)
+    }
+
+    pub(crate) fn set_source(&mut self, engine: u64, name: &'static str, place: usize) {
+        self.become_of(engine);
+        (self.source, self.source_name) = (place, name);
+    }
+
+    /// Forgets what is another engine's.
+    fn become_of(&mut self, engine: u64) {
+        if self.engine != engine {
+            *self = Memory { engine, ..Memory::default() };
         }
-        let place = (versions.slot as usize).wrapping_mul(61).wrapping_add(usize::from(ty.0).wrapping_mul(7));
-        let entry = &mut self.entries[place % ENTRIES];
-        let known = &entry.versions;
-        let same = (known.slot, known.own, known.main) == (versions.slot, versions.own, versions.main);
-        if entry.ty != ty.0 || !same {
-            *entry = Entry { ty: ty.0, versions, by_thread: 0, by_threads: 0 };
-        } else if known.all != versions.all {
-            entry.versions = versions;
-            entry.by_threads = 0;
+    }
+
+    /// What is remembered of an event's thread and file, and a board for its evaluation. The file is not looked for
+    /// if the thread alone settles the `wanted` conditions, nor its name if the directory does.
+    pub(crate) fn recall<'m>(
+        &'m mut self,
+        engine: u64,
+        plan: &Plan,
+        wanted: u128,
+        cx: &Context<'_>,
+    ) -> (Recalled<'m>, &'m mut Board) {
+        self.become_of(engine);
+        let Memory { threads, fds, names, directories, board, .. } = self;
+        let mut recalled = Recalled::default();
+        if !plan.remembers {
+            return (recalled, board);
         }
-        entry
+        let ty = cx.event.ty();
+        let versions = cx.machine.versions(cx.subject);
+        recalled.thread = versions.map(|versions| entry(threads, versions, 0, ty));
+        if wanted & !recalled.dead() == 0 {
+            return (recalled, board);
+        }
+        match plan.files {
+            Files::Nothing => {}
+            Files::ByName => {
+                if let Some((kind, name)) = named_file(cx).filter(|(_, name)| name.len() <= LONGEST) {
+                    if directory::has_one(kind) {
+                        let directory = directory::of_path(name);
+                        recalled.directory = directory.map(|name| named(directories, ty, kind, name));
+                    }
+                    if wanted & !recalled.dead() != 0 {
+                        recalled.name = Some(named(names, ty, kind, name));
+                    }
+                }
+            }
+            Files::ByFd => {
+                let fd = cx.machine.fd_version(cx.subject);
+                recalled.fd = versions.zip(fd).map(|(versions, fd)| entry(fds, versions, fd, ty));
+            }
+        }
+        (recalled, board)
+    }
+}
+
+fn entry(entries: &mut Vec<Entry>, versions: Versions, fd: u64, ty: EventType) -> &mut Entry {
+    if entries.is_empty() {
+        *entries = vec![Entry::default(); ENTRIES];
+    }
+    let place = (versions.slot as usize)
+        .wrapping_mul(61)
+        .wrapping_add(fd as usize)
+        .wrapping_add(usize::from(ty.0).wrapping_mul(7));
+    let entry = &mut entries[place % ENTRIES];
+    let known = &entry.versions;
+    let same = (known.slot, known.own, known.main) == (versions.slot, versions.own, versions.main);
+    if entry.ty != ty.0 || entry.fd != fd || !same {
+        *entry = Entry { ty: ty.0, versions, fd, lasting: 0, brief: 0 };
+    } else if known.all != versions.all {
+        entry.versions = versions;
+        entry.brief = 0;
+    }
+    entry
+}
+
+fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, kind: Option<FdKind>, name: &[u8]) -> &'m mut Named {
+    if names.is_empty() {
+        names.resize_with(NAMES, Named::default);
+    }
+    let mut hasher = FxHasher::default();
+    hasher.write(name);
+    hasher.write_u16(ty.0);
+    let hash = hasher.finish();
+    let entry = &mut names[hash as usize % NAMES];
+    if entry.hash != hash || entry.ty != ty.0 || entry.kind != kind || entry.name != name {
+        (entry.hash, entry.ty, entry.kind, entry.visits, entry.dead) = (hash, ty.0, kind, 0, 0);
+        entry.name.clear();
+        entry.name.extend_from_slice(name);
+    } else {
+        entry.visits = entry.visits.saturating_add(1);
+    }
+    entry
+}
+
+impl Recalled<'_> {
+    /// Conditions that cannot hold.
+    pub(crate) fn dead(&self) -> u128 {
+        let of_entry = |entry: &Option<&mut Entry>| entry.as_ref().map_or(0, |e| e.lasting | e.brief);
+        let of_name = |name: &Option<&mut Named>| name.as_ref().map_or(0, |n| n.dead);
+        of_entry(&self.thread) | of_entry(&self.fd) | of_name(&self.directory) | of_name(&self.name)
+    }
+
+    /// Whether it is worth to find out more about the file than this event needs: it has come back for the first
+    /// time.
+    pub(crate) fn is_curious(&self) -> bool {
+        [&self.directory, &self.name].into_iter().flatten().any(|named| named.visits == CURIOUS)
+    }
+
+    /// Remembers that conditions cannot hold, for a reason of that scope; `settled` says whether a file's directory
+    /// is reason enough.
+    pub(crate) fn bury(&mut self, conditions: u128, scope: Scope, settled: impl Fn(&[u8]) -> bool) {
+        if scope.has(Scope::EVENT) {
+            return;
+        }
+        if !scope.has(Scope::FD.and(Scope::NAME)) {
+            if let Some(thread) = &mut self.thread {
+                thread.bury(conditions, scope);
+            }
+        } else if let Some(fd) = &mut self.fd {
+            fd.bury(conditions, scope);
+        } else if scope == Scope::NAME {
+            let directory = self.directory.as_mut().filter(|directory| settled(&directory.name));
+            if let Some(file) = directory.or(self.name.as_mut()) {
+                file.dead |= conditions;
+            }
+        }
     }
 }
 
 impl Entry {
-    /// Conditions that cannot hold.
-    pub(crate) fn dead(&self) -> u128 {
-        self.by_thread | self.by_threads
-    }
-
-    /// Remembers that conditions cannot hold.
-    pub(crate) fn bury(&mut self, conditions: u128, scope: Scope) {
-        match scope {
-            Scope::Thread => self.by_thread |= conditions,
-            Scope::Threads => self.by_threads |= conditions,
-            Scope::Event => {}
+    fn bury(&mut self, conditions: u128, scope: Scope) {
+        if scope.has(Scope::THREADS) {
+            self.brief |= conditions;
+        } else {
+            self.lasting |= conditions;
         }
     }
 }

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::RuleId;
 use crate::cost;
 use crate::graph::{Edge, Graph, Node, conjunction};
-use crate::memory::Scope;
+use crate::memory::{Files, Scope};
 use crate::plan::{Leaf, Plan};
 
 /// The largest `and` that is taken apart within another one.
@@ -23,16 +23,19 @@ impl Plan {
         narrow.lay_out(rules)
     }
 
-    fn find_scopes(&mut self, graph: &Graph) {
+    fn find_scopes(&mut self, graph: &Graph, ty: EventType) {
         let of_leaf = |leaf: &Leaf| graph.predicates[leaf.predicate as usize].scope();
         let mut scopes: Vec<Scope> =
-            std::iter::once(Scope::Thread).chain(self.leaves.iter().map(of_leaf)).collect();
+            std::iter::once(Scope::NONE).chain(self.leaves.iter().map(of_leaf)).collect();
         for and in 0..self.starts.len() - 1 {
-            let weakest = self.parts(and).iter().map(|part| scopes[part.node()]).min();
-            scopes.push(weakest.unwrap_or(Scope::Thread));
+            let of_parts = self.parts(and).iter().map(|part| scopes[part.node()]);
+            scopes.push(of_parts.fold(Scope::NONE, Scope::and));
         }
-        let worth = |root: &Edge| self.needs(root).iter().any(|part| scopes[part.node()] != Scope::Event);
-        self.remembers = self.roots.iter().any(worth);
+        let files = Files::of(ty);
+        let needs = || self.roots.iter().flat_map(|root| self.needs(root)).map(|part| scopes[part.node()]);
+        let remembers = needs().any(|scope| files.or_thread_keeps(scope));
+        let files = if needs().any(|scope| files.keeps(scope)) { files } else { Files::Nothing };
+        (self.remembers, self.files) = (remembers, files);
         self.scopes = scopes.into();
     }
 }
@@ -163,10 +166,11 @@ impl<'g> Narrow<'g> {
             edges: edges.into(),
             terms: terms.len(),
             scopes: Box::default(),
+            files: Files::Nothing,
             remembers: false,
             guards: Box::default(),
         };
-        plan.find_scopes(self.graph);
+        plan.find_scopes(self.graph, self.ty);
         plan
     }
 

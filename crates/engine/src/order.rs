@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::graph::Edge;
-use crate::memory::{REMEMBERED, Scope};
+use crate::memory::REMEMBERED;
 use crate::plan::{Guard, Plan};
 
 /// How often a failure that can be remembered has to be found anew.
@@ -36,6 +36,7 @@ impl Plan {
             terms: self.terms,
             costs: self.costs.clone(),
             scopes: self.scopes.clone(),
+            files: self.files,
             remembers: self.remembers,
             guards,
         }
@@ -62,7 +63,8 @@ impl Order<'_> {
     /// Expected work of an edge, given that its failure may be remembered, but not that it held.
     fn work(&self, edge: Edge) -> f32 {
         let fails = self.fails(edge);
-        let again = if self.plan.scopes[edge.node()] == Scope::Event { 1.0 } else { ANEW };
+        let kept = self.plan.files.or_thread_keeps(self.plan.scopes[edge.node()]);
+        let again = if kept { ANEW } else { 1.0 };
         self.costs[edge.node()] * (1.0 - fails + fails * again)
     }
 

@@ -50,6 +50,24 @@ impl PathSet {
     }
 }
 
+impl PathSet {
+    /// Whether it covers the files of a directory, if that is the same for all of them.
+    pub(crate) fn covers_in(&self, directory: &[u8]) -> Option<bool> {
+        if self.ends {
+            return Some(true);
+        }
+        let Some((component, rest)) = split(directory) else {
+            let mut names = self.plain.values().chain(self.patterns.iter().map(|(_, name)| name));
+            return (!names.any(|name| name.ends)).then_some(false);
+        };
+        let fitting =
+            self.patterns.iter().filter(|(glob, _)| glob.matches(component)).map(|(_, below)| below);
+        let mut below =
+            self.plain.get(component).into_iter().chain(fitting).map(|below| below.covers_in(rest));
+        below.try_fold(false, |all, answer| Some(all | answer?))
+    }
+}
+
 /// The first component and what follows it.
 fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let start = path.iter().position(|byte| *byte != b'/')?;

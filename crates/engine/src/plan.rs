@@ -1,13 +1,16 @@
 //! What to evaluate for events of one type: the rules that can match it, with everything that the
 //! type settles taken out of them.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use lanner_fields::{Context, Value};
+use lanner_fields::{Buffer, Context, Value};
 
 use crate::RuleId;
+use crate::board::Board;
 use crate::graph::{Edge, Graph};
-use crate::memory::{Entry, REMEMBERED, Scope};
+use crate::memory::{Files, Memory, REMEMBERED, Recalled, Scope};
+use crate::predicate::Predicate;
 
 /// The rules that an event of some type can match, in load order, over a graph of their own.
 ///
@@ -29,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) costs: Box<[u32]>,
     /// On what each node's truth depends.
     pub(crate) scopes: Box<[Scope]>,
+    /// What it remembers of files; [`Plan::remembers`] says whether anything at all.
+    pub(crate) files: Files,
     /// Whether some condition can fail for a reason worth remembering.
     pub(crate) remembers: bool,
     /// What to look at first because many conditions fail without it.
@@ -75,41 +80,28 @@ impl Plan {
         }
     }
 
-    fn start<'a, 'r>(&'a self, graph: &'a Graph, cx: &'r Context<'a>) -> Run<'a, 'r> {
-        Run {
-            plan: self,
-            graph,
-            cx,
-            truths: cx.scratch.cells(self.len(), Truth::Unknown),
-            values: cx.scratch.cells(self.terms, None),
-        }
-    }
-
     /// Calls `hit` for the first rule that matches or, if `all` are wanted, for each in load order.
     pub(crate) fn run<'a>(
         &'a self,
         graph: &'a Graph,
         cx: &Context<'a>,
-        mut entry: Option<&mut Entry>,
+        (memory, engine): (&mut Memory, u64),
         all: bool,
         mut hit: impl FnMut(RuleId),
     ) {
         let few = self.roots.len().min(REMEMBERED);
-        let mask = u128::MAX.checked_shr((REMEMBERED - few) as u32).unwrap_or(0);
-        let mut alive = entry.as_ref().map_or(mask, |entry| mask & !entry.dead());
+        let mut alive = u128::MAX.checked_shr((REMEMBERED - few) as u32).unwrap_or(0);
+        let (mut recalled, board) = memory.recall(engine, self, alive, cx);
+        alive &= !recalled.dead();
         if alive == 0 && self.roots.len() == few {
             return;
         }
-        let run = self.start(graph, cx);
-        let mut bury = |roots: u128, scope: Scope| {
-            if let Some(entry) = entry.as_mut() {
-                entry.bury(roots, scope);
-            }
-        };
+        board.begin(self.len(), self.terms);
+        let run = Run::new(self, graph, cx, board);
         for guard in &self.guards {
             if alive & guard.roots != 0 && !run.holds(guard.edge) {
                 alive &= !guard.roots;
-                bury(guard.roots, self.scopes[guard.edge.node()]);
+                run.bury(&mut recalled, guard.roots, guard.edge);
             }
         }
         let mut matched = false;
@@ -117,7 +109,7 @@ impl Plan {
         while let Some(root) = take_lowest(&mut alive).or_else(|| rest.next()) {
             match run.decide(self.roots[root]) {
                 Ok(()) => matched = true,
-                Err(scope) if root < few => bury(1 << root, scope),
+                Err(reason) if root < few => run.bury(&mut recalled, 1 << root, reason),
                 Err(_) => {}
             }
             if matched && !all {
@@ -130,9 +122,7 @@ impl Plan {
             matching.take(wanted).for_each(|(id, _)| hit(*id));
         }
     }
-}
 
-impl Plan {
     /// Decides every rule for an event, in load order, and tells `seen` how long each took. What rules share
     /// counts for the first of them.
     pub(crate) fn measure<'a>(
@@ -141,7 +131,9 @@ impl Plan {
         cx: &Context<'a>,
         mut seen: impl FnMut(RuleId, Duration),
     ) {
-        let run = self.start(graph, cx);
+        let mut board = Board::default();
+        board.begin(self.len(), self.terms);
+        let run = Run::new(self, graph, cx, &board);
         for (id, root) in &self.rules {
             let begin = Instant::now();
             // The answer is not what is wanted here.
@@ -157,7 +149,9 @@ impl Plan {
         cx: &Context<'a>,
         mut seen: impl FnMut(usize, bool),
     ) {
-        let run = self.start(graph, cx);
+        let mut board = Board::default();
+        board.begin(self.len(), self.terms);
+        let run = Run::new(self, graph, cx, &board);
         (1..self.len()).for_each(|node| seen(node, run.holds(Edge::to(node))));
     }
 }
@@ -169,48 +163,41 @@ fn take_lowest(set: &mut u128) -> Option<usize> {
     lowest
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Truth {
-    Unknown,
-    False,
-    True,
-}
-
-impl Truth {
-    fn of(truth: bool) -> Truth {
-        if truth { Truth::True } else { Truth::False }
-    }
-}
-
 /// The evaluation of a plan for one event.
 struct Run<'a, 'r> {
     plan: &'a Plan,
     graph: &'a Graph,
     cx: &'r Context<'a>,
-    truths: &'r [std::cell::Cell<Truth>],
-    values: &'r [std::cell::Cell<Option<Value<'a>>>],
+    board: &'r Board,
+    values: RefCell<Buffer<'a, Value<'a>>>,
 }
 
-impl<'a> Run<'a, '_> {
-    /// Whether a rule's condition holds; if not, on what that depends.
-    fn decide(&self, root: Edge) -> Result<(), Scope> {
+impl<'a, 'r> Run<'a, 'r> {
+    fn new(plan: &'a Plan, graph: &'a Graph, cx: &'r Context<'a>, board: &'r Board) -> Run<'a, 'r> {
+        Run { plan, graph, cx, board, values: RefCell::new(cx.scratch.value_buffer()) }
+    }
+
+    /// The number of an `and` among its like.
+    fn and(&self, node: usize) -> Option<usize> {
+        node.checked_sub(self.plan.leaves.len() + 1)
+    }
+
+    /// Whether a rule's condition holds; if not, what fails.
+    fn decide(&self, root: Edge) -> Result<(), Edge> {
         let node = root.node();
-        let parts = match node.checked_sub(self.plan.leaves.len() + 1) {
+        let parts = match self.and(node) {
             Some(and) if !root.negated() => self.plan.parts(and),
             _ if self.holds(root) => return Ok(()),
-            _ => return Err(self.plan.scopes[node]),
+            _ => return Err(root),
         };
         let failed = parts.iter().find(|part| !self.holds(**part));
-        self.truths[node].set(Truth::of(failed.is_none()));
-        match failed {
-            None => Ok(()),
-            Some(part) => Err(self.plan.scopes[part.node()]),
-        }
+        self.board.set_truth(node, failed.is_none());
+        failed.map_or(Ok(()), |part| Err(*part))
     }
 
     /// Whether a condition was found to hold.
     fn held(&self, root: Edge) -> bool {
-        root == Edge::TRUE || self.truths[root.node()].get() == Truth::of(!root.negated())
+        root == Edge::TRUE || self.board.truth(root.node()) == Some(!root.negated())
     }
 
     fn holds(&self, edge: Edge) -> bool {
@@ -218,29 +205,85 @@ impl<'a> Run<'a, '_> {
             return true;
         }
         let node = edge.node();
-        let truth = match self.truths[node].get() {
-            Truth::True => true,
-            Truth::False => false,
-            Truth::Unknown => {
-                let truth = match node.checked_sub(self.plan.leaves.len() + 1) {
-                    None => self.leaf_holds(&self.plan.leaves[node - 1]),
-                    Some(and) => self.plan.parts(and).iter().all(|edge| self.holds(*edge)),
-                };
-                self.truths[node].set(Truth::of(truth));
-                truth
-            }
-        };
+        let truth = self.board.truth(node).unwrap_or_else(|| {
+            let truth = match self.and(node) {
+                None => self.leaf_holds(&self.plan.leaves[node - 1]),
+                Some(and) => self.plan.parts(and).iter().all(|edge| self.holds(*edge)),
+            };
+            self.board.set_truth(node, truth);
+            truth
+        });
         truth != edge.negated()
     }
 
     fn leaf_holds(&self, leaf: &Leaf) -> bool {
         let predicate = &self.graph.predicates[leaf.predicate as usize];
-        let cell = &self.values[leaf.term as usize];
-        let value = cell.get().unwrap_or_else(|| {
-            let value = predicate.term.operand(self.cx);
-            cell.set(Some(value));
-            value
-        });
-        predicate.holds(&value, self.cx)
+        predicate.holds(&self.value(leaf, predicate), self.cx)
     }
+
+    fn value(&self, leaf: &Leaf, predicate: &'a Predicate) -> Value<'a> {
+        let term = leaf.term as usize;
+        if let Some(place) = self.board.place(term) {
+            return self.values.borrow()[place];
+        }
+        let value = predicate.term.operand(self.cx);
+        let mut values = self.values.borrow_mut();
+        self.board.set_place(term, values.len());
+        values.push(value);
+        value
+    }
+
+    /// Remembers that conditions cannot hold because `reason` doesn't.
+    fn bury(&self, recalled: &mut Recalled<'_>, roots: u128, reason: Edge) {
+        let scope = self.plan.scopes[reason.node()];
+        if scope.has(Scope::EVENT) {
+            if recalled.is_curious() {
+                self.bury_by_name(recalled, roots);
+            }
+            return;
+        }
+        let settled = |directory: &[u8]| self.in_directory(reason, directory) == Some(false);
+        recalled.bury(roots, scope, settled);
+    }
+
+    /// Remembers which of the conditions, that failed for another reason this time, never hold for this file.
+    fn bury_by_name(&self, recalled: &mut Recalled<'_>, mut roots: u128) {
+        while let Some(root) = take_lowest(&mut roots) {
+            let needs = self.plan.needs(&self.plan.roots[root]).iter();
+            let mut by_name = needs.filter(|part| self.plan.scopes[part.node()] == Scope::NAME);
+            if let Some(reason) = by_name.find(|part| !self.holds(**part)) {
+                self.bury(recalled, 1 << root, *reason);
+            }
+        }
+    }
+
+    /// An edge's truth for all files in the directory of the event's file, if the directory settles it.
+    fn in_directory(&self, edge: Edge, directory: &[u8]) -> Option<bool> {
+        let truth = match self.and(edge.node()) {
+            None if edge.node() == 0 => Some(true),
+            None => {
+                let leaf = &self.plan.leaves[edge.node() - 1];
+                let predicate = &self.graph.predicates[leaf.predicate as usize];
+                predicate.in_directory(directory, &self.value(leaf, predicate), self.cx)
+            }
+            Some(and) => {
+                let parts = self.plan.parts(and).iter().map(|part| self.in_directory(*part, directory));
+                all(parts)
+            }
+        };
+        truth.map(|truth| truth != edge.negated())
+    }
+}
+
+/// Whether all are true; not known if some isn't and none is false.
+fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut truth = Some(true);
+    for part in parts {
+        match part {
+            Some(false) => return Some(false),
+            Some(true) => {}
+            None => truth = None,
+        }
+    }
+    truth
 }

@@ -85,7 +85,7 @@ impl Predicate {
         let left = Scope::of(self.term.stable_until());
         match &self.test {
             Test::Fits(_) | Test::Shares(_) => left,
-            Test::With(_, right) => left.min(Scope::of(right.stable_until())),
+            Test::With(_, right) => left.and(Scope::of(right.stable_until())),
         }
     }
 

@@ -20,6 +20,7 @@ impl EventTypes {
     }
 
     /// Whether a type is in it.
+    #[inline]
     pub fn contains(&self, ty: EventType) -> bool {
         let bit = usize::from(ty.0);
         self.0.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)

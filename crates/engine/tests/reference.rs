@@ -269,15 +269,17 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
-    /// What is remembered of threads never outlives what it is about.
+    /// What is remembered of threads, fds and files never outlives what it is about.
     #[test]
     fn histories_are_judged_as_if_nothing_were_remembered(
         seed in 0..1000usize,
-        fields in vec(about_threads(), 10),
+        fields in vec(remembered(), 10),
+        pairs in vec((remembered(), remembered()), 4),
         mixed in vec(condition(), 4),
         events in vec(picked(), 60),
     ) {
-        let conditions: Vec<String> = fields.into_iter().chain(mixed).collect();
+        let pairs = pairs.into_iter().map(|(one, two)| format!("not ({one} or {two})"));
+        let conditions: Vec<String> = fields.into_iter().chain(pairs).chain(mixed).collect();
         let rules = rules(&[], &conditions);
         let tuning = Tuning { stride: 3, samples: 4 };
         let options = EngineOptions { matching: Matching::All, tuning, ..EngineOptions::default() };
@@ -300,11 +302,10 @@ proptest! {
     }
 }
 
-/// A comparison of anything about threads that may be remembered.
-fn about_threads() -> impl Strategy<Value = String> {
+/// A comparison of anything about threads, fds and files that may be remembered.
+fn remembered() -> impl Strategy<Value = String> {
     use lanner_fields::{FieldType, StableUntil, table};
-    let remembered =
-        |stable: StableUntil| !stable.contains(StableUntil::EVENT) && !stable.contains(StableUntil::FD);
+    let remembered = |stable: StableUntil| !stable.contains(StableUntil::EVENT);
     let usable = table().iter().filter(|f| {
         f.has_source("syscall")
             && !f.class.loaded
@@ -318,15 +319,23 @@ fn about_threads() -> impl Strategy<Value = String> {
         "= init",
         "contains a",
         "startswith /",
+        "startswith /etc/",
+        "pmatch (/etc, /home/me)",
+        "endswith passwd",
+        "in (file, f, ipv4, /etc, /usr/bin, x.pem)",
         "in (root, '', Python3, sshd, host)",
         "exists",
         "!= '<NA>'",
     ];
     let number = ["= 0", "= 1", "= 2", "!= 3", "> 2", "in (0, 4, 1000)", "exists"];
     let truth = ["= true", "exists"];
+    let address = ["= 10.1.2.3", "!= 127.0.0.1", "in (192.168.0.9, '::1')", "exists"];
+    let network = ["= 10.0.0.0/8", "!= 127.0.0.0/8", "in (192.168.0.0/16, 10.0.0.0/8)"];
     let tests = |ty: FieldType| match ty {
         FieldType::Text => &text[..],
         FieldType::Bool => &truth[..],
+        FieldType::Ip => &address[..],
+        FieldType::Net => &network[..],
         _ => &number[..],
     };
     let checks: Vec<String> =

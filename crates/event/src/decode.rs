@@ -70,6 +70,7 @@ impl Head {
     }
 
     /// The type's number.
+    #[inline]
     pub fn ty(&self) -> EventType {
         self.info.code
     }
@@ -112,6 +113,7 @@ pub struct Event<'a> {
     wide: bool,
 }
 
+#[inline]
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
@@ -125,6 +127,7 @@ impl<'a> Event<'a> {
         Ok(Head::check(bytes, cpu)?.event(bytes))
     }
 
+    #[inline]
     fn width(&self) -> usize {
         if self.wide { 4 } else { 2 }
     }
@@ -140,16 +143,19 @@ impl<'a> Event<'a> {
     }
 
     /// The type's number.
+    #[inline]
     pub fn ty(&self) -> EventType {
         self.info.code
     }
 
     /// How many parameters the event carries (an old capture may carry fewer than the table says).
+    #[inline]
     pub fn param_count(&self) -> usize {
         self.count as usize
     }
 
     /// The whole event as it was read.
+    #[inline]
     pub fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -168,6 +174,7 @@ impl<'a> Event<'a> {
     }
 
     /// All parameters' bytes in order.
+    #[inline]
     pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
         let mut at = HEADER_LEN + self.count as usize * self.width();
         (0..self.count as usize).map_while(move |i| {
@@ -178,31 +185,37 @@ impl<'a> Event<'a> {
     }
 
     /// A parameter that is a 64-bit signed number (fd, result, process id).
+    #[inline]
     pub fn i64(&self, index: usize) -> Option<i64> {
         array(self.param(index)?, 0).map(i64::from_ne_bytes)
     }
 
     /// A parameter that is a 64-bit unsigned number.
+    #[inline]
     pub fn u64(&self, index: usize) -> Option<u64> {
         array(self.param(index)?, 0).map(u64::from_ne_bytes)
     }
 
     /// A parameter that is a 32-bit unsigned number (flags, ids, modes).
+    #[inline]
     pub fn u32(&self, index: usize) -> Option<u32> {
         array(self.param(index)?, 0).map(u32::from_ne_bytes)
     }
 
     /// A parameter that is a 16-bit unsigned number.
+    #[inline]
     pub fn u16(&self, index: usize) -> Option<u16> {
         array(self.param(index)?, 0).map(u16::from_ne_bytes)
     }
 
     /// A parameter that is one byte.
+    #[inline]
     pub fn u8(&self, index: usize) -> Option<u8> {
         self.param(index)?.first().copied()
     }
 
     /// A parameter that is text, up to its NUL; `None` also where the source could not read it (no bytes).
+    #[inline]
     pub fn text(&self, index: usize) -> Option<&'a [u8]> {
         let bytes = self.param(index)?;
         if bytes.is_empty() {

@@ -82,6 +82,7 @@ impl Progress {
     }
 
     /// Counts an event, which becomes the current one.
+    #[inline]
     pub fn advance(&mut self, event: &Event<'_>) -> &EventMeta {
         let meta = &mut self.meta;
         if meta.num == 0 {
@@ -91,9 +92,13 @@ impl Progress {
         meta.num += 1;
         meta.previous_ts = std::mem::replace(&mut self.last_ts, event.ts);
         meta.exec_time = 0;
-        if !self.count_turns {
-            return &self.meta;
+        if self.count_turns {
+            self.count(event);
         }
+        &self.meta
+    }
+
+    fn count(&mut self, event: &Event<'_>) {
         if event.ty() == types::SCHEDSWITCH_6_E {
             self.count_turn(event);
         } else if !self.turns.is_empty() {
@@ -102,7 +107,6 @@ impl Progress {
             }
             self.meta.total_exec_time = self.turns.get(&event.tid).copied().unwrap_or(0);
         }
-        &self.meta
     }
 
     /// The thread gives up a CPU that it had since the CPU's last switch.

@@ -21,6 +21,7 @@ mod vocabulary;
 
 pub use context::{Context, EventMeta, Progress};
 pub use error::{FieldError, FormatError, FormatErrorReason, TermError};
+pub use extract::fd::named_file;
 pub use field::Field;
 pub use format::{Format, Late, Part};
 pub use listing::{EventRow, FieldRow, event_rows, field_rows};

@@ -14,6 +14,8 @@ pub type Buffer<'a, T> = bumpalo::collections::Vec<'a, T>;
 #[derive(Default, Debug)]
 pub struct Scratch {
     bump: Bump,
+    /// Something was built since the last reset.
+    used: Cell<bool>,
     /// Vectors for those who write into nothing else.
     spares: RefCell<Vec<Vec<u8>>>,
     /// The event's payload as JSON, once it was asked for.
@@ -37,16 +39,25 @@ impl Scratch {
     }
 
     /// Forgets all that was built. To be called between events.
+    #[inline]
     pub fn reset(&mut self) {
-        self.bump.reset();
-        if let Some(document) = self.document.take() {
-            self.tape.replace(document.tape);
+        if self.used.take() {
+            self.bump.reset();
+            if let Some(document) = self.document.take() {
+                self.tape.replace(document.tape);
+            }
         }
+    }
+
+    fn bump(&self) -> &Bump {
+        self.used.set(true);
+        &self.bump
     }
 
     /// An event's payload as JSON, which is read once. `None` when it is none, or not the payload that was first
     /// asked for since the last reset.
     pub fn json<'a>(&'a self, text: &'a [u8]) -> Option<Json<'a>> {
+        self.used.set(true);
         let place = (text.as_ptr() as usize, text.len());
         let document = self.document.get_or_init(|| {
             let mut tape = self.tape.take();
@@ -59,27 +70,27 @@ impl Scratch {
 
     /// So many cells with the same value.
     pub fn cells<T: Copy>(&self, length: usize, value: T) -> &[Cell<T>] {
-        Cell::from_mut(self.bump.alloc_slice_fill_copy(length, value)).as_slice_of_cells()
+        Cell::from_mut(self.bump().alloc_slice_fill_copy(length, value)).as_slice_of_cells()
     }
 
     /// Keeps a value that needs no clean-up.
     pub(crate) fn keep<T: Copy>(&self, value: T) -> &T {
-        self.bump.alloc(value)
+        self.bump().alloc(value)
     }
 
     /// A buffer to build bytes in.
     pub fn buffer(&self) -> Buffer<'_, u8> {
-        Buffer::new_in(&self.bump)
+        Buffer::new_in(self.bump())
     }
 
     /// A buffer to gather values in.
     pub fn value_buffer<'a>(&'a self) -> Buffer<'a, Value<'a>> {
-        Buffer::new_in(&self.bump)
+        Buffer::new_in(self.bump())
     }
 
     /// Bytes put together of pieces.
     pub fn concat(&self, pieces: &[&[u8]]) -> &[u8] {
-        let mut out = Buffer::with_capacity_in(pieces.iter().map(|p| p.len()).sum(), &self.bump);
+        let mut out = Buffer::with_capacity_in(pieces.iter().map(|p| p.len()).sum(), self.bump());
         for piece in pieces {
             out.extend_from_slice(piece);
         }
@@ -88,7 +99,7 @@ impl Scratch {
 
     /// Each byte changed.
     pub(crate) fn map(&self, bytes: &[u8], change: impl Fn(&u8) -> u8) -> &[u8] {
-        let mut out = Buffer::with_capacity_in(bytes.len(), &self.bump);
+        let mut out = Buffer::with_capacity_in(bytes.len(), self.bump());
         out.extend(bytes.iter().map(change));
         out.into_bump_slice()
     }
@@ -98,7 +109,7 @@ impl Scratch {
         let mut out = self.spares.borrow_mut().pop().unwrap_or_default();
         out.clear();
         write(&mut out);
-        let built = self.bump.alloc_slice_copy(&out);
+        let built = self.bump().alloc_slice_copy(&out);
         self.spares.borrow_mut().push(out);
         built
     }

@@ -70,10 +70,14 @@ impl StableUntil {
     pub const PARENT: StableUntil = StableUntil(1 << 5);
     /// More became known of the container, its users or its pod.
     pub const ENRICHMENT: StableUntil = StableUntil(1 << 6);
-    /// The file descriptor refers to something else.
+    /// Anything about the file descriptor changed, or the event is about another one. An fd that isn't known is
+    /// another one each time.
     pub const FD: StableUntil = StableUntil(1 << 7);
     /// The next event: the value must never be remembered.
     pub const EVENT: StableUntil = StableUntil(1 << 8);
+    /// The event is about a file of another name or another kind (see [`crate::named_file`]), or is itself of
+    /// another type.
+    pub const NAME: StableUntil = StableUntil(1 << 9);
 
     pub(crate) const fn from_bits(bits: u16) -> StableUntil {
         StableUntil(bits)
@@ -84,6 +88,11 @@ impl StableUntil {
         self.0 & other.0 == other.0
     }
 
+    /// The changes of the set, one by one.
+    pub fn iter(self) -> impl Iterator<Item = StableUntil> {
+        (0..u16::BITS).map(|bit| StableUntil(1 << bit)).filter(move |change| self.contains(*change))
+    }
+
     /// Both sets together.
     #[must_use]
     pub const fn union(self, other: StableUntil) -> StableUntil {
@@ -92,8 +101,18 @@ impl StableUntil {
 
     /// The names in the set; `never` for the empty one.
     pub fn names(self) -> Vec<&'static str> {
-        const NAMES: [&str; 9] =
-            ["exec", "rename", "credentials", "session", "cwd", "parent", "enrichment", "fd", "event"];
+        const NAMES: [&str; 10] = [
+            "exec",
+            "rename",
+            "credentials",
+            "session",
+            "cwd",
+            "parent",
+            "enrichment",
+            "fd",
+            "event",
+            "name",
+        ];
         if self.0 == 0 {
             return vec!["never"];
         }

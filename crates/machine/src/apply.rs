@@ -1,6 +1,6 @@
 //! What each event does to the state: the frame that all share, and the table of who handles which.
 
-use lanner_event::{Category, Direction, EVENTS, Event, EventFlag, ParamType, types};
+use lanner_event::{Category, Direction, EVENTS, Event, EventFlag, EventInfo, EventType, ParamType, types};
 
 use crate::fd_table::TableId;
 use crate::machine::{Ending, Machine};
@@ -10,22 +10,87 @@ use crate::{Fd, Subject};
 /// An event type without an fd parameter.
 const NO_FD: u8 = u8::MAX;
 
-/// Where each event type has the fd that it works on.
-pub(crate) fn fd_params() -> Box<[u8]> {
-    let place = |event: &lanner_event::EventInfo| {
-        if !event.has(EventFlag::UsesFd) {
-            return None;
-        }
-        // The result of a call that makes an fd out of another is an fd too; `splice` counts by its output.
-        let first = match (event.direction, event.code) {
-            (Direction::Enter, _) => 0,
-            (_, types::SYSCALL_SPLICE_X) => 2,
-            _ => 1,
-        };
-        let fd = |p: &lanner_event::ParamInfo| matches!(p.ty, ParamType::Fd | ParamType::Fd32);
-        (first..event.params.len()).find(|&i| fd(&event.params[i]))
+/// What is the same for all events of a type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Where the fd is that they work on.
+    fd: u8,
+    exchange: Exchange,
+    /// They don't just do something to the thread that they are of.
+    special: bool,
+}
+
+/// Data that goes in or out over an fd that is there already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Exchange {
+    /// They do something else.
+    No,
+    /// The event doesn't tell the ends of a socket.
+    Plain { incoming: bool },
+    /// It does, in this parameter.
+    Told { incoming: bool, tuple: u8 },
+}
+
+/// The shapes of all types.
+pub(crate) fn shapes() -> Box<[Shape]> {
+    let shape =
+        |info| Shape { fd: fd_param(info), exchange: exchange_of(info.code), special: is_special(info) };
+    EVENTS.iter().map(shape).collect()
+}
+
+fn is_special(info: &EventInfo) -> bool {
+    let special = matches!(
+        info.code,
+        types::USER_ADDED_E
+            | types::USER_DELETED_E
+            | types::GROUP_ADDED_E
+            | types::GROUP_DELETED_E
+            | types::CONTAINER_JSON_2_E
+            | types::PLUGINEVENT_E
+            | types::ASYNCEVENT_E
+            | types::SYSCALL_CLONE_20_X
+            | types::SYSCALL_CLONE3_X
+            | types::SYSCALL_FORK_20_X
+            | types::SYSCALL_VFORK_20_X
+            | types::SCHEDSWITCH_6_E
+            | types::PROCEXIT_1_E
+    );
+    special || info.is(Category::Iter) || info.has(EventFlag::Skipparsereset)
+}
+
+fn fd_param(info: &EventInfo) -> u8 {
+    if !info.has(EventFlag::UsesFd) {
+        return NO_FD;
+    }
+    // The result of a call that makes an fd out of another is an fd too; `splice` counts by its output.
+    let first = match (info.direction, info.code) {
+        (Direction::Enter, _) => 0,
+        (_, types::SYSCALL_SPLICE_X) => 2,
+        _ => 1,
     };
-    EVENTS.iter().map(|e| place(e).and_then(|i| u8::try_from(i).ok()).unwrap_or(NO_FD)).collect()
+    let fd = |p: &lanner_event::ParamInfo| matches!(p.ty, ParamType::Fd | ParamType::Fd32);
+    let place = (first..info.params.len()).find(|&i| fd(&info.params[i]));
+    place.and_then(|i| u8::try_from(i).ok()).unwrap_or(NO_FD)
+}
+
+fn exchange_of(ty: EventType) -> Exchange {
+    match ty {
+        types::SYSCALL_READ_X | types::SYSCALL_READV_X | types::SYSCALL_PREAD_X | types::SYSCALL_PREADV_X => {
+            Exchange::Plain { incoming: true }
+        }
+        types::SYSCALL_WRITE_X
+        | types::SYSCALL_WRITEV_X
+        | types::SYSCALL_PWRITE_X
+        | types::SYSCALL_PWRITEV_X => Exchange::Plain { incoming: false },
+        types::SOCKET_RECVFROM_X => Exchange::Told { incoming: true, tuple: 2 },
+        types::SOCKET_RECVMSG_X => Exchange::Told { incoming: true, tuple: 3 },
+        types::SOCKET_RECV_X | types::SOCKET_RECVMMSG_X => Exchange::Told { incoming: true, tuple: 4 },
+        types::SOCKET_SEND_X
+        | types::SOCKET_SENDTO_X
+        | types::SOCKET_SENDMSG_X
+        | types::SOCKET_SENDMMSG_X => Exchange::Told { incoming: false, tuple: 4 },
+        _ => Exchange::No,
+    }
 }
 
 /// An event on its way through the machine.
@@ -39,8 +104,8 @@ pub(crate) struct Frame<'a, 'e> {
     pub(crate) fd: Option<i64>,
     /// That fd has another name than before.
     pub(crate) renamed: bool,
-    /// The beginning of the same call, where it was seen.
-    pub(crate) begun: Vec<u8>,
+    /// The beginning of the same call was seen; the machine has it.
+    pub(crate) begun: bool,
 }
 
 impl Frame<'_, '_> {
@@ -53,17 +118,27 @@ impl Frame<'_, '_> {
     pub(crate) fn succeeded(&self) -> bool {
         self.result().is_some_and(|r| r >= 0)
     }
-
-    /// The event of the call's beginning.
-    pub(crate) fn beginning(&self) -> Option<Event<'_>> {
-        if self.begun.is_empty() { None } else { Event::decode(&self.begun, self.event.cpu).ok() }
-    }
 }
 
 impl Machine {
     /// Changes the state as the event says. A removal that it causes (a closed fd, an ended thread) is
     /// carried out by the next call, so that rules still see what goes.
     pub fn apply(&mut self, event: &Event<'_>) -> Subject {
+        let Some(&shape) = self.shapes.get(usize::from(event.ty().0)) else {
+            return Subject::unresolved(event.tid);
+        };
+        if shape.special {
+            return self.apply_special(event, shape);
+        }
+        self.settle(event.ts);
+        match self.threads.find(event.tid).or_else(|| self.insert_unknown(event.tid)) {
+            Some(slot) => self.apply_to_thread(event, slot, shape),
+            None => Subject::unresolved(event.tid),
+        }
+    }
+
+    #[inline(never)]
+    fn apply_special(&mut self, event: &Event<'_>, shape: Shape) -> Subject {
         if event.info.is(Category::Iter) {
             return self.apply_snapshot(event);
         }
@@ -74,28 +149,35 @@ impl Machine {
         match event.ty() {
             types::USER_ADDED_E | types::USER_DELETED_E => self.user_changed(event),
             types::GROUP_ADDED_E | types::GROUP_DELETED_E => self.group_changed(event),
-            types::CONTAINER_JSON_2_E | types::PLUGINEVENT_E | types::ASYNCEVENT_E => {}
             types::SYSCALL_CLONE_20_X
             | types::SYSCALL_CLONE3_X
             | types::SYSCALL_FORK_20_X
             | types::SYSCALL_VFORK_20_X => return self.cloned(event),
-            _ => return self.apply_to_thread(event),
+            types::SCHEDSWITCH_6_E | types::PROCEXIT_1_E => {
+                if let Some(slot) = self.threads.find(event.tid) {
+                    return self.apply_to_thread(event, slot, shape);
+                }
+            }
+            _ => {}
         }
         Subject::unresolved(event.tid)
     }
 
     /// Carries out what the last event ended.
+    #[inline]
     fn settle(&mut self, ts: u64) {
+        if self.ending != Ending::Nothing || !self.unlinked.is_empty() {
+            self.carry_out(ts);
+        }
+    }
+
+    fn carry_out(&mut self, ts: u64) {
         if !self.unlinked.is_empty() {
             self.link_snapshot();
         }
         match std::mem::take(&mut self.ending) {
             Ending::Nothing => {}
-            Ending::Fd(tid, num) => {
-                if let Some(table) = self.threads.get(tid).and_then(|r| r.table) {
-                    self.tables.remove(table, num);
-                }
-            }
+            Ending::Fd(table, num) => self.tables.remove(table, num),
             Ending::Thread(tid) => {
                 if let Some(record) = self.threads.get(tid) {
                     self.exits.note(record.thread.ptid, tid, ts);
@@ -105,36 +187,45 @@ impl Machine {
         }
     }
 
-    fn apply_to_thread(&mut self, event: &Event<'_>) -> Subject {
-        let known_only = matches!(event.ty(), types::SCHEDSWITCH_6_E | types::PROCEXIT_1_E);
-        let slot = if known_only { self.threads.slot(event.tid) } else { self.slot_or_unknown(event.tid) };
-        let Some(slot) = slot else { return Subject::unresolved(event.tid) };
+    fn apply_to_thread(&mut self, event: &Event<'_>, slot: Slot, shape: Shape) -> Subject {
         let Some(record) = self.threads.touch(slot) else { return Subject::unresolved(event.tid) };
         record.thread.last_seen_ts = event.ts;
         let table = record.table;
-        let param = self.fd_params.get(usize::from(event.ty().0)).copied().unwrap_or(NO_FD);
+        let Shape { fd: param, exchange, .. } = shape;
         let fd = if param == NO_FD { None } else { event.i64(usize::from(param)).filter(|&fd| fd != -1) };
-        let begun = match event.info.direction {
-            Direction::Enter => Vec::new(),
-            Direction::Exit => record.begun.take(event),
+        let exit = event.info.direction == Direction::Exit;
+        let begun = exit && record.begun.take(event, &mut self.begun);
+        let quiet = match exchange {
+            Exchange::No => false,
+            Exchange::Plain { .. } => self.quiet.has(slot, fd, self.tables.clock(), false),
+            Exchange::Told { .. } => self.quiet.has(slot, fd, self.tables.clock(), true),
         };
+        if quiet {
+            return Subject { tid: event.tid, fd, fd_name_changed: false, slot: Some(slot), stand_in: None };
+        }
         let mut frame = Frame { event, slot, table, fd, renamed: false, begun };
         if !self.is_in_snapshot(slot, event) {
-            self.dispatch(&mut frame);
+            match exchange {
+                Exchange::No => self.dispatch(&mut frame),
+                Exchange::Plain { incoming } => self.exchange(&mut frame, None, incoming),
+                Exchange::Told { incoming, tuple } => self.exchange(&mut frame, Some(tuple.into()), incoming),
+            }
         }
-        let subject = Subject {
+        Subject {
             tid: event.tid,
             fd: frame.fd,
             fd_name_changed: frame.renamed,
             slot: Some(frame.slot),
             stand_in: None,
-        };
-        if let Some(record) = self.threads.touch(slot) {
-            record.begun.give_back(frame.begun);
         }
-        subject
     }
 
+    /// The event of the call's beginning, if it was seen.
+    pub(crate) fn beginning<'b>(frame: &Frame<'_, '_>, begun: &'b [u8]) -> Option<Event<'b>> {
+        if frame.begun { Event::decode(begun, frame.event.cpu).ok() } else { None }
+    }
+
+    #[inline(never)]
     fn dispatch(&mut self, frame: &mut Frame<'_, '_>) {
         match frame.event.ty() {
             types::SYSCALL_OPEN_E
@@ -144,22 +235,6 @@ impl Machine {
             | types::SYSCALL_EXECVE_19_E
             | types::SYSCALL_EXECVEAT_E
             | types::SOCKET_CONNECT_E => self.begin(frame),
-
-            types::SYSCALL_READ_X
-            | types::SYSCALL_READV_X
-            | types::SYSCALL_PREAD_X
-            | types::SYSCALL_PREADV_X => self.exchange(frame, None, true),
-            types::SYSCALL_WRITE_X
-            | types::SYSCALL_WRITEV_X
-            | types::SYSCALL_PWRITE_X
-            | types::SYSCALL_PWRITEV_X => self.exchange(frame, None, false),
-            types::SOCKET_RECVFROM_X => self.exchange(frame, Some(2), true),
-            types::SOCKET_RECVMSG_X => self.exchange(frame, Some(3), true),
-            types::SOCKET_RECV_X | types::SOCKET_RECVMMSG_X => self.exchange(frame, Some(4), true),
-            types::SOCKET_SEND_X
-            | types::SOCKET_SENDTO_X
-            | types::SOCKET_SENDMSG_X
-            | types::SOCKET_SENDMMSG_X => self.exchange(frame, Some(4), false),
 
             types::SYSCALL_OPEN_X
             | types::SYSCALL_CREAT_X

@@ -26,18 +26,23 @@ impl Begun {
         self.ty = Some(event.ty());
     }
 
-    /// The beginning's bytes if this is its end; empty otherwise. It is over either way.
-    pub(crate) fn take(&mut self, end: &Event<'_>) -> Vec<u8> {
-        let Some(begin) = self.ty.take() else { return Vec::new() };
-        // An execveat that succeeds ends as an execve.
-        let as_execve = begin == types::SYSCALL_EXECVEAT_E && end.ty() == types::SYSCALL_EXECVE_19_X;
-        if begin.0 + 1 == end.ty().0 || as_execve { std::mem::take(&mut self.bytes) } else { Vec::new() }
+    /// Whether this is the end of the call; the beginning's bytes are then exchanged for those in `out`. It is
+    /// over either way.
+    #[inline]
+    pub(crate) fn take(&mut self, end: &Event<'_>, out: &mut Vec<u8>) -> bool {
+        self.ty.take().is_some_and(|begin| self.give(begin, end, out))
     }
 
-    /// Gives back the memory that [`Begun::take`] handed out.
-    pub(crate) fn give_back(&mut self, bytes: Vec<u8>) {
-        if bytes.capacity() > self.bytes.capacity() && bytes.capacity() <= KEPT {
-            self.bytes = bytes;
+    fn give(&mut self, begin: EventType, end: &Event<'_>, out: &mut Vec<u8>) -> bool {
+        // An execveat that succeeds ends as an execve.
+        let as_execve = begin == types::SYSCALL_EXECVEAT_E && end.ty() == types::SYSCALL_EXECVE_19_X;
+        let fits = begin.0 + 1 == end.ty().0 || as_execve;
+        if fits {
+            std::mem::swap(&mut self.bytes, out);
+            if self.bytes.capacity() > KEPT {
+                self.bytes = Vec::new();
+            }
         }
+        fits
     }
 }

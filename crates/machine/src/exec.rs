@@ -61,13 +61,11 @@ impl Machine {
     }
 
     /// Sources of old told the path only where the call begins.
-    fn path_from_beginning(&mut self, frame: &Frame<'_, '_>) -> Option<Text> {
-        let begun = frame.beginning()?;
-        let mut out = std::mem::take(&mut self.scratch);
+    fn path_from_beginning(&self, frame: &Frame<'_, '_>) -> Option<Text> {
+        let begun = Machine::beginning(frame, &self.begun)?;
+        let mut out = Vec::new();
         let found = self.begun_path(frame, &begun, &mut out);
-        let path = Text::from(if found { &out[..] } else { b"<NA>" });
-        self.scratch = out;
-        Some(path)
+        Some(Text::from(if found { &out[..] } else { b"<NA>" }))
     }
 
     fn begun_path(&self, frame: &Frame<'_, '_>, begun: &Event<'_>, out: &mut Vec<u8>) -> bool {

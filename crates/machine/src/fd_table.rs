@@ -1,10 +1,12 @@
 //! Fd tables, shared by threads as clone flags say and copied by a fork only when one side changes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
 
 use crate::Fd;
+use crate::fd_entry::{Entry, Known, Spares};
 
 /// Which table.
 pub(crate) type TableId = u32;
@@ -15,92 +17,171 @@ const DENSE: usize = 512;
 /// The fds of one table.
 #[derive(Clone, Default, Debug)]
 struct FdTable {
-    dense: Vec<Option<Arc<Fd>>>,
-    sparse: FxHashMap<i64, Arc<Fd>>,
+    dense: Vec<Option<Entry>>,
+    sparse: FxHashMap<i64, Entry>,
     len: usize,
 }
 
 impl FdTable {
-    fn get(&self, num: i64) -> Option<&Arc<Fd>> {
+    #[inline]
+    fn get(&self, num: i64) -> Option<&Known> {
         match usize::try_from(num) {
             Ok(index) if index < DENSE => self.dense.get(index)?.as_ref(),
             _ => self.sparse.get(&num),
         }
+        .map(Entry::get)
     }
 
-    fn get_mut(&mut self, num: i64) -> Option<&mut Arc<Fd>> {
-        match usize::try_from(num) {
+    fn get_mut(&mut self, num: i64, version: u64) -> Option<&mut Fd> {
+        let entry = match usize::try_from(num) {
             Ok(index) if index < DENSE => self.dense.get_mut(index)?.as_mut(),
             _ => self.sparse.get_mut(&num),
-        }
+        };
+        let known = entry?.to_mut();
+        known.version = version;
+        Some(&mut known.fd)
     }
 
-    fn insert(&mut self, fd: Fd) {
-        let num = fd.num;
+    /// Puts in an fd; says which was there before.
+    fn insert(&mut self, num: i64, entry: Entry) -> Option<Entry> {
         let before = match usize::try_from(num) {
             Ok(index) if index < DENSE => {
                 if self.dense.len() <= index {
                     self.dense.resize_with(index + 1, || None);
                 }
-                self.dense[index].replace(Arc::new(fd))
+                self.dense[index].replace(entry)
             }
-            _ => self.sparse.insert(num, Arc::new(fd)),
+            _ => self.sparse.insert(num, entry),
         };
         self.len += usize::from(before.is_none());
+        before
     }
 
-    fn remove(&mut self, num: i64) {
+    fn remove(&mut self, num: i64) -> Option<Entry> {
         let before = match usize::try_from(num) {
             Ok(index) if index < DENSE => self.dense.get_mut(index).and_then(Option::take),
             _ => self.sparse.remove(&num),
         };
         self.len -= usize::from(before.is_some());
+        before
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&Fd) -> bool) {
         for place in &mut self.dense {
-            if place.as_ref().is_some_and(|fd| !keep(fd)) {
+            if place.as_ref().is_some_and(|entry| !keep(&entry.get().fd)) {
                 *place = None;
                 self.len -= 1;
             }
         }
         let before = self.sparse.len();
-        self.sparse.retain(|_, fd| keep(fd));
+        self.sparse.retain(|_, entry| keep(&entry.get().fd));
         self.len -= before - self.sparse.len();
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Arc<Fd>> {
-        self.dense.iter().flatten().chain(self.sparse.values())
+    fn iter(&self) -> impl Iterator<Item = &Fd> {
+        self.dense.iter().flatten().chain(self.sparse.values()).map(|entry| &entry.get().fd)
+    }
+
+    /// Lets copies of the table share its fds.
+    fn share(&mut self) {
+        self.dense.iter_mut().flatten().chain(self.sparse.values_mut()).for_each(Entry::share);
+    }
+}
+
+/// A table, or one that a fork made two users of, none of whom has changed it yet. While a table is one's own,
+/// changing it asks no counter that other threads might look at.
+#[derive(Debug)]
+enum Kept {
+    Own(Box<FdTable>),
+    Forked(Arc<FdTable>),
+}
+
+impl Kept {
+    fn get(&self) -> &FdTable {
+        match self {
+            Kept::Own(table) => table,
+            Kept::Forked(table) => table,
+        }
+    }
+
+    fn to_mut(&mut self) -> &mut FdTable {
+        if let Kept::Forked(table) = self {
+            *self = Kept::Own(Box::new(Arc::unwrap_or_clone(std::mem::take(table))));
+        }
+        match self {
+            Kept::Own(table) => table,
+            Kept::Forked(table) => Arc::make_mut(table),
+        }
+    }
+
+    fn fork(&mut self) -> Kept {
+        if let Kept::Own(table) = self {
+            table.share();
+            *self = Kept::Forked(Arc::new(std::mem::take(table)));
+        }
+        match self {
+            Kept::Forked(table) => Kept::Forked(Arc::clone(table)),
+            Kept::Own(table) => Kept::Own(table.clone()),
+        }
     }
 }
 
 #[derive(Debug)]
 struct Shared {
-    table: Arc<FdTable>,
+    table: Kept,
     /// Threads that use it.
     users: u32,
 }
 
 /// All tables.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(crate) struct FdTables {
     tables: Vec<Option<Shared>>,
     free: Vec<TableId>,
     /// Fds that were put into some table, and that were taken out.
     pub(crate) added: u64,
     pub(crate) removed: u64,
+    /// Counts changes, so that whoever remembers an answer about an fd can tell whether it still holds.
+    clock: u64,
+    spares: Spares,
+}
+
+impl Default for FdTables {
+    fn default() -> FdTables {
+        // As with threads: no two machines ever show the same numbers.
+        static BEGIN: AtomicU64 = AtomicU64::new(1 << 40);
+        FdTables {
+            tables: Vec::new(),
+            free: Vec::new(),
+            clock: BEGIN.fetch_add(1 << 40, Ordering::Relaxed),
+            spares: Spares::default(),
+            added: 0,
+            removed: 0,
+        }
+    }
 }
 
 impl FdTables {
+    /// A number that changes with every change to any table.
+    #[inline]
+    pub(crate) fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
     /// An empty table with one user.
     pub(crate) fn create(&mut self) -> TableId {
-        self.add(Arc::default())
+        self.add(Kept::Own(Box::default()))
     }
 
     /// A copy with one user, which costs nothing before either side changes.
     pub(crate) fn fork(&mut self, id: TableId) -> TableId {
-        let table = self.at(id).map(|s| Arc::clone(&s.table)).unwrap_or_default();
-        self.add(table)
+        let table = self.at_mut(id).map(|s| s.table.fork());
+        self.add(table.unwrap_or_else(|| Kept::Own(Box::default())))
     }
 
     /// One more user of a table.
@@ -113,6 +194,7 @@ impl FdTables {
 
     /// One user less; the last one takes the table along.
     pub(crate) fn release(&mut self, id: TableId) {
+        self.tick();
         let Some(place) = self.tables.get_mut(id as usize) else { return };
         if let Some(shared) = place {
             shared.users -= 1;
@@ -129,66 +211,85 @@ impl FdTables {
     }
 
     pub(crate) fn get(&self, id: TableId, num: i64) -> Option<&Fd> {
-        self.at(id)?.table.get(num).map(|fd| &**fd)
+        self.at(id)?.table.get().get(num).map(|known| &known.fd)
+    }
+
+    /// A number that no other fd has, nor this one after it is changed.
+    pub(crate) fn version(&self, id: TableId, num: i64) -> Option<u64> {
+        self.at(id)?.table.get().get(num).map(|known| known.version)
     }
 
     /// An fd to be changed.
     pub(crate) fn get_mut(&mut self, id: TableId, num: i64) -> Option<&mut Fd> {
+        let version = self.tick();
         let table = &mut self.at_mut(id)?.table;
-        table.get(num)?;
-        Arc::make_mut(table).get_mut(num).map(Arc::make_mut)
+        table.get().get(num)?;
+        table.to_mut().get_mut(num, version)
     }
 
     /// Puts in an fd, over one of the same number. `false`: the table has `max` others already.
     pub(crate) fn insert(&mut self, id: TableId, fd: Fd, max: usize) -> bool {
-        let Some(shared) = self.at_mut(id) else { return false };
-        if shared.table.len >= max && shared.table.get(fd.num).is_none() {
+        let version = self.tick();
+        let Some(shared) = self.tables.get_mut(id as usize).and_then(Option::as_mut) else { return false };
+        let table = shared.table.get();
+        if table.len >= max && table.get(fd.num).is_none() {
             return false;
         }
-        Arc::make_mut(&mut shared.table).insert(fd);
+        let num = fd.num;
+        let entry = self.spares.entry(Known { fd, version });
+        if let Some(before) = shared.table.to_mut().insert(num, entry) {
+            self.spares.give_back(before);
+        }
         self.added += 1;
         true
     }
 
     pub(crate) fn remove(&mut self, id: TableId, num: i64) {
-        if let Some(shared) = self.at_mut(id).filter(|s| s.table.get(num).is_some()) {
-            Arc::make_mut(&mut shared.table).remove(num);
+        self.tick();
+        let Some(shared) = self.tables.get_mut(id as usize).and_then(Option::as_mut) else { return };
+        if shared.table.get().get(num).is_none() {
+            return;
+        }
+        if let Some(removed) = shared.table.to_mut().remove(num) {
+            self.spares.give_back(removed);
             self.removed += 1;
         }
     }
 
     /// Removes the fds that `keep` does not want.
     pub(crate) fn retain(&mut self, id: TableId, keep: impl Fn(&Fd) -> bool) {
-        if let Some(shared) = self.at_mut(id).filter(|s| s.table.iter().any(|fd| !keep(fd))) {
-            Arc::make_mut(&mut shared.table).retain(keep);
+        self.tick();
+        if let Some(shared) = self.at_mut(id).filter(|s| s.table.get().iter().any(|fd| !keep(fd))) {
+            shared.table.to_mut().retain(keep);
         }
     }
 
     /// Changes every fd that `wanted` picks.
     pub(crate) fn change(&mut self, id: TableId, wanted: impl Fn(&Fd) -> bool, change: impl Fn(&mut Fd)) {
+        let version = self.tick();
         let Some(shared) = self.at_mut(id) else { return };
-        let nums: Vec<i64> = shared.table.iter().filter(|fd| wanted(fd)).map(|fd| fd.num).collect();
+        let nums: Vec<i64> = shared.table.get().iter().filter(|fd| wanted(fd)).map(|fd| fd.num).collect();
         for num in nums {
-            if let Some(fd) = Arc::make_mut(&mut shared.table).get_mut(num) {
-                change(Arc::make_mut(fd));
+            if let Some(fd) = shared.table.to_mut().get_mut(num, version) {
+                change(fd);
             }
         }
     }
 
     pub(crate) fn iter(&self, id: TableId) -> impl Iterator<Item = &Fd> {
-        self.at(id).into_iter().flat_map(|s| s.table.iter().map(|fd| &**fd))
+        self.at(id).into_iter().flat_map(|s| s.table.get().iter())
     }
 
     pub(crate) fn len(&self, id: TableId) -> usize {
-        self.at(id).map_or(0, |s| s.table.len)
+        self.at(id).map_or(0, |s| s.table.get().len)
     }
 
     /// Fds of all tables.
     pub(crate) fn total(&self) -> usize {
-        self.tables.iter().flatten().map(|s| s.table.len).sum()
+        self.tables.iter().flatten().map(|s| s.table.get().len).sum()
     }
 
-    fn add(&mut self, table: Arc<FdTable>) -> TableId {
+    fn add(&mut self, table: Kept) -> TableId {
         let id = self.free.pop().unwrap_or_else(|| {
             self.tables.push(None);
             (self.tables.len() - 1) as TableId

@@ -79,14 +79,12 @@ fn creat_flags(param: &[u8]) -> u32 {
 impl Machine {
     pub(crate) fn opened(&mut self, frame: &mut Frame<'_, '_>) {
         let Some(num @ 0..) = frame.result() else { return };
-        let begun = std::mem::take(&mut frame.begun);
+        let begun = std::mem::take(&mut self.begun);
         let mut full = std::mem::take(&mut self.scratch);
         let event = frame.event;
         let mut open = Open::read(event);
-        if !begun.is_empty() {
-            if let Ok(begun) = Event::decode(&begun, event.cpu) {
-                open.prefer_beginning(&begun);
-            }
+        if let Some(begun) = Machine::beginning(frame, &begun) {
+            open.prefer_beginning(&begun);
         }
         self.full_path(frame.slot, event, &open, &mut full);
         let name = Text::from(&full[..]);
@@ -104,7 +102,7 @@ impl Machine {
         frame.renamed = !fd.name.is_empty();
         self.add_frame_fd(frame, num, fd);
         self.scratch = full;
-        frame.begun = begun;
+        self.begun = begun;
     }
 
     fn full_path(&self, slot: Slot, event: &Event<'_>, open: &Open<'_>, out: &mut Vec<u8>) {
@@ -137,10 +135,9 @@ impl Machine {
 
     pub(crate) fn closed(&mut self, frame: &mut Frame<'_, '_>) {
         let Some(num) = frame.fd.filter(|_| frame.succeeded()) else { return };
-        if self.frame_fd(frame).is_some() {
-            self.ending = Ending::Fd(frame.event.tid, num);
-        } else {
-            self.stats.unknown_fds += 1;
+        match frame.table.filter(|&table| self.tables.get(table, num).is_some()) {
+            Some(table) => self.ending = Ending::Fd(table, num),
+            None => self.stats.unknown_fds += 1,
         }
     }
 

@@ -26,10 +26,14 @@ impl Machine {
 
     /// The thread's slot; one of which nothing is known is put in where it is missing.
     pub(crate) fn slot_or_unknown(&mut self, tid: i64) -> Option<Slot> {
-        self.threads.slot(tid).or_else(|| {
-            self.stats.unknown_threads += 1;
-            self.insert_thread(Thread::unknown(tid))
-        })
+        self.threads.slot(tid).or_else(|| self.insert_unknown(tid))
+    }
+
+    /// Puts in a thread of which nothing is known.
+    #[cold]
+    pub(crate) fn insert_unknown(&mut self, tid: i64) -> Option<Slot> {
+        self.stats.unknown_threads += 1;
+        self.insert_thread(Thread::unknown(tid))
     }
 
     /// Counts a thread in its process and gives it to its parent, once.

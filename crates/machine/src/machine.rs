@@ -3,10 +3,12 @@
 use rustc_hash::FxHashSet;
 
 use crate::accounts::Accounts;
+use crate::apply::Shape;
 use crate::containers::Containers;
 use crate::exits::RecentExits;
-use crate::fd_table::FdTables;
+use crate::fd_table::{FdTables, TableId};
 use crate::lineage::MAX_DEPTH;
+use crate::quiet::QuietExchanges;
 use crate::threads::{Record, Slot, Threads};
 use crate::{
     CgroupContainer, Container, Fd, Group, Interface, MachineOptions, MachineStats, Subject, Text, TextList,
@@ -24,8 +26,8 @@ pub struct Machine {
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) boot_ts: u64,
     pub(crate) stats: MachineStats,
-    /// Where each event type has its fd.
-    pub(crate) fd_params: Box<[u8]>,
+    /// What each event type is like.
+    pub(crate) shapes: Box<[Shape]>,
     /// What the last event ends, carried out by the next.
     pub(crate) ending: Ending,
     pub(crate) exits: RecentExits,
@@ -37,6 +39,9 @@ pub struct Machine {
     pub(crate) server_ports: FxHashSet<u16>,
     /// Memory for putting paths and names together.
     pub(crate) scratch: Vec<u8>,
+    /// The beginning of the call that an event ends.
+    pub(crate) begun: Vec<u8>,
+    pub(crate) quiet: QuietExchanges,
     /// Working directory of a thread whose process is not known.
     no_cwd: Text,
 }
@@ -48,8 +53,8 @@ pub(crate) enum Ending {
     Nothing,
     /// A thread.
     Thread(i64),
-    /// A thread's fd.
-    Fd(i64, i64),
+    /// An fd of a table.
+    Fd(TableId, i64),
 }
 
 impl Default for Machine {
@@ -70,13 +75,15 @@ impl Machine {
             interfaces: Vec::new(),
             boot_ts: 0,
             stats: MachineStats::default(),
-            fd_params: crate::apply::fd_params(),
+            shapes: crate::apply::shapes(),
             ending: Ending::Nothing,
             exits: RecentExits::default(),
             unlinked: Vec::new(),
             snapshot_end: 0,
             server_ports: FxHashSet::default(),
             scratch: Vec::new(),
+            begun: Vec::new(),
+            quiet: QuietExchanges::default(),
             no_cwd: Text::from("./"),
         }
     }
@@ -99,6 +106,12 @@ impl Machine {
     /// The fd an event is about.
     pub fn fd_of(&self, subject: &Subject) -> Option<&Fd> {
         self.tables.get(self.record_of(subject)?.table?, subject.stand_in.or(subject.fd)?)
+    }
+
+    /// A number that changes whenever what is known of an event's fd does; `None` if the fd isn't known. No two
+    /// fds ever have the same, but for those that a fork made two of.
+    pub fn fd_version(&self, subject: &Subject) -> Option<u64> {
+        self.tables.version(self.record_of(subject)?.table?, subject.stand_in.or(subject.fd)?)
     }
 
     /// How far what is known of an event's thread has changed; `None` if the thread isn't known.
@@ -224,6 +237,7 @@ impl Machine {
 
     /// Says which addresses the host has: they complete sockets of which only one end is known.
     pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+        self.threads.tick();
         self.interfaces = interfaces;
     }
 

@@ -77,9 +77,9 @@ impl Machine {
         }
         let Some(fd) = self.frame_fd(frame) else { return };
         let mut socket = Socket { connected: true, ..Socket::of(fd) };
-        let begun = std::mem::take(&mut frame.begun);
-        let begun_event = Event::decode(&begun, frame.event.cpu).ok();
-        let asked = begun_event.as_ref().and_then(|e| e.param(1)).and_then(Address::read);
+        let begun = std::mem::take(&mut self.begun);
+        let asked =
+            Machine::beginning(frame, &begun).as_ref().and_then(|e| e.param(1)).and_then(Address::read);
         let [_, tuple, _, told] = params::<4>(frame.event);
         if tuple.is_empty() {
             self.connected_without_tuple(frame, socket, asked);
@@ -89,7 +89,7 @@ impl Machine {
         } else {
             self.set_socket(frame, socket);
         }
-        frame.begun = begun;
+        self.begun = begun;
     }
 
     /// TCP fast open with a cookie: the kernel tells no address, only the caller did.
@@ -218,7 +218,8 @@ impl Machine {
         let wanted = tuple.filter(|_| fd.name.is_empty() || !tcp);
         let ip_pair = matches!(fd.kind, FdKind::Ipv4 | FdKind::Ipv6);
         if wanted.is_none() && (fd.connected || !ip_pair) {
-            return;
+            let told = tcp && !fd.name.is_empty();
+            return self.quiet.note(frame.slot, frame.fd, self.tables.clock(), told);
         }
         let mut socket = Socket { connected: fd.connected || ip_pair, ..Socket::of(fd) };
         let Some((index, told)) = wanted.and_then(|i| Some((i, Tuple::read(frame.event.param(i)?)?))) else {

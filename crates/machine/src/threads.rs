@@ -48,6 +48,8 @@ pub(crate) struct Threads {
     records: Vec<Option<Box<Record>>>,
     free: Vec<Slot>,
     slots: FxHashMap<i64, Slot>,
+    /// The thread that was found last: most events are of the same one as the event before.
+    latest: Option<(i64, Slot)>,
     pub(crate) processes: FxHashMap<i64, Process>,
     /// Threads that were ever put in.
     pub(crate) added: u64,
@@ -63,6 +65,7 @@ impl Default for Threads {
             records: Vec::new(),
             free: Vec::new(),
             slots: FxHashMap::default(),
+            latest: None,
             processes: FxHashMap::default(),
             added: 0,
             clock: BEGIN.fetch_add(1 << 40, Ordering::Relaxed),
@@ -85,8 +88,20 @@ impl Threads {
         self.slots.len()
     }
 
+    #[inline]
     pub(crate) fn slot(&self, tid: i64) -> Option<Slot> {
-        self.slots.get(&tid).copied()
+        match self.latest {
+            Some((latest, slot)) if latest == tid => Some(slot),
+            _ => self.slots.get(&tid).copied(),
+        }
+    }
+
+    /// The same, for the thread of an event.
+    #[inline]
+    pub(crate) fn find(&mut self, tid: i64) -> Option<Slot> {
+        let slot = self.slot(tid)?;
+        self.latest = Some((tid, slot));
+        Some(slot)
     }
 
     pub(crate) fn get(&self, tid: i64) -> Option<&Record> {
@@ -140,12 +155,14 @@ impl Threads {
         self.records[slot as usize] = Some(Box::new(record));
         self.slots.insert(tid, slot);
         self.added += 1;
+        self.latest = None;
         slot
     }
 
     /// Takes out a thread.
     pub(crate) fn remove(&mut self, tid: i64) -> Option<Box<Record>> {
         let slot = self.slots.remove(&tid)?;
+        self.latest = None;
         self.clock += 1;
         self.free.push(slot);
         self.records[slot as usize].take()

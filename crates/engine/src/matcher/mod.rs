@@ -1,5 +1,6 @@
 //! What a field's value is compared with, and whether it holds.
 
+mod any;
 mod build;
 #[cfg(test)]
 mod tests;
@@ -9,9 +10,9 @@ use std::net::IpAddr;
 
 use lanner_fields::Value;
 
+pub(crate) use any::AnyOf;
 pub(crate) use build::{Reason, check_operator};
-use text::TextMatcher;
-pub(crate) use text::contains_folded;
+pub(crate) use text::{TextMatcher, TextSet, contains_folded};
 
 use crate::net::Network;
 

@@ -3,6 +3,7 @@
 use memchr::memmem::Finder;
 use rustc_hash::FxHashSet;
 
+use super::any::AnyOf;
 use crate::glob::Glob;
 use crate::paths::PathSet;
 use crate::pattern::Pattern;
@@ -25,6 +26,7 @@ pub(crate) enum TextMatcher {
     Regex(Pattern),
     In(TextSet),
     Under(PathSet),
+    AnyOf(Box<AnyOf>),
 }
 
 impl TextMatcher {
@@ -44,6 +46,7 @@ impl TextMatcher {
             TextMatcher::Regex(pattern) => pattern.matches(text),
             TextMatcher::In(set) => set.has(text),
             TextMatcher::Under(paths) => paths.covers(text),
+            TextMatcher::AnyOf(any) => any.matches(text),
         }
     }
 }
@@ -55,6 +58,7 @@ impl TextMatcher {
             TextMatcher::In(_) => 2,
             TextMatcher::Contains(_) => 4,
             TextMatcher::Glob(_) | TextMatcher::IContains(_) | TextMatcher::Under(_) => 8,
+            TextMatcher::AnyOf(any) => any.cost(),
             TextMatcher::Regex(_) => 30,
             _ => 1,
         }
@@ -94,6 +98,14 @@ impl TextSet {
         let (shortest, longest) = (lengths.clone().min().unwrap_or(1), lengths.max().unwrap_or(0));
         let items = if all.len() <= FEW { Items::Few(all.into_iter().collect()) } else { Items::Many(all) };
         TextSet { shortest, longest, items }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let (few, many) = match &self.items {
+            Items::Few(items) => (&items[..], None),
+            Items::Many(items) => (&[][..], Some(items)),
+        };
+        few.iter().chain(many.into_iter().flatten()).map(|item| &**item)
     }
 
     pub(crate) fn has(&self, text: &[u8]) -> bool {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use lanner_event::{EventBuf, EventType, SYSCALL_NAMES, types};
 use lanner_fields::{Context, EventMeta, Scratch};
 use lanner_machine::{
-    Container, Endpoint, Ends, Fd, FdKind, L4Proto, Machine, MachineOptions, Role, Subject, Text, Thread,
-    User,
+    Container, Endpoint, Ends, Fd, FdKind, Interface, L4Proto, Machine, MachineOptions, Role, Subject, Text,
+    Thread, User,
 };
 
 pub const NAMES: &[&str] = &["init", "bash", "sshd", "cat", "Python3", "runc", "a b", ""];
@@ -53,9 +53,19 @@ pub const CHANGES: &[EventType] = &[
     types::GROUP_ADDED_E,
     types::SYSCALL_OPENAT_2_X,
     types::SYSCALL_OPENAT_2_X,
+    types::SYSCALL_OPENAT_2_X,
     types::SYSCALL_READ_X,
-    types::SOCKET_CONNECT_X,
+    types::SYSCALL_READ_X,
+    types::SYSCALL_CLOSE_X,
     types::SYSCALL_DUP_1_X,
+    types::SYSCALL_FCNTL_X,
+    types::SOCKET_SOCKET_X,
+    types::SOCKET_BIND_X,
+    types::SOCKET_CONNECT_X,
+    types::SOCKET_ACCEPT4_6_X,
+    types::SOCKET_SENDTO_X,
+    types::SOCKET_SENDTO_X,
+    types::SOCKET_RECVFROM_X,
     types::SYSCALL_KILL_X,
 ];
 
@@ -110,6 +120,11 @@ impl World {
                 b"",
                 User { uid: 1000, gid: 0, name: name.into(), home: name.into(), shell: name.into() },
             ),
+            2 => {
+                let address = ADDRESSES[event.fd % ADDRESSES.len()].parse().unwrap();
+                let netmask = std::net::Ipv4Addr::new(255, 0, 0, 0).into();
+                self.machine.set_interfaces(vec![Interface { name: name.into(), address, netmask }]);
+            }
             _ => {}
         }
         let ty = CHANGES[event.ty % CHANGES.len()];
@@ -214,8 +229,20 @@ impl Picked {
             }
             P::Errno | P::Fd | P::Pid | P::Int64 => ((number % 7) as i64 - 2).to_ne_bytes().to_vec(),
             P::Uint64 | P::Reltime | P::Abstime => number.to_ne_bytes().to_vec(),
+            P::Socktuple => [&[2][..], &self.end(1), &self.end(3)].concat(),
+            P::Sockaddr => [&[2][..], &self.end(2)].concat(),
             _ => Vec::new(),
         }
+    }
+}
+
+impl Picked {
+    /// One end of an IPv4 socket.
+    fn end(&self, salt: usize) -> [u8; 6] {
+        let pick = self.number / salt;
+        let [low, high] = PORTS[pick % PORTS.len()].to_ne_bytes();
+        let [a, b, c, d] = [[10, 1, 2, 3], [127, 0, 0, 1], [192, 168, 0, 9]][pick % 3];
+        [a, b, c, d, low, high]
     }
 }
 

@@ -185,6 +185,16 @@ fn types_of<'a>(arg: &Arg, cx: &Context<'a>, thread: &'a Thread) -> Option<Value
     Some(Value::List(kinds.into_bump_slice()))
 }
 
+/// Kind and name of the file that an event is about, or the name that a failed call asked for. Fields that are
+/// stable until the name changes depend on nothing else but the event's type.
+pub fn named_file<'a>(cx: &Context<'a>) -> Option<(Option<FdKind>, &'a [u8])> {
+    thread(cx)?;
+    match cx.fd() {
+        Some(fd) => Some((Some(fd.kind), &fd.name)),
+        None => Some((None, asked_name(cx, false)?)),
+    }
+}
+
 /// The fd's name, or the one that a failed call asked for.
 pub(crate) fn name<'a>(cx: &Context<'a>) -> Option<&'a [u8]> {
     thread(cx)?;

@@ -5,7 +5,7 @@ mod capabilities;
 mod cloudtrail;
 pub(crate) mod container;
 pub(crate) mod evt;
-mod fd;
+pub(crate) mod fd;
 mod fdlist;
 mod fspath;
 mod json;
