@@ -32,6 +32,8 @@ for option in "$@"; do
     --test)
         need containerd "the test bed runs real pods" has containerd
         need runc "the test bed runs real containers" has runc
+        need docker.io "the test bed runs Docker containers" has dockerd
+        need podman "the test bed runs Podman containers" has podman
         need busybox-static "the root file system of the test images" test -e /bin/busybox
         need iproute2 "network namespaces for the tests" has ip
         need bsdutils "gives a program a terminal (script)" has script

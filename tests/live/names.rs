@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lanner_testbed::{API_CLIENT_IMAGE, bed_or_skip};
+use lanner_testbed::{API_CLIENT_IMAGE, ENGINE_IMAGE, Engine, EngineKind, bed_or_skip};
 
 use crate::watch::{Turn, Watch};
 
@@ -66,3 +66,69 @@ fn a_hung_runtime_holds_up_an_alert_for_a_moment_and_its_bundle_names_the_pod() 
     shell.line("exit").unwrap();
     watch.stop();
 }
+
+#[test]
+fn in_a_storm_of_short_containers_every_alert_has_its_pod() {
+    const PODS: usize = 10;
+    const EACH: usize = 30;
+    let Some(_turn) = Turn::take() else { return };
+    let bed = bed_or_skip!();
+    let mut watch = Watch::with_bed(&bed, "");
+    thread::scope(|scope| {
+        for number in 0..PODS {
+            let bed = &bed;
+            scope.spawn(move || {
+                let pod = bed.pod(&format!("storm-{number}")).namespace("batch").start().unwrap();
+                for job in 0..EACH {
+                    let command = ["kubectl", "delete", "pod", &format!("victim-{number}-{job}.")];
+                    let plan = pod.container(&format!("job-{job}")).image(API_CLIENT_IMAGE);
+                    plan.command(&command).start().unwrap();
+                }
+                pod.stop().unwrap();
+            });
+        }
+    });
+    for number in 0..PODS {
+        for job in 0..EACH {
+            let line = watch.alert(&[&format!("kubectl delete pod victim-{number}-{job}. ")]);
+            for part in [&format!("k8s.pod=storm-{number} "), "k8s.ns=batch ", "/kube-recon"] {
+                assert!(line.contains(part), "`{part}` is not in: {line}");
+            }
+        }
+    }
+    watch.stop();
+}
+
+#[test]
+fn short_containers_of_docker_and_podman_have_their_names() {
+    let Some(_turn) = Turn::take() else { return };
+    let docker = bed_or_skip!(Engine::start(EngineKind::Docker));
+    let podman = bed_or_skip!(Engine::start(EngineKind::Podman));
+    let mut watch = Watch::with_engines(&[&docker, &podman], ECHO_RULE);
+    // Podman works for a moment before it says where it keeps its records, which aren't in their usual place.
+    thread::sleep(Duration::from_secs(2));
+    thread::scope(|scope| {
+        for engine in [&docker, &podman] {
+            scope.spawn(move || {
+                for number in 0..8 {
+                    let name = format!("{:?}-{number}", engine.kind()).to_lowercase();
+                    engine.run(&["--rm", "--name", &name], &["echo", &name]).unwrap();
+                }
+            });
+        }
+    });
+    for number in 0..8 {
+        for kind in ["docker", "podman"] {
+            let line = watch.alert(&[&format!("ran echo {kind}-{number} ")]);
+            let repository = ENGINE_IMAGE.split(':').next().unwrap();
+            let parts = [&format!("name={kind}-{number} "), &format!("type={kind} "), repository];
+            assert!(parts.iter().all(|part| line.contains(*part)), "{line}");
+        }
+    }
+    watch.stop();
+}
+
+const ECHO_RULE: &str = "- rule: echo\n  desc: somebody has something to say\n  priority: NOTICE\n  \
+    condition: evt.type = execve and container and proc.name = echo\n  \
+    output: ran %proc.cmdline name=%container.name type=%container.type image=%container.image.repository\n\
+    - macro: container\n  condition: container.id != host\n";

@@ -99,6 +99,23 @@ impl Watch {
         ))
     }
 
+    /// Settings that make it ask these Docker and Podman daemons, and rules of our own instead of the default.
+    pub fn with_engines(engines: &[&lanner_testbed::Engine], rules: &str) -> Watch {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rules.yaml");
+        fs::write(&file, rules).unwrap();
+        let sockets: Vec<String> =
+            engines.iter().map(|engine| engine.socket().display().to_string()).collect();
+        let watch = Watch::start(&format!(
+            "plugins:\n- name: container\n  library_path: libcontainer.so\n  init_config:\n    engines:\n      \
+             docker: {{enabled: true, sockets: [{}]}}\nload_plugins: [container]\nrules_files: [{}]\n",
+            sockets.join(", "),
+            file.display()
+        ));
+        drop(folder);
+        watch
+    }
+
     /// A folder that is gone when the watch ends.
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_path_buf()

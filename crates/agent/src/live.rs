@@ -348,8 +348,11 @@ impl Live {
         let mut news = false;
         let machine = &mut self.machine;
         self.resolver.drain(&mut |container| {
-            news = true;
-            machine.set_container(container);
+            // A runtime also tells by itself of containers in which nothing has happened yet.
+            if machine.container(container.id.as_bytes()).is_some() {
+                news = true;
+                machine.set_container(container);
+            }
         });
         self.accounts.drain(&mut |accounts| accounts.give_to(machine));
         let (formatter, sending) = (&self.formatter, &self.sending);

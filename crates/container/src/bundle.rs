@@ -2,7 +2,7 @@
 //! annotations carry image and pod, and the runtimes' own records beside it.
 
 mod docker;
-mod spec;
+pub(crate) mod spec;
 mod storage;
 
 use std::fs;
@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 
 use lanner_machine::{Container, Runtime};
 
+use crate::client::Records;
 use crate::config::Config;
 use crate::early::Early;
 use crate::resolver::Request;
 
 /// The description in a bundle.
-pub(crate) const CONFIG: &str = "config.json";
+const CONFIG: &str = "config.json";
+const DOCKER_CONFIG: &str = "config.v2.json";
 /// Files above this size are not a container's description.
 const MAX_FILE: u64 = 16 << 20;
 
@@ -33,7 +35,7 @@ pub(crate) enum Found {
 /// Looks for the container in every known place and fills in what is found.
 pub(crate) fn read(
     config: &Config,
-    learned_bundles: &[PathBuf],
+    learned: &[Records],
     early: &Early,
     request: &Request,
     container: &mut Container,
@@ -41,61 +43,95 @@ pub(crate) fn read(
     if !is_id(&request.full_id) {
         return Found::Nothing;
     }
-    let found = [
-        early.tell(container),
-        in_containerd(config, learned_bundles, request, container),
-        in_storage(config, request, container),
-        in_docker(config, request, container),
-    ];
-    match found.into_iter().any(|found| found) {
+    if early.tell(container) && (container.complete || !container.name.is_empty()) {
+        // The runtime's own record or word: bundles say no more.
+        return if container.pod.is_some() { Found::Pod } else { Found::Alone };
+    }
+    let mut found = container.has_names();
+    let mut bundle = None;
+    for (keeper, root) in config.records().chain(learned.iter().cloned()) {
+        let root = config.seen(&root);
+        match keeper {
+            Keeper::Containerd => bundle = bundle.or_else(|| in_namespaces(&root, &request.full_id)),
+            Keeper::Storage => found |= read_stored(&root, config, container),
+            Keeper::Docker => {
+                found |= read_docker(&root.join(&request.full_id).join(DOCKER_CONFIG), config, container);
+            }
+        }
+    }
+    if !found {
+        bundle = bundle.or_else(|| by_mount(config, &request.full_id));
+    }
+    // Of Docker's containers its own record says more than the bundle that it makes of it.
+    if container.name.is_empty() {
+        found |= bundle.is_some_and(|bundle| read_at(&bundle, config, container));
+    }
+    match found {
         false => Found::Nothing,
         true if container.pod.is_some() => Found::Pod,
         true => Found::Alone,
     }
 }
 
-fn in_containerd(
-    config: &Config,
-    learned_bundles: &[PathBuf],
-    request: &Request,
-    container: &mut Container,
-) -> bool {
-    let mut roots = config.containerd_bundles.iter().chain(learned_bundles).map(|root| config.seen(root));
-    let bundle = roots
-        .find_map(|root| in_namespaces(&root, &request.full_id))
-        .or_else(|| by_mount(config, &request.full_id));
-    bundle.is_some_and(|bundle| read_at(&bundle, config, container))
+/// Where a description may be written, and by whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Keeper {
+    /// containerd: `NAMESPACE/ID/config.json`.
+    Containerd,
+    /// containers/storage: `ID/userdata/config.json`.
+    Storage,
+    /// Docker: `ID/config.v2.json`.
+    Docker,
+}
+
+impl Keeper {
+    /// The parts of the path below the keeper's folder; `None` where any name may stand.
+    pub(crate) fn way(self) -> &'static [Option<&'static str>] {
+        match self {
+            Keeper::Containerd => &[None, None, Some(CONFIG)],
+            Keeper::Storage => &[None, Some("userdata"), Some(CONFIG)],
+            Keeper::Docker => &[None, Some(DOCKER_CONFIG)],
+        }
+    }
+
+    /// Reads a description that has just been written. The container is named after its folder.
+    pub(crate) fn read(self, file: &Path, config: &Config) -> Option<Container> {
+        let above = if self == Keeper::Storage { file.parent()? } else { file };
+        let folder = above.parent()?;
+        let full_id = folder.file_name()?.to_str().filter(|id| is_id(id))?.to_owned();
+        let mut container = Container { full_id, ..Container::default() };
+        let found = match self {
+            Keeper::Containerd => read_at(folder, config, &mut container),
+            Keeper::Storage => read_stored(folder.parent()?, config, &mut container),
+            Keeper::Docker => read_docker(file, config, &mut container),
+        };
+        found.then_some(container)
+    }
 }
 
 /// Reads a bundle of containerd's, whose folder is that of its namespace.
-pub(crate) fn read_at(bundle: &Path, config: &Config, container: &mut Container) -> bool {
+fn read_at(bundle: &Path, config: &Config, container: &mut Container) -> bool {
     let is_docker = bundle.parent().is_some_and(|namespace| namespace.ends_with("moby"));
     settle_runtime(container, if is_docker { Runtime::Docker } else { Runtime::Containerd });
     spec::read(&bundle.join(CONFIG), config, container)
 }
 
-fn in_storage(config: &Config, request: &Request, container: &mut Container) -> bool {
-    let mut found = false;
-    for root in config.storage_bundles.iter().map(|root| config.seen(root)) {
-        let file = root.join(&request.full_id).join("userdata/config.json");
-        if spec::read(&file, config, container) {
-            settle_runtime(container, if container.pod.is_some() { Runtime::Crio } else { Runtime::Podman });
-            found = true;
-        }
-        found |= storage::read(&root, &request.full_id, container);
+/// Reads what a store of containers/storage has of the container.
+fn read_stored(root: &Path, config: &Config, container: &mut Container) -> bool {
+    let file = root.join(&container.full_id).join("userdata").join(CONFIG);
+    let found = spec::read(&file, config, container);
+    if found {
+        settle_runtime(container, if container.pod.is_some() { Runtime::Crio } else { Runtime::Podman });
     }
-    found
+    storage::read(root, container) | found
 }
 
-fn in_docker(config: &Config, request: &Request, container: &mut Container) -> bool {
-    config.docker_containers.iter().map(|root| config.seen(root)).any(|root| {
-        let file = root.join(&request.full_id).join("config.v2.json");
-        let found = docker::read(&file, config, container);
-        if found {
-            settle_runtime(container, Runtime::Docker);
-        }
-        found
-    })
+fn read_docker(file: &Path, config: &Config, container: &mut Container) -> bool {
+    let found = docker::read(file, config, container);
+    if found {
+        settle_runtime(container, Runtime::Docker);
+    }
+    found
 }
 
 /// Ids become parts of paths: only hex digits and names without a slash may.

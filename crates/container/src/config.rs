@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::bundle::Keeper;
+use crate::client::Records;
+
 /// Settings of a [`Resolver`](crate::Resolver). [`Config::default`] finds the runtimes by themselves.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Config {
@@ -11,6 +14,13 @@ pub struct Config {
     pub host_root: PathBuf,
     /// CRI sockets to speak to. They need not exist yet.
     pub cri_sockets: Vec<PathBuf>,
+    /// Sockets of containerd's own API, for containers outside Kubernetes. They need not exist yet.
+    pub containerd_sockets: Vec<PathBuf>,
+    /// Sockets on which Docker or Podman serve the Docker Engine API. They need not exist yet.
+    pub docker_sockets: Vec<PathBuf>,
+    /// The same of users who run such a runtime for themselves: below each folder of `/run/user`. They are
+    /// asked last: whoever owns one of these may claim what he likes.
+    pub user_sockets: Vec<PathBuf>,
     /// Folders in which containerd keeps bundles as `NAMESPACE/ID/config.json`. What a containerd says of
     /// its own state folder over CRI is added to these.
     pub containerd_bundles: Vec<PathBuf>,
@@ -26,6 +36,9 @@ pub struct Config {
     pub give_up: Duration,
     /// Containers asked about at one time; beyond it a request is refused.
     pub max_pending: usize,
+    /// Whether runtimes are asked to work out sizes, which is slow, as Falco's `with_size` does. No field tells
+    /// them.
+    pub with_size: bool,
     /// Labels whose value is longer, in bytes, are left out, as Falco's `label_max_len` does.
     pub label_max_len: usize,
 }
@@ -36,6 +49,9 @@ impl Default for Config {
         Config {
             host_root: PathBuf::from("/"),
             cri_sockets: paths(CRI_SOCKETS),
+            containerd_sockets: paths(CONTAINERD_SOCKETS),
+            docker_sockets: paths(&[DOCKER_SOCKETS, PODMAN_SOCKETS].concat()),
+            user_sockets: paths(&[USER_DOCKER, USER_PODMAN]),
             containerd_bundles: paths(CONTAINERD_BUNDLES),
             storage_bundles: paths(STORAGE_BUNDLES),
             docker_containers: paths(DOCKER_CONTAINERS),
@@ -43,12 +59,35 @@ impl Default for Config {
             patience: Duration::from_secs(3),
             give_up: Duration::from_secs(300),
             max_pending: 4096,
+            with_size: false,
             label_max_len: 100,
         }
     }
 }
 
 impl Config {
+    /// The users' sockets that are there now.
+    pub(crate) fn present_user_sockets(&self) -> Vec<PathBuf> {
+        let users = std::fs::read_dir(self.seen(Path::new(USERS))).into_iter().flatten().flatten();
+        let users: Vec<PathBuf> = users.map(|user| Path::new(USERS).join(user.file_name())).collect();
+        let sockets = users.iter().flat_map(|user| self.user_sockets.iter().map(|socket| user.join(socket)));
+        sockets.filter(|socket| self.seen(socket).exists()).collect()
+    }
+
+    /// Every folder of records, with who keeps it.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Records> {
+        let of = |keeper, roots: &[PathBuf]| {
+            roots.iter().map(|root| (keeper, root.clone())).collect::<Vec<Records>>()
+        };
+        [
+            of(Keeper::Containerd, &self.containerd_bundles),
+            of(Keeper::Storage, &self.storage_bundles),
+            of(Keeper::Docker, &self.docker_containers),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
     /// A path as this process sees it.
     pub(crate) fn seen(&self, path: &Path) -> PathBuf {
         match path.strip_prefix("/") {
@@ -57,6 +96,22 @@ impl Config {
         }
     }
 }
+
+/// Holds a folder for each user with a session.
+pub(crate) const USERS: &str = "/run/user";
+pub(crate) const USER_DOCKER: &str = "docker.sock";
+pub(crate) const USER_PODMAN: &str = "podman/podman.sock";
+pub(crate) const DOCKER_SOCKETS: &[&str] = &["/run/docker.sock"];
+pub(crate) const PODMAN_SOCKETS: &[&str] = &["/run/podman/podman.sock"];
+
+const CONTAINERD_SOCKETS: &[&str] = &[
+    "/run/containerd/containerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/run/k0s/containerd.sock",
+    "/run/host-containerd/containerd.sock",
+    "/run/docker/containerd/containerd.sock",
+    "/var/snap/microk8s/common/run/containerd.sock",
+];
 
 const CRI_SOCKETS: &[&str] = &[
     "/run/containerd/containerd.sock",

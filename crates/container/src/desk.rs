@@ -7,16 +7,27 @@ use lanner_machine::{Container, Runtime};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::bundle;
+use crate::client::News;
 use crate::config::Config;
-use crate::cri::{Answer, Sockets};
 use crate::early::{Early, Watcher};
 use crate::resolver::Request;
 use crate::runtimes::Runtimes;
+use crate::sockets::{Answer, Sockets};
 
 /// A container's processes may run a little before its runtime can be asked about it, so the first retry
 /// comes soon.
 const FIRST_RETRY: Duration = Duration::from_millis(25);
 const LAST_RETRY: Duration = Duration::from_secs(10);
+
+/// How long a container is still asked for of which there is a description, when every runtime answers that it
+/// has no such one: a sandbox is listed only after it has started.
+const KNOWN_PATIENCE: Duration = Duration::from_millis(300);
+/// News of runtimes that are followed at a time; beyond it containers wait until somebody asks.
+const MAX_NEWS: usize = 256;
+
+/// Digits of an id, and of the one that users see.
+const FULL: usize = 64;
+const SHORT: usize = 12;
 
 /// Takes requests and spawns a lookup for each.
 pub(crate) struct Desk {
@@ -52,21 +63,40 @@ impl Desk {
 
     /// Runs until the resolver is dropped.
     pub(crate) async fn run(self, mut incoming: mpsc::Receiver<Request>) {
-        self.lookups.sockets.watch();
+        let (sender, mut news) = mpsc::channel(MAX_NEWS);
+        self.lookups.sockets.watch(&sender);
         if let Some(watcher) = Watcher::new(self.lookups.config.clone(), self.lookups.early.clone()) {
             tokio::spawn(watcher.run(self.lookups.sockets.clone()));
         }
-        while let Some(request) = incoming.recv().await {
-            let Ok(place) = self.lookups.urgent.clone().acquire_owned().await else { return };
-            let lookups = self.lookups.clone();
-            tokio::spawn(async move {
-                let late = lookups.answer(&request).await;
-                drop(place);
-                if let Some(container) = late {
-                    lookups.linger(&request, container).await;
+        let listened = Arc::new(Semaphore::new(MAX_NEWS));
+        loop {
+            tokio::select! {
+                request = incoming.recv() => match request {
+                    Some(request) => self.look_up(request).await,
+                    None => return,
+                },
+                Some(news) = news.recv() => {
+                    let Ok(place) = listened.clone().try_acquire_owned() else { continue };
+                    let lookups = self.lookups.clone();
+                    tokio::spawn(async move {
+                        lookups.hear(news).await;
+                        drop(place);
+                    });
                 }
-            });
+            }
         }
+    }
+
+    async fn look_up(&self, request: Request) {
+        let Ok(place) = self.lookups.urgent.clone().acquire_owned().await else { return };
+        let lookups = self.lookups.clone();
+        tokio::spawn(async move {
+            let late = lookups.answer(&request).await;
+            drop(place);
+            if let Some(container) = late {
+                lookups.linger(&request, container).await;
+            }
+        });
     }
 }
 
@@ -86,16 +116,20 @@ impl Lookups {
         loop {
             if on_disk == bundle::Found::Nothing {
                 on_disk = self.read_bundle(request, &mut container);
-                if on_disk == bundle::Found::Pod {
+                if on_disk != bundle::Found::Nothing && !container.complete {
                     self.tell(&container).await;
                 }
             }
-            let answer = match worth_asking(request.runtime, on_disk) {
-                true => self.sockets.ask(&mut container).await,
-                false => Answer::Told,
-            };
-            let late = asked_at.elapsed() >= self.config.patience;
-            if answer == Answer::Told || late {
+            if container.complete {
+                self.tell(&container).await;
+                return None;
+            }
+            let answer = self.sockets.ask(&mut container).await;
+            let waited = asked_at.elapsed();
+            let settled = answer == Answer::Told
+                || waited >= self.config.patience
+                || (answer == Answer::NotFound && waited >= patience_with(on_disk, self.config.patience));
+            if settled {
                 container.complete = true;
                 self.tell(&container).await;
                 return (answer == Answer::Silent).then_some(container);
@@ -103,6 +137,23 @@ impl Lookups {
             self.sockets.changed_within(retry.min(self.config.patience)).await;
             retry = (retry * 2).min(LAST_RETRY);
         }
+    }
+
+    /// A runtime says by itself that there is a container, or that something about it has changed.
+    async fn hear(&self, news: News) {
+        let News { full_id, runtime, changed } = news;
+        let id = full_id.get(..SHORT).filter(|_| full_id.len() == FULL).unwrap_or(&full_id).to_owned();
+        let mut container = Container { id, full_id, runtime, ..Container::default() };
+        if self.sockets.ask(&mut container).await != Answer::Told {
+            return;
+        }
+        // What is told of a container that has yet to start lacks its address; CRI's have theirs by then.
+        container.complete = changed || runtime == Runtime::Cri;
+        if changed {
+            // Whoever knows it already has to know this too; with no room now, it would have to ask again.
+            let _ = self.answers.try_send(container.clone());
+        }
+        self.early.keep(container);
     }
 
     /// Goes on asking for a container whose runtime was silent, as long as there is room for it.
@@ -123,7 +174,7 @@ impl Lookups {
     }
 
     fn read_bundle(&self, request: &Request, container: &mut Container) -> bundle::Found {
-        bundle::read(&self.config, &self.sockets.bundles(), &self.early, request, container)
+        bundle::read(&self.config, &self.sockets.records(), &self.early, request, container)
     }
 
     /// A full queue holds up this lookup alone. The other end is gone only when lanner ends.
@@ -132,13 +183,11 @@ impl Lookups {
     }
 }
 
-/// Whether a CRI runtime may know of a container, going by its cgroup and what is on disk.
-fn worth_asking(runtime: Runtime, on_disk: bundle::Found) -> bool {
+/// How long a container is asked for that every runtime denies.
+fn patience_with(on_disk: bundle::Found, patience: Duration) -> Duration {
     match on_disk {
-        bundle::Found::Pod => true,
-        bundle::Found::Alone => false,
-        bundle::Found::Nothing => {
-            matches!(runtime, Runtime::Containerd | Runtime::Cri | Runtime::Crio | Runtime::Unknown)
-        }
+        bundle::Found::Pod => KNOWN_PATIENCE.min(patience),
+        bundle::Found::Alone => Duration::ZERO,
+        bundle::Found::Nothing => patience,
     }
 }

@@ -1,5 +1,6 @@
-//! Bundles read the moment they are written, before their first process runs: a container that lives a few
-//! milliseconds is known even when its bundle is gone by the time somebody asks.
+//! Descriptions read the moment they are written, before the container's first process runs, and what runtimes
+//! tell by themselves: a container that lives a few milliseconds is known even when all trace of it is gone by
+//! the time somebody asks.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -7,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lanner_machine::Container;
+use lanner_machine::{Container, Runtime};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use tokio::io::unix::AsyncFd;
 
-use crate::bundle;
+use crate::bundle::Keeper;
+use crate::client::Records;
 use crate::config::Config;
-use crate::cri::Sockets;
+use crate::sockets::Sockets;
 
 /// What is known early is kept that long for whoever asks.
 const KEPT: Duration = Duration::from_secs(60);
@@ -31,13 +33,25 @@ impl Early {
     pub(crate) fn tell(&self, container: &mut Container) -> bool {
         let Some((_, early)) = self.lock().remove(&container.full_id) else { return false };
         let id = std::mem::take(&mut container.id);
-        *container = Container { id, full_id: std::mem::take(&mut container.full_id), ..early };
+        let full_id = std::mem::take(&mut container.full_id);
+        // The cgroup's word on the runtime stands where it had one.
+        let runtime = match container.runtime {
+            Runtime::Unknown | Runtime::Cri => early.runtime,
+            known => known,
+        };
+        *container = Container { id, full_id, runtime, ..early };
         true
     }
 
-    fn keep(&self, container: Container) {
+    /// Keeps what is known of a container nobody has asked about yet. What a runtime told is more than what a
+    /// file says.
+    pub(crate) fn keep(&self, container: Container) {
         let now = Instant::now();
         let mut kept = self.lock();
+        let worth = |container: &Container| (container.complete, !container.name.is_empty());
+        if kept.get(&container.full_id).is_some_and(|(_, known)| worth(known) > worth(&container)) {
+            return;
+        }
         if kept.len() >= MAX_KEPT {
             kept.retain(|_, (since, _)| now.duration_since(*since) < KEPT);
         }
@@ -53,16 +67,12 @@ impl Early {
 }
 
 /// What a watched folder is.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 enum Folder {
-    /// Is the nearest above a folder of namespaces that isn't there yet.
+    /// The nearest above a keeper's folder that isn't there yet.
     Above,
-    /// Holds namespaces.
-    Root,
-    /// Holds bundles.
-    Namespace,
-    /// A bundle without its `config.json` yet.
-    Bundle,
+    /// So many parts of the way to a description below its keeper's folder.
+    On(Keeper, usize),
 }
 
 /// An inotify that the event loop can wait for.
@@ -74,7 +84,7 @@ impl AsRawFd for Watches {
     }
 }
 
-/// Watches the folders of containerd's bundles.
+/// Watches the folders in which runtimes write descriptions.
 pub(crate) struct Watcher {
     config: Arc<Config>,
     early: Early,
@@ -94,9 +104,7 @@ impl Watcher {
     /// Runs as long as lanner does.
     pub(crate) async fn run(mut self, sockets: Arc<Sockets>) {
         loop {
-            for root in self.config.containerd_bundles.clone().iter().chain(&sockets.bundles()) {
-                self.watch_root(&self.config.seen(root));
-            }
+            self.watch_keepers(&sockets.records());
             let pause = tokio::time::sleep(LOOK);
             tokio::pin!(pause);
             loop {
@@ -115,36 +123,44 @@ impl Watcher {
         }
     }
 
-    /// Whether folders of bundles are to be looked for again.
+    fn watch_keepers(&mut self, learned: &[Records]) {
+        let config = self.config.clone();
+        for (keeper, root) in config.records().chain(learned.iter().cloned()) {
+            self.watch_root(keeper, &config.seen(&root));
+        }
+    }
+
+    /// Whether keepers' folders are to be looked for again.
     fn see(&mut self, event: &InotifyEvent) -> bool {
         let Some((folder, path)) = self.folders.get(&event.wd).cloned() else { return false };
         if event.mask.contains(AddWatchFlags::IN_IGNORED) {
             self.folders.remove(&event.wd);
-            return matches!(folder, Folder::Above | Folder::Root);
+            return matches!(folder, Folder::Above | Folder::On(_, 0));
         }
         let Some(name) = &event.name else { return false };
-        match folder {
-            Folder::Above => return true,
-            Folder::Root => drop(self.watch(Folder::Namespace, path.join(name))),
-            Folder::Namespace => drop(self.watch(Folder::Bundle, path.join(name))),
-            Folder::Bundle if name == bundle::CONFIG && self.read_bundle(&path) => {
-                let _ = self.inotify.get_ref().0.rm_watch(event.wd);
-            }
-            Folder::Bundle => {}
+        let Folder::On(keeper, depth) = folder else { return true };
+        let way = keeper.way();
+        if way[depth].is_some_and(|wanted| name != wanted) {
+            return false;
+        }
+        if depth + 1 < way.len() {
+            self.watch(Folder::On(keeper, depth + 1), path.join(name));
+        } else if self.read_description(keeper, &path.join(name)) {
+            let _ = self.inotify.get_ref().0.rm_watch(event.wd);
         }
         false
     }
 
-    /// Watches a folder of namespaces, or until there is one the nearest folder above: containerd makes it only
-    /// with its first container.
-    fn watch_root(&mut self, root: &Path) {
+    /// Watches a keeper's folder, or until there is one the nearest folder above: runtimes make it only with
+    /// their first container.
+    fn watch_root(&mut self, keeper: Keeper, root: &Path) {
         for above in root.ancestors().skip(1) {
-            if self.watch(Folder::Root, root.to_path_buf()) {
+            if self.watch(Folder::On(keeper, 0), root.to_path_buf()) {
                 return;
             }
             if self.watch(Folder::Above, above.to_path_buf()) {
                 // It may have come into being meanwhile.
-                self.watch(Folder::Root, root.to_path_buf());
+                self.watch(Folder::On(keeper, 0), root.to_path_buf());
                 return;
             }
         }
@@ -154,40 +170,40 @@ impl Watcher {
     /// Whether it can be watched.
     fn watch(&mut self, folder: Folder, path: PathBuf) -> bool {
         let wanted = match folder {
-            Folder::Above | Folder::Root | Folder::Namespace => {
-                AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO
+            Folder::On(keeper, depth) if depth + 1 == keeper.way().len() => {
+                AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO
             }
-            Folder::Bundle => AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO,
+            _ => AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO,
         };
         let Ok(watch) = self.inotify.get_ref().0.add_watch(&path, wanted | AddWatchFlags::IN_ONLYDIR) else {
             return false;
         };
         // The same folder gives the same watch again.
-        let is_new = self.folders.insert(watch, (folder.clone(), path.clone())).is_none();
-        match folder {
-            Folder::Root if is_new => {
+        let is_new = self.folders.insert(watch, (folder, path.clone())).is_none();
+        let Folder::On(keeper, depth) = folder else { return true };
+        match keeper.way().get(depth).copied().flatten() {
+            Some(name) if depth + 1 < keeper.way().len() => {
+                self.watch(Folder::On(keeper, depth + 1), path.join(name));
+            }
+            Some(name) if self.read_description(keeper, &path.join(name)) => {
+                let _ = self.inotify.get_ref().0.rm_watch(watch);
+            }
+            // Containers that are there already are looked up when somebody asks; of containerd's namespaces
+            // the next ones are awaited.
+            None if is_new && keeper == Keeper::Containerd && depth == 0 => {
                 for namespace in std::fs::read_dir(&path).into_iter().flatten().flatten() {
-                    self.watch(Folder::Namespace, namespace.path());
+                    self.watch(Folder::On(keeper, 1), namespace.path());
                 }
             }
-            // The bundles that are there already are read when somebody asks.
-            Folder::Above | Folder::Root | Folder::Namespace => {}
-            Folder::Bundle => {
-                if self.read_bundle(&path) {
-                    let _ = self.inotify.get_ref().0.rm_watch(watch);
-                }
-            }
+            Some(_) | None => {}
         }
         true
     }
 
-    fn read_bundle(&self, path: &Path) -> bool {
-        let Some(full_id) = path.file_name().and_then(|name| name.to_str()) else { return false };
-        let mut container = Container { full_id: full_id.to_owned(), ..Container::default() };
-        let found = bundle::read_at(path, &self.config, &mut container);
-        if found {
-            self.early.keep(container);
-        }
+    fn read_description(&self, keeper: Keeper, file: &Path) -> bool {
+        let container = keeper.read(file, &self.config);
+        let found = container.is_some();
+        container.into_iter().for_each(|container| self.early.keep(container));
         found
     }
 }

@@ -1,12 +1,12 @@
 //! Settings as users of Falco's container plugin write them: its `init_config`, whose keys and defaults its
 //! README documents.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::config::Config;
+use crate::config::{Config, DOCKER_SOCKETS, PODMAN_SOCKETS, USER_DOCKER, USER_PODMAN};
 
 /// An `init_config` that can't be read.
 #[derive(Debug, Error)]
@@ -17,12 +17,13 @@ pub struct InitConfigError(#[from] serde_json::Error);
 #[serde(default)]
 struct InitConfig {
     label_max_len: usize,
+    with_size: bool,
     engines: Engines,
 }
 
 impl Default for InitConfig {
     fn default() -> InitConfig {
-        InitConfig { label_max_len: 100, engines: Engines::default() }
+        InitConfig { label_max_len: 100, with_size: false, engines: Engines::default() }
     }
 }
 
@@ -50,35 +51,73 @@ impl Default for Engine {
 
 impl Config {
     /// Reads an `init_config`, which is JSON. An empty one stands for the defaults, as do engines it doesn't
-    /// name; keys that mean nothing here (`hooks`, `with_size`, engines that have no metadata) are accepted.
+    /// name; keys that mean nothing here (`hooks`, engines that have no metadata) are accepted.
     pub fn from_init_config(text: &str) -> Result<Config, InitConfigError> {
         let text = text.trim();
         let given: InitConfig =
             if text.is_empty() { InitConfig::default() } else { serde_json::from_str(text)? };
-        let mut config = Config { label_max_len: given.label_max_len, ..Config::default() };
-        let Engines { docker, podman, containerd, cri } = given.engines;
+        let InitConfig { label_max_len, with_size, engines } = given;
+        let mut config = Config { label_max_len, with_size, ..Config::default() };
+        config.take(engines);
+        Ok(config)
+    }
+
+    fn take(&mut self, engines: Engines) {
+        let Engines { docker, podman, containerd, cri } = engines;
         if !docker.enabled {
-            config.docker_containers.clear();
+            self.docker_containers.clear();
         }
         // CRI-O and Podman share their stores, which answer for both.
         if !podman.enabled && !cri.enabled {
-            config.storage_bundles.clear();
+            self.storage_bundles.clear();
         }
         if !containerd.enabled && !cri.enabled {
-            config.containerd_bundles.clear();
+            self.containerd_bundles.clear();
         }
-        // A containerd socket serves CRI as well; being asked on it twice would gain nothing.
-        if !cri.enabled {
-            config.cri_sockets.clear();
-        } else if !cri.sockets.is_empty() {
-            config.cri_sockets = cri.sockets;
-        }
-        for socket in containerd.sockets.into_iter().filter(|_| containerd.enabled) {
-            if !config.cri_sockets.contains(&socket) {
-                config.cri_sockets.push(socket);
+        self.docker_sockets.clear();
+        self.user_sockets.clear();
+        for (engine, own, users) in
+            [(docker, DOCKER_SOCKETS, USER_DOCKER), (podman, PODMAN_SOCKETS, USER_PODMAN)]
+        {
+            if engine.enabled && engine.sockets.is_empty() {
+                self.user_sockets.push(users.into());
             }
+            let default = own.iter().map(PathBuf::from).collect();
+            self.docker_sockets.extend(engine.or_default(default));
         }
-        Ok(config)
+        // A containerd's socket serves CRI as well, or its own API alone: whichever was meant, both are tried.
+        let named = containerd.sockets.clone();
+        self.containerd_sockets = containerd.or_default(std::mem::take(&mut self.containerd_sockets));
+        self.cri_sockets = cri.or_default(std::mem::take(&mut self.cri_sockets));
+        if !self.cri_sockets.is_empty() {
+            let new: Vec<PathBuf> =
+                named.into_iter().filter(|path| !self.cri_sockets.contains(path)).collect();
+            self.cri_sockets.extend(new);
+        }
+    }
+}
+
+impl Engine {
+    /// Its sockets: none where it is switched off, the default where it names none.
+    fn or_default(self, default: Vec<PathBuf>) -> Vec<PathBuf> {
+        match (self.enabled, self.sockets.is_empty()) {
+            (false, _) => Vec::new(),
+            (true, true) => default,
+            (true, false) => self.sockets.into_iter().map(in_run).collect(),
+        }
+    }
+}
+
+/// `/var/run` is a link to `/run` wherever it is not broken; seen below another root it may lead astray.
+/// `unix://` is how clients write such a socket.
+fn in_run(socket: PathBuf) -> PathBuf {
+    let socket = match socket.to_str().and_then(|text| text.strip_prefix("unix://")) {
+        Some(path) => PathBuf::from(path),
+        None => socket,
+    };
+    match socket.strip_prefix("/var/run") {
+        Ok(rest) => Path::new("/run").join(rest),
+        Err(_) => socket,
     }
 }
 
@@ -90,18 +129,21 @@ mod tests {
     fn an_absent_or_partial_config_keeps_the_defaults() {
         for text in ["", "{}", r#"{"hooks":["create"],"engines":{"lxc":{"enabled":true}}}"#] {
             let config = Config::from_init_config(text).unwrap();
-            assert_eq!(config.cri_sockets, Config::default().cri_sockets, "{text}");
-            assert_eq!(config.label_max_len, 100, "{text}");
+            assert_eq!(config, Config::default(), "{text}");
         }
     }
 
     #[test]
     fn sockets_replace_the_defaults() {
-        let text = r#"{"label_max_len":20,"engines":{"cri":{"sockets":["/b.sock","/a.sock"]},
-            "containerd":{"enabled":true,"sockets":["/a.sock"]},"docker":{"enabled":false}}}"#;
+        let text = r#"{"label_max_len":20,"with_size":true,"engines":{"cri":{"sockets":["/b.sock","/a.sock"]},
+            "containerd":{"enabled":true,"sockets":["/a.sock"]},"docker":{"enabled":false},
+            "podman":{"sockets":["unix:///var/run/p.sock"]}}}"#;
         let config = Config::from_init_config(text).unwrap();
         assert_eq!(config.cri_sockets, ["/b.sock", "/a.sock"].map(PathBuf::from));
         assert_eq!(config.label_max_len, 20);
+        assert_eq!(config.containerd_sockets, [PathBuf::from("/a.sock")]);
+        assert_eq!(config.docker_sockets, [PathBuf::from("/run/p.sock")]);
+        assert!(config.user_sockets.is_empty() && config.with_size);
         assert!(config.docker_containers.is_empty());
         assert!(!config.storage_bundles.is_empty());
     }
@@ -112,8 +154,15 @@ mod tests {
         let text =
             format!(r#"{{"engines":{{"cri":{off},"containerd":{off},"podman":{off},"docker":{off}}}}}"#);
         let config = Config::from_init_config(&text).unwrap();
-        let places =
-            [config.cri_sockets, config.containerd_bundles, config.storage_bundles, config.docker_containers];
+        let places = [
+            config.cri_sockets,
+            config.containerd_sockets,
+            config.docker_sockets,
+            config.user_sockets,
+            config.containerd_bundles,
+            config.storage_bundles,
+            config.docker_containers,
+        ];
         assert!(places.iter().all(Vec::is_empty), "{places:?}");
     }
 

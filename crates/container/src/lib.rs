@@ -1,12 +1,12 @@
 //! Who a container is: names, image, pod, labels and mounts for the ids that cgroups give. The runtimes are
 //! asked on a thread of their own, so that the event path never waits for one: what is on disk first (the
-//! OCI bundle, which exists before the first process), then CRI.
+//! OCI bundle, which exists before the first process), then what runtimes tell by themselves, asking last.
 //!
 //! This crate must not know rules, events or outputs. It fills [`lanner_machine::Container`] and nothing else.
 
 mod bundle;
+mod client;
 mod config;
-mod cri;
 mod desk;
 mod early;
 mod image;
@@ -14,6 +14,8 @@ mod init_config;
 mod labels;
 mod resolver;
 mod runtimes;
+mod socket;
+mod sockets;
 mod time;
 mod told;
 

@@ -111,6 +111,7 @@ fn container(body: Body) -> Container {
         host_ipc: body.host_ipc,
         created_ts: body.created_time.saturating_mul(1_000_000_000),
         is_sandbox: body.is_pod_sandbox,
+        probes: Vec::new(),
         pod,
         complete: true,
     }

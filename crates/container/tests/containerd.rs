@@ -2,18 +2,22 @@
 //! comes back.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::HashMap;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_container::{Config, Request, Resolver, RuntimeState};
 use lanner_machine::{Container, Runtime, container_of_cgroups};
-use lanner_testbed::{Bed, bed_or_skip};
+use lanner_testbed::{Bed, Registered, bed_or_skip};
 
 /// Knows of the bed alone; where the bundles are is left for containerd to say.
 fn config(bed: &Bed) -> Config {
     Config {
         cri_sockets: vec![bed.place().socket()],
+        containerd_sockets: vec![bed.place().socket()],
+        docker_sockets: Vec::new(),
+        user_sockets: Vec::new(),
         containerd_bundles: Vec::new(),
         storage_bundles: Vec::new(),
         docker_containers: Vec::new(),
@@ -21,6 +25,11 @@ fn config(bed: &Bed) -> Config {
         patience: Duration::from_millis(800),
         ..Config::default()
     }
+}
+
+/// Speaks to nobody.
+fn on_disk_alone(bed: &Bed) -> Config {
+    Config { cri_sockets: Vec::new(), containerd_sockets: Vec::new(), ..config(bed) }
 }
 
 fn request(full_id: &str) -> Request {
@@ -234,8 +243,7 @@ fn the_cgroup_of_a_container_names_it() {
 fn a_container_that_is_gone_before_anybody_asks_is_known() {
     let bed = bed_or_skip!();
     // CRI would still know of it: only what was on disk is asked here.
-    let config =
-        Config { cri_sockets: Vec::new(), containerd_bundles: vec![bed.place().bundles()], ..config(&bed) };
+    let config = Config { containerd_bundles: vec![bed.place().bundles()], ..on_disk_alone(&bed) };
     let resolver = Resolver::start(config).unwrap();
     let id = {
         let pod = bed.pod("flash-0").namespace("shop").start().unwrap();
@@ -263,9 +271,77 @@ fn a_containerd_in_an_unknown_place_is_found_by_its_mounts() {
     let bed = bed_or_skip!();
     let pod = bed.pod("web-0").start().unwrap();
     let web = pod.container("web").start().unwrap();
-    let resolver = Resolver::start(Config { cri_sockets: Vec::new(), ..config(&bed) }).unwrap();
+    let resolver = Resolver::start(on_disk_alone(&bed)).unwrap();
     assert!(resolver.ask(request(web.id())));
     let known = wait_for(&resolver, |container| container.complete);
     assert_eq!((known.name.as_str(), known.pod.unwrap().name.as_str()), ("web", "web-0"));
     assert_eq!(known.image_repository, "docker.io/library/mysql");
+}
+
+/// A container outside Kubernetes, as `nerdctl` would make it.
+fn registered(number: usize) -> Registered {
+    let labels = (0..10).map(|label| (format!("org.example.label-{label}"), "v".repeat(60)));
+    Registered {
+        id: format!("{number:064x}"),
+        image: "docker.io/library/redis:7".to_owned(),
+        labels: labels.chain([("nerdctl/name".to_owned(), format!("redis-{number}"))]).collect(),
+        spec:
+            r#"{"linux":{"namespaces":[{"type":"pid"},{"type":"ipc"}],"maskedPaths":["/proc/kcore"]},"mounts":
+            [{"destination":"/data","type":"bind","source":"/srv/data","options":["rbind","ro"]}]}"#
+                .to_owned(),
+    }
+}
+
+#[test]
+fn containerd_itself_tells_of_what_is_not_kubernetes() {
+    let bed = bed_or_skip!();
+    bed.register("tools", registered(1)).unwrap();
+    let resolver = Resolver::start(config(&bed)).unwrap();
+    resolver.runtimes_within(Duration::from_secs(5));
+    let id = registered(1).id;
+    assert!(resolver.ask(Request { runtime: Runtime::Docker, ..request(&id) }));
+    let known = wait_for(&resolver, |container| container.complete);
+    assert_eq!((known.full_id.as_str(), known.name.as_str()), (id.as_str(), "redis-1"));
+    assert_eq!((known.image_repository.as_str(), known.image_tag.as_str()), ("docker.io/library/redis", "7"));
+    assert_eq!((known.host_pid, known.host_network, known.privileged), (false, true, Some(false)));
+    assert_eq!((known.mounts[0].dest.as_str(), known.mounts[0].rdwr), ("/data", false));
+    assert_eq!((known.labels.len(), known.pod), (11, None));
+    assert!(known.created_ts > 1_700_000_000_000_000_000);
+}
+
+/// Memory that this process has in use, in KiB (proc(5): `statm`, in pages).
+fn resident() -> usize {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4
+}
+
+#[test]
+fn two_thousand_containers_are_known_in_bounded_memory() {
+    let bed = bed_or_skip!();
+    for number in 1..=2000 {
+        bed.register("tools", registered(number)).unwrap();
+    }
+    let config =
+        Config { call_timeout: Duration::from_secs(10), patience: Duration::from_secs(60), ..config(&bed) };
+    let resolver = Resolver::start(config).unwrap();
+    resolver.runtimes_within(Duration::from_secs(5));
+    let before = resident();
+    let asked = Instant::now();
+    for number in 1..=2000 {
+        assert!(resolver.ask(request(&registered(number).id)));
+    }
+    let mut known = HashMap::new();
+    while known.len() < 2000 {
+        assert!(asked.elapsed() < Duration::from_secs(60), "{} are known", known.len());
+        resolver.drain(&mut |container| {
+            if container.complete {
+                known.insert(container.full_id.clone(), container);
+            }
+        });
+        thread::sleep(Duration::from_millis(5));
+    }
+    let grown = resident().saturating_sub(before);
+    println!("2000 containers in {:?}, {grown} KiB", asked.elapsed());
+    assert!(known.values().all(|container| container.name.starts_with("redis-")));
+    assert!(grown < 24 << 10, "{grown} KiB");
 }

@@ -41,6 +41,26 @@ pub struct ContainerMount {
     pub propagation: String,
 }
 
+/// What a health check or a probe is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProbeKind {
+    /// Docker's and Podman's health check.
+    Healthcheck,
+    /// Kubernetes' liveness probe.
+    Liveness,
+    /// Kubernetes' readiness probe.
+    Readiness,
+}
+
+/// A command that a runtime or a kubelet runs in a container to see whether it is well.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Probe {
+    /// What it is for.
+    pub kind: ProbeKind,
+    /// Program and arguments.
+    pub command: Vec<String>,
+}
+
 /// The Kubernetes pod a container belongs to.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Pod {
@@ -99,8 +119,21 @@ pub struct Container {
     pub created_ts: u64,
     /// It is a pod's sandbox (pause) container.
     pub is_sandbox: bool,
+    /// Its health checks and probes, as far as they are commands.
+    pub probes: Vec<Probe>,
     /// The pod, where there is one.
     pub pod: Option<Pod>,
     /// A runtime has answered (or none will): nothing more is to be waited for.
     pub complete: bool,
+}
+
+impl Container {
+    /// More is known of it than its ids.
+    pub fn has_names(&self) -> bool {
+        !self.name.is_empty()
+            || !self.image.is_empty()
+            || !self.labels.is_empty()
+            || self.pod.is_some()
+            || self.is_sandbox
+    }
 }

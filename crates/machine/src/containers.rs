@@ -1,17 +1,24 @@
 //! The containers that threads are in.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{CgroupContainer, Container, ContainerId, Text, TextList, cgroup};
 
 /// Most new containers that wait for whoever asks about them; a replay never asks.
 const MAX_NEW: usize = 4_096;
 
+/// What is known of a container stays so long after its last thread, nanoseconds: alerts may still wait for it.
+const KEPT: u64 = 60_000_000_000;
+/// And no more of them than this, so that a storm of short containers doesn't fill the memory.
+const MAX_KEPT: usize = 4_096;
+
 /// What is known of each container, and which are new.
 #[derive(Default, Debug)]
 pub(crate) struct Containers {
     known: FxHashMap<ContainerId, Container>,
     new: Vec<CgroupContainer>,
+    /// Those no thread is in, and since when.
+    empty: FxHashMap<ContainerId, u64>,
 }
 
 impl Containers {
@@ -35,8 +42,26 @@ impl Containers {
         std::mem::take(&mut self.new)
     }
 
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&ContainerId) -> bool) {
-        self.known.retain(|id, _| keep(id));
+    /// Forgets what has been empty for long, and of too many empty ones those that have been so longest.
+    /// `now`: ns since 1970.
+    pub(crate) fn sweep(&mut self, now: u64, used: &FxHashSet<ContainerId>) {
+        self.empty.retain(|id, _| !used.contains(id));
+        for id in self.known.keys().filter(|id| !used.contains(*id)) {
+            self.empty.entry(id.clone()).or_insert(now);
+        }
+        let mut times: Vec<u64> = self.empty.values().copied().collect();
+        let oldest = match times.len().checked_sub(MAX_KEPT) {
+            None | Some(0) => 0,
+            Some(excess) => *times.select_nth_unstable(excess - 1).1 + 1,
+        };
+        let (known, limit) = (&mut self.known, oldest.max(now.saturating_sub(KEPT)));
+        self.empty.retain(|id, since| {
+            let kept = *since >= limit;
+            if !kept {
+                known.remove(id);
+            }
+            kept
+        });
     }
 
     /// The container that cgroups say, empty for the host. A new one is noted.
@@ -57,5 +82,40 @@ impl Containers {
             self.new.push(found);
         }
         id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: u64 = 60_000_000_000;
+
+    #[test]
+    fn what_is_known_of_a_container_stays_a_minute_after_its_end() {
+        let mut containers = Containers::default();
+        containers.set(Container { id: "a".into(), ..Container::default() });
+        let now = 100 * MINUTE;
+        containers.sweep(now, &FxHashSet::from_iter([Text::from("a")]));
+        for later in [1, MINUTE / 2, MINUTE] {
+            containers.sweep(now + later, &FxHashSet::default());
+            assert!(containers.get(b"a").is_some(), "{later}");
+        }
+        containers.sweep(now + MINUTE + 2, &FxHashSet::default());
+        assert!(containers.get(b"a").is_none());
+    }
+
+    #[test]
+    fn of_many_ended_ones_the_latest_stay() {
+        let mut containers = Containers::default();
+        for number in 0..MAX_KEPT + 10 {
+            containers.set(Container { id: number.to_string(), ..Container::default() });
+            if number == 9 {
+                containers.sweep(MINUTE, &FxHashSet::default());
+            }
+        }
+        containers.sweep(MINUTE + 1, &FxHashSet::default());
+        assert_eq!(containers.len(), MAX_KEPT);
+        assert!(containers.get(b"9").is_none() && containers.get(b"10").is_some());
     }
 }

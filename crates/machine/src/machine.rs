@@ -266,8 +266,8 @@ impl Machine {
     }
 
     /// Removes threads of which nothing is known, those of which nothing was heard for the time that the
-    /// options say and that are not `alive` any more (their ids are asked about), and containers that no
-    /// thread is in. `now`: ns since 1970.
+    /// options say and that are not `alive` any more (their ids are asked about), and containers in
+    /// which no thread has been for a minute. `now`: ns since 1970.
     pub fn sweep(&mut self, now: u64, mut alive: impl FnMut(i64) -> bool) {
         let timeout = self.options.thread_timeout;
         let gone: Vec<i64> = self
@@ -284,7 +284,7 @@ impl Machine {
         }
         let used: FxHashSet<Text> = self.threads().map(|t| t.container.clone()).collect();
         self.threads.tick();
-        self.containers.retain(|id| used.contains(id));
+        self.containers.sweep(now, &used);
         self.accounts.retain(|id| id.is_empty() || used.contains(id));
     }
 

@@ -14,6 +14,7 @@ use crate::cri::Cri;
 use crate::guard::{self, Guard};
 use crate::image::{self, PAUSE_IMAGE};
 use crate::pod::PodPlan;
+use crate::register::Registered;
 
 /// Where everything of a bed lies.
 #[derive(Clone, Debug)]
@@ -108,6 +109,11 @@ impl Bed {
         let mut command = Command::new("ctr");
         command.arg("--address").arg(self.place.socket()).args(["--namespace", "k8s.io"]);
         command
+    }
+
+    /// Makes a container outside Kubernetes known to containerd, in a namespace of its own; nothing runs.
+    pub fn register(&self, namespace: &str, container: Registered) -> Result<()> {
+        self.cri.register(namespace, container)
     }
 
     /// A pod to be started; in namespace `default` unless told otherwise.

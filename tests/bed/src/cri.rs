@@ -16,6 +16,8 @@ use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Response, Status};
 
+use crate::register::{Registered, register};
+
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
@@ -79,6 +81,12 @@ impl Cri {
         let cmd = command.iter().map(|&word| word.to_owned()).collect();
         let request = ExecSyncRequest { container_id: id.to_owned(), cmd, timeout: 20 };
         self.call(|mut runtime| async move { runtime.exec_sync(request).await }).context("ExecSync")
+    }
+
+    /// Makes a container known to containerd alone.
+    pub(crate) fn register(&self, namespace: &str, container: Registered) -> Result<()> {
+        let call = register(self.channel.clone(), namespace, container);
+        self.event_loop.block_on(async { tokio::time::timeout(LIMIT, call).await })?
     }
 
     fn call<T, F>(&self, call: impl FnOnce(RuntimeServiceClient<Channel>) -> F) -> Result<T>

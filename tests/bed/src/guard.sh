@@ -7,7 +7,8 @@ case $bed in /*/lanner-bed.*) ;; *) exit 1 ;; esac
 while IFS= read -r _; do :; done
 
 # The shims' sockets lie outside the bed; where, is written in it.
-sockets=$(awk 1 "$bed"/state/io.containerd.runtime.v2.task/*/*/address 2>/dev/null)
+sockets=$(awk 1 "$bed"/state/io.containerd.runtime.v2.task/*/*/address \
+    "$bed"/exec/containerd/daemon/io.containerd.runtime.v2.task/*/*/address 2>/dev/null)
 
 # containerd, its shims and whatever else was started with the bed's folder among its arguments.
 round=0
@@ -23,11 +24,11 @@ while [ $round -lt 50 ]; do
     sleep 0.05
 done
 
-# The containers, by the cgroups of the bed's pods: one folder under every controller.
+# The containers, by the cgroups of the bed's pods and containers: one folder under every controller.
 [ ! -e "$bed/pods" ] || while IFS= read -r pod; do
     round=0
     while [ $round -lt 100 ]; do
-        folders=$(find /sys/fs/cgroup -depth -type d -path "*/pod$pod*" 2>/dev/null)
+        folders=$(find /sys/fs/cgroup -depth -type d -path "*$pod*" 2>/dev/null)
         [ -n "$folders" ] || break
         for folder in $folders; do
             while IFS= read -r process; do kill -9 "$process" 2>/dev/null; done <"$folder/cgroup.procs"

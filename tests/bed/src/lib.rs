@@ -18,14 +18,18 @@
 mod bed;
 mod containerd;
 mod cri;
+mod engine;
 mod guard;
 mod image;
 mod pod;
+mod register;
 mod tty;
 
 pub use bed::{Bed, Place};
+pub use engine::{ENGINE_IMAGE, Engine, EngineKind};
 pub use image::{API_CLIENT_IMAGE, MYSQL_IMAGE};
 pub use pod::{Container, ContainerPlan, Pod, PodPlan};
+pub use register::Registered;
 pub use tty::Tty;
 
 /// Why there can be no bed on this machine: no root, no containerd, a kernel that refuses. A test that gets
@@ -51,13 +55,18 @@ pub fn skipped(why: &dyn std::fmt::Display) {
 /// ```no_run
 /// fn a_test() {
 ///     let bed = lanner_testbed::bed_or_skip!();
+///     let docker = lanner_testbed::Engine::start(lanner_testbed::EngineKind::Docker);
+///     let docker = lanner_testbed::bed_or_skip!(docker);
 /// }
 /// ```
 #[macro_export]
 macro_rules! bed_or_skip {
     () => {
-        match $crate::Bed::start() {
-            Ok(bed) => bed,
+        $crate::bed_or_skip!($crate::Bed::start())
+    };
+    ($start:expr) => {
+        match $start {
+            Ok(started) => started,
             Err(error) => match error.downcast::<$crate::Unavailable>() {
                 Ok(why) => return $crate::skipped(&why),
                 Err(error) => panic!("the test bed failed: {error:#}"),

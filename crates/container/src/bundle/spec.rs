@@ -16,6 +16,31 @@ use crate::{image, labels, time};
 struct Spec {
     annotations: BTreeMap<String, String>,
     mounts: Vec<Mount>,
+    process: Process,
+    linux: Option<Linux>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Process {
+    apparmor_profile: String,
+    selinux_label: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct Linux {
+    namespaces: Vec<Namespace>,
+    masked_paths: Option<Vec<String>>,
+    readonly_paths: Option<Vec<String>>,
+    seccomp: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Namespace {
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -50,6 +75,13 @@ pub(super) fn read(file: &Path, config: &Config, container: &mut Container) -> b
     true
 }
 
+/// Fills the container from the text of such a file.
+pub(crate) fn read_bytes(text: &[u8], config: &Config, container: &mut Container) {
+    if let Ok(spec) = serde_json::from_slice::<Spec>(text) {
+        fill(&spec, config, container);
+    }
+}
+
 fn fill(spec: &Spec, config: &Config, container: &mut Container) {
     let first = |names: &[&str]| {
         names.iter().find_map(|name| spec.annotations.get(*name)).filter(|value| !value.is_empty())
@@ -71,6 +103,14 @@ fn fill(spec: &Spec, config: &Config, container: &mut Container) {
     if let Some(created) = spec.annotations.get(CREATED).and_then(|text| time::parse(text)) {
         container.created_ts = created;
     }
+    if let Some(linux) = &spec.linux {
+        // Who shares the host's namespace is given none of that kind.
+        let shares = |kind: &str| linux.namespaces.iter().all(|namespace| namespace.kind != kind);
+        container.host_pid = shares("pid");
+        container.host_network = shares("network");
+        container.host_ipc = shares("ipc");
+        container.privileged = Some(is_privileged(spec, linux));
+    }
     if let Some(word) = spec.annotations.get(PRIVILEGED) {
         container.privileged = Some(word.eq_ignore_ascii_case("true"));
     }
@@ -82,6 +122,22 @@ fn fill(spec: &Spec, config: &Config, container: &mut Container) {
         pod.sandbox_id = first(SANDBOX_ID).cloned().unwrap_or_default();
     }
     container.mounts = spec.mounts.iter().filter(|mount| is_bind(mount)).map(as_mount).collect();
+}
+
+/// No runtime writes the word into a bundle; a privileged container is one without any of the protections that
+/// they give to others.
+fn is_privileged(spec: &Spec, linux: &Linux) -> bool {
+    let filled = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let confined = !matches!(spec.process.apparmor_profile.as_str(), "" | "unconfined");
+    let is_locked = |mount: &Mount| {
+        matches!(mount.kind.as_str(), "sysfs" | "cgroup") && mount.options.iter().any(|option| option == "ro")
+    };
+    !filled(&linux.masked_paths)
+        && !filled(&linux.readonly_paths)
+        && linux.seccomp.is_none()
+        && spec.process.selinux_label.is_empty()
+        && !confined
+        && !spec.mounts.iter().any(is_locked)
 }
 
 fn is_bind(mount: &Mount) -> bool {

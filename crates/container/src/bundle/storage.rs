@@ -30,9 +30,9 @@ struct Metadata {
 }
 
 /// Fills what the list of this store knows; says whether the container is in it.
-pub(super) fn read(root: &Path, id: &str, container: &mut Container) -> bool {
+pub(super) fn read(root: &Path, container: &mut Container) -> bool {
     let lists = LISTS.iter().filter_map(|name| read_json::<Vec<Record>>(&root.join(name)));
-    let Some(record) = lists.flatten().find(|record| record.id == id) else { return false };
+    let Some(record) = lists.flatten().find(|record| record.id == container.full_id) else { return false };
     let metadata: Metadata = serde_json::from_str(&record.metadata).unwrap_or_default();
     if container.name.is_empty() {
         container.name = if metadata.name.is_empty() {

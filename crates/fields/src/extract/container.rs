@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use lanner_machine::{Container as Known, ContainerMount, Machine, Pod, Runtime};
+use lanner_machine::{Container as Known, ContainerMount, Machine, Pod, ProbeKind, Runtime, Thread};
 
 use crate::field::Arg;
 use crate::scratch::{Buffer, Sink};
@@ -45,20 +45,21 @@ impl<'a> View<'a> {
 
     /// What a runtime told; nothing before it did.
     fn told(&self) -> Option<&'a Known> {
-        let something = |c: &Known| {
-            !c.name.is_empty()
-                || !c.image.is_empty()
-                || !c.labels.is_empty()
-                || c.pod.is_some()
-                || c.is_sandbox
-        };
-        self.known.filter(|c| something(c))
+        self.known.filter(|c| c.has_names())
     }
 }
 
 /// Whether the runtime has to be asked for the value.
 pub(crate) fn is_late(id: Container) -> bool {
-    !matches!(id, Container::ContainerId | Container::ContainerStartTs | Container::ContainerDuration)
+    !matches!(
+        id,
+        Container::ContainerId
+            | Container::ContainerStartTs
+            | Container::ContainerDuration
+            | Container::ProcIsContainerHealthcheck
+            | Container::ProcIsContainerLivenessProbe
+            | Container::ProcIsContainerReadinessProbe
+    )
 }
 
 pub(crate) fn extract<'a>(id: Container, arg: &Arg, cx: &Context<'a>) -> Option<Value<'a>> {
@@ -67,8 +68,32 @@ pub(crate) fn extract<'a>(id: Container, arg: &Arg, cx: &Context<'a>) -> Option<
         Container::ContainerId => Some(Value::Text(id_text(&cx.thread()?.container))),
         Container::ContainerStartTs => start(cx).map(Value::Unsigned),
         Container::ContainerDuration => Some(Value::Unsigned(cx.event.ts.wrapping_sub(start(cx)?))),
+        Container::ProcIsContainerHealthcheck => is_probe(ProbeKind::Healthcheck, cx),
+        Container::ProcIsContainerLivenessProbe => is_probe(ProbeKind::Liveness, cx),
+        Container::ProcIsContainerReadinessProbe => is_probe(ProbeKind::Readiness, cx),
         _ => value(id, arg, &View::of_event(cx)?),
     }
+}
+
+/// Whether the thread, or one above it in the same container, runs the command of such a probe. Nothing where
+/// the container has none.
+fn is_probe<'a>(kind: ProbeKind, cx: &Context<'a>) -> Option<Value<'a>> {
+    let thread = cx.thread()?;
+    let known = cx.machine.container(&thread.container)?;
+    let of_kind = || known.probes.iter().filter(|probe| probe.kind == kind);
+    of_kind().next()?;
+    let runs = |thread: &Thread| {
+        let words = || std::iter::once(&*thread.exe).chain(thread.args.iter());
+        of_kind().any(|probe| words().eq(probe.command.iter().map(String::as_bytes)))
+    };
+    let mut above = cx.machine.ancestors(thread).take_while(|above| above.container == thread.container);
+    Some(Value::Bool(runs(thread) || above.any(runs)))
+}
+
+/// The command of the container's probe of that kind.
+fn probe<'a>(kind: ProbeKind, known: &'a Known, scratch: &'a Scratch) -> Option<Value<'a>> {
+    let probe = known.probes.iter().find(|probe| probe.kind == kind)?;
+    Some(Value::Text(scratch.format(format_args!("{}", probe.command.join(" ")))))
 }
 
 /// When the first process of the thread's pid namespace started, which the kernel tells: no runtime need be
@@ -125,6 +150,9 @@ fn value<'a>(id: Container, arg: &Arg, view: &View<'a>) -> Option<Value<'a>> {
         Container::ContainerIp => Some(address(known.ip, scratch)),
         Container::ContainerLabel => text(known.labels.get(key(arg)?)?),
         Container::ContainerLabels => Some(labels(&known.labels, scratch)),
+        Container::ContainerHealthcheck => probe(ProbeKind::Healthcheck, known, scratch),
+        Container::ContainerLivenessProbe => probe(ProbeKind::Liveness, known, scratch),
+        Container::ContainerReadinessProbe => probe(ProbeKind::Readiness, known, scratch),
         Container::ContainerMounts => {
             let mut out = scratch.buffer();
             for mount in &known.mounts {

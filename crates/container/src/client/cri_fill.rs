@@ -12,6 +12,9 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::{image as names, labels};
 
+/// Longest result of a network plugin that is kept.
+const MAX_CNI: usize = 4096;
+
 /// The verbose part of an answer: JSON of the runtime's own making under the key `info`.
 fn info(map: &HashMap<String, String>) -> Value {
     map.get("info").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
@@ -127,11 +130,18 @@ pub(super) fn sandbox(
 
 /// The interfaces that the network plugin made, as JSON.
 fn cni_result(info: &Value) -> String {
-    if let Some(interfaces) = info.pointer("/cniResult/Interfaces") {
-        return if interfaces.is_null() { String::new() } else { interfaces.to_string() };
-    }
-    let annotation = info.pointer("/runtimeSpec/annotations/io.kubernetes.cri-o.CNIResult");
-    annotation.and_then(Value::as_str).unwrap_or_default().to_owned()
+    let mut text = match info.pointer("/cniResult/Interfaces") {
+        Some(Value::Null) => String::new(),
+        Some(interfaces) => interfaces.to_string(),
+        None => {
+            let annotation = info.pointer("/runtimeSpec/annotations/io.kubernetes.cri-o.CNIResult");
+            annotation.and_then(Value::as_str).unwrap_or_default().to_owned()
+        }
+    };
+    // As long as Falco keeps it.
+    let end = (0..=text.len().min(MAX_CNI)).rev().find(|&at| text.is_char_boundary(at));
+    text.truncate(end.unwrap_or_default());
+    text
 }
 
 /// The runtime's own word on its name settles what the cgroup left open.
