@@ -326,6 +326,15 @@ struct task_struct {
 	struct css_set *cgroups;
 };
 
+union __sifields {
+	int first;
+};
+
+struct kernel_siginfo {
+	int si_code;
+	union __sifields _sifields;
+};
+
 struct linux_binprm {
 	const char *filename;
 };

@@ -40,6 +40,19 @@ static __always_inline bool skipped(void)
 #include "interpret.h"
 #include "process.h"
 
+/* What a 32-bit socketcall stands for: its number in argument 0, its arguments behind argument 1. */
+static __always_inline u64 unpack_socketcall(struct scratch *s)
+{
+	u32 call = s->args[0], args[6] = {};
+
+	bpf_probe_read_user(args, sizeof(args), (void *)s->args[1]);
+	for (int i = 0; i < 6; i++)
+		s->args[i] = args[i];
+	return bounded(call, SOCKETCALLS_ROOM - 1);
+}
+
+#include "points.h"
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, PROGRAMS);
@@ -52,17 +65,6 @@ struct {
 		[PROGRAM_EXECVE] = (void *)&execve,
 	},
 };
-
-/* The call that a 32-bit socketcall stands for: its number in argument 0, its arguments behind argument 1. */
-static __always_inline u32 unpack_socketcall(struct scratch *s)
-{
-	u32 call = s->args[0], args[6] = {};
-
-	bpf_probe_read_user(args, sizeof(args), (void *)s->args[1]);
-	for (int i = 0; i < 6; i++)
-		s->args[i] = args[i];
-	return socketcall_plans[bounded(call, SOCKETCALLS_ROOM - 1)];
-}
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
@@ -89,7 +91,7 @@ int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
 	s->ret = compat ? (s32)ret : ret;
 	read_args(s, regs);
 	if (plan == PLAN_SOCKETCALL)
-		plan = unpack_socketcall(s);
+		plan = socketcall_plans[unpack_socketcall(s)];
 	if (!plan || plan > PLANS)
 		return 0;
 	s->plan = plan - 1;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lanner_event::{EVENTS, EventInfo, ParamInfo, ParamType};
+use lanner_event::{Direction, EVENTS, EventInfo, ParamInfo, ParamType};
 
 use crate::conversions::Conversion;
 use crate::numbers::{Call, NUMBERS, SOCKETCALLS};
@@ -258,9 +258,9 @@ pub fn read(conversions: &[Conversion]) -> Result<Vec<Plan>, Error> {
     Ok(plans)
 }
 
-/// The plan of a call: its index plus one; the last one is for calls without their own.
-fn plan_of(plans: &[Plan], call: &str) -> Option<usize> {
-    plans.iter().position(|p| p.call == call).map(|i| i + 1)
+/// The plan of what is told at the end of a call, or at its beginning: its index plus one.
+fn plan_of(plans: &[Plan], call: &str, direction: Direction) -> Option<usize> {
+    plans.iter().position(|p| p.call == call && p.event.direction == direction).map(|i| i + 1)
 }
 
 /// The tables for the Rust side.
@@ -275,7 +275,7 @@ pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Resul
         writeln!(out, "EventType({}), // {}", plan.event.code.0, plan.call)?;
     }
     writeln!(out, "];")?;
-    let generic = plan_of(plans, "*").unwrap_or(0);
+    let generic = plan_of(plans, "*", Direction::Exit).unwrap_or(0);
     writeln!(
         out,
         "/// Every system call of this architecture.\npub static CALLS: [Call; {}] = [",
@@ -283,23 +283,29 @@ pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Resul
     )?;
     for call in calls {
         // a 32-bit socketcall is seen through: its plan is the one behind the last
-        let plan = match call.name.as_str() {
-            "socketcall" => plans.len() + 1,
-            name => plan_of(plans, name).unwrap_or(generic),
+        let (plan, entry) = match call.name.as_str() {
+            "socketcall" => (plans.len() + 1, plans.len() + 1),
+            name => (
+                plan_of(plans, name, Direction::Exit).unwrap_or(generic),
+                plan_of(plans, name, Direction::Enter).unwrap_or(0),
+            ),
         };
         writeln!(
             out,
-            "Call {{ name: {:?}, plan: {plan}, native: &{:?}, ia32: &{:?} }},",
+            "Call {{ name: {:?}, plan: {plan}, entry: {entry}, native: &{:?}, ia32: &{:?} }},",
             call.name, call.native, call.ia32
         )?;
     }
     writeln!(out, "];")?;
-    let socketcalls: Vec<usize> = SOCKETCALLS.iter().map(|c| plan_of(plans, c).unwrap_or(0)).collect();
-    writeln!(
-        out,
-        "/// Plans of the calls behind `socketcall`.\npub static SOCKETCALL_PLANS: [u16; {}] = {socketcalls:?};",
-        SOCKETCALLS.len()
-    )?;
+    for (name, direction) in [("PLANS", Direction::Exit), ("ENTRIES", Direction::Enter)] {
+        let of = |call: &&str| plan_of(plans, call, direction).unwrap_or(0);
+        let behind: Vec<usize> = SOCKETCALLS.iter().map(of).collect();
+        writeln!(
+            out,
+            "/// Plans of the calls behind `socketcall`.\npub static SOCKETCALL_{name}: [u16; {}] = {behind:?};",
+            SOCKETCALLS.len()
+        )?;
+    }
     let open =
         conversions.iter().find(|c| c.name == "open_flags").ok_or("data/conversions.tbl lacks open_flags")?;
     writeln!(

@@ -11,6 +11,7 @@ mod lost;
 mod merge;
 mod options;
 mod plans;
+mod points;
 mod proc;
 mod programs;
 mod require;
@@ -136,10 +137,9 @@ impl Probe {
     /// Changes which event types are delivered, from now on.
     ///
     /// # Errors
-    /// None with today's one attachment, which only changes tables; attaching call by call can be refused.
+    /// When the kernel refuses a point that is needed now; all else is changed.
     pub fn update_events(&mut self, events: &EventSet) -> Result<(), ProbeError> {
-        self.loaded.update(events);
-        Ok(())
+        self.loaded.update(events)
     }
 }
 

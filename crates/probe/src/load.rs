@@ -10,6 +10,7 @@ use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType};
 
 use crate::log;
 use crate::plans::Wanted;
+use crate::points::{self, Points};
 use crate::require::kernel_release;
 use crate::skeleton::probe::{ProbeSkelBuilder, types as bpf};
 use crate::sys::{Ring, SharedGlobals, clock};
@@ -38,6 +39,7 @@ pub struct Loaded {
     pub attachment: Attachment,
     globals: Globals,
     shared: SharedGlobals,
+    points: Points,
 }
 
 /// Says an error of libbpf as one of the system.
@@ -96,6 +98,10 @@ fn fill(globals: &mut Globals, events: &EventSet, wanted: &Wanted) {
     globals.native_plans.copy_from_slice(&wanted.native);
     globals.ia32_plans.copy_from_slice(&wanted.ia32);
     globals.socketcall_plans[..wanted.socketcalls.len()].copy_from_slice(&wanted.socketcalls);
+    globals.native_entries.copy_from_slice(&wanted.entries.native);
+    globals.ia32_entries.copy_from_slice(&wanted.entries.ia32);
+    globals.socketcall_entries[..wanted.entries.socketcalls.len()]
+        .copy_from_slice(&wanted.entries.socketcalls);
     globals.want_exec = any(events, &[types::SYSCALL_EXECVE_19_X, types::SYSCALL_EXECVEAT_X]);
     globals.want_fork = any(
         events,
@@ -194,9 +200,15 @@ pub fn load(
         })?;
         links.push(link);
     }
+    let mut few = Points::default();
+    for (spec, program) in points::SPECS.iter().zip([&progs.on_enter, &progs.on_switch, &progs.on_signal]) {
+        few.add(spec, program.as_fd())?;
+    }
+    few.follow(&options.events)?;
     for section in ["sched_process_fork", "sched_process_exec", "sched_process_exit", "sys_exit"] {
         points.push(format!("tp_btf/{section}"));
     }
+    points.extend(few.attached().map(|name| format!("tp_btf/{name}")));
     let attachment = Attachment {
         kernel: kernel_release(),
         points,
@@ -216,6 +228,7 @@ pub fn load(
         attachment,
         globals,
         shared,
+        points: few,
     })
 }
 
@@ -236,10 +249,14 @@ impl Loaded {
     }
 
     /// Changes what is delivered.
-    pub fn update(&mut self, events: &EventSet) {
+    ///
+    /// # Errors
+    /// When the kernel does not let a point that is needed now be attached.
+    pub fn update(&mut self, events: &EventSet) -> Result<(), ProbeError> {
         let wanted = Wanted::of(events);
         fill(&mut self.globals, events, &wanted);
         self.shared.store(&self.globals);
         self.attachment.syscalls = wanted.names.iter().map(|name| (*name).to_string()).collect();
+        self.points.follow(events)
     }
 }

@@ -10,6 +10,8 @@ pub struct Call {
     pub name: &'static str,
     /// Its plan plus one; 0 where there is none; one above all plans for the 32-bit `socketcall`.
     pub plan: u16,
+    /// The plan of what is told at its beginning, likewise.
+    pub entry: u16,
     /// Its numbers in the machine's own ABIs.
     pub native: &'static [usize],
     /// Its numbers as a 32-bit call.
@@ -35,6 +37,8 @@ pub struct Wanted {
     pub ia32: Vec<u16>,
     /// By first argument of `socketcall`: the plan plus one.
     pub socketcalls: Vec<u16>,
+    /// What is told at the beginning of calls.
+    pub entries: Entries,
     /// Names of the calls.
     pub names: Vec<&'static str>,
 }
@@ -47,6 +51,32 @@ fn if_wanted(plan: u16, events: &EventSet) -> u16 {
     }
 }
 
+/// What is told at the beginning of calls: plans plus one, by number.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entries {
+    /// Of native calls.
+    pub native: Vec<u16>,
+    /// Of 32-bit calls.
+    pub ia32: Vec<u16>,
+    /// By first argument of `socketcall`.
+    pub socketcalls: Vec<u16>,
+}
+
+impl Entries {
+    fn of(events: &EventSet) -> Entries {
+        let socketcalls: Vec<u16> = SOCKETCALL_ENTRIES.iter().map(|&plan| if_wanted(plan, events)).collect();
+        let behind = socketcalls.iter().any(|&plan| plan != 0);
+        let (mut native, mut ia32) = (vec![0; NUMBERS], vec![0; NUMBERS]);
+        for call in &CALLS {
+            let multiplexer = usize::from(call.entry) > PLANS.len();
+            let plan = if multiplexer && behind { call.entry } else { if_wanted(call.entry, events) };
+            call.native.iter().for_each(|&number| native[number] = plan);
+            call.ia32.iter().for_each(|&number| ia32[number] = plan);
+        }
+        Entries { native, ia32, socketcalls }
+    }
+}
+
 impl Wanted {
     /// The tables for a set of events.
     pub fn of(events: &EventSet) -> Wanted {
@@ -56,6 +86,7 @@ impl Wanted {
             native: vec![0; NUMBERS],
             ia32: vec![0; NUMBERS],
             socketcalls,
+            entries: Entries::of(events),
             names: Vec::new(),
         };
         for call in &CALLS {

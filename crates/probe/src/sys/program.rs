@@ -53,6 +53,15 @@ pub fn attach(program: BorrowedFd<'_>, target: Option<BorrowedFd<'_>>, place: Pl
     owned(unsafe { sys::bpf_link_create(program.as_raw_fd(), target, place.attach, std::ptr::null()) })
 }
 
+/// Attaches a program to the tracepoint that it was loaded for; closing what this gives detaches it.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn attach_tracepoint(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: only a descriptor is passed; libbpf takes a null pointer for a program that knows its tracepoint.
+    owned(unsafe { sys::bpf_raw_tracepoint_open(std::ptr::null(), program.as_raw_fd()) })
+}
+
 fn owned(fd: RawFd) -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(-fd));

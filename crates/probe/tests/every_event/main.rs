@@ -8,6 +8,7 @@ mod files;
 mod identity;
 mod limits;
 mod memory;
+mod moments;
 mod parts;
 mod remaining;
 mod sockets;
@@ -139,6 +140,7 @@ fn every_current_event_carries_what_the_call_was_given() {
     limits::all(&mut seen);
     sockets::all(&mut seen);
     remaining::all(&mut seen);
+    moments::all(&mut seen);
     generic(&mut seen);
     if seen.params.is_empty() {
         // this machine lets no probe in, which was said
