@@ -151,7 +151,12 @@ pub struct BaseSyscalls {
     pub repair: bool,
     /// Watch all that rules name, also those that flood.
     pub all: bool,
+    /// Keep a copy of what opens and connects are given, made when they begin.
+    pub entries: bool,
 }
+
+/// Bytes that are shown of what is read or written, unless the settings say otherwise.
+pub const SNAPLEN: u32 = 80;
 
 /// All settings.
 #[derive(Clone, PartialEq, Debug)]
@@ -198,6 +203,8 @@ pub struct Config {
     pub base_syscalls: BaseSyscalls,
     /// Bytes of a ring buffer.
     pub ring_bytes: usize,
+    /// Bytes that are shown of what is read or written.
+    pub snaplen: u32,
     /// CPUs that share a ring buffer.
     pub cpus_per_ring: usize,
     /// How long an alert may wait for its container's names.
@@ -245,6 +252,7 @@ impl Default for Config {
             web: WebConfig::default(),
             base_syscalls: BaseSyscalls::default(),
             ring_bytes: 8 << 20,
+            snaplen: SNAPLEN,
             cpus_per_ring: 1,
             enrichment_timeout: Duration::from_secs(1),
             containers: lanner_container::Config::default(),

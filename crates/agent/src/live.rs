@@ -163,6 +163,7 @@ pub fn run(
         events: wanted(&program.engine.event_types(), &config.base_syscalls),
         ring_bytes: config.ring_bytes,
         cpus_per_ring: config.cpus_per_ring,
+        snaplen: config.snaplen,
         ..ProbeOptions::default()
     })?;
     let hostname = sinks::hostname();

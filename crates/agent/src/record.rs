@@ -138,6 +138,7 @@ pub fn run(
         events: asked_for(options.filter.as_ref()),
         ring_bytes: config.ring_bytes,
         cpus_per_ring: config.cpus_per_ring,
+        snaplen: config.snaplen,
         ..ProbeOptions::default()
     })?;
     let mut recorder = Recorder::new(options.filter, files);

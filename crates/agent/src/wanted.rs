@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lanner_engine::EventTypes;
-use lanner_event::{Category, EVENTS, EventFlag, EventInfo, SYSCALL_NAMES, types};
+use lanner_event::{Category, Direction, EVENTS, EventFlag, EventInfo, EventType, SYSCALL_NAMES, types};
 use lanner_probe::EventSet;
 
 use crate::config::BaseSyscalls;
@@ -33,6 +33,9 @@ const REPAIR: [&str; 17] = [
     "setuid",
     "prctl",
 ];
+
+/// Moments that have attachment points of their own and come in floods: only for rules and settings that name them.
+const FLOODS: [EventType; 2] = [types::SCHEDSWITCH_6_E, types::SIGNALDELIVER_E];
 
 /// What a source is asked for, and what of the settings and rules that leaves unfulfilled.
 #[derive(Debug)]
@@ -71,8 +74,15 @@ pub fn select(rules: &EventTypes, base: &BaseSyscalls) -> Selected {
     }
     // Without it no thread would ever be forgotten.
     chosen.insert("procexit");
+    // a rule that looks at every type does not mean the scheduler
+    let catch_all = rules.contains(types::DROP_E);
+    let floods = |info: &EventInfo| catch_all && FLOODS.contains(&info.code) && !added.contains(info.name);
+    let begins = |info: &EventInfo| info.direction == Direction::Enter && info.is(Category::Syscall);
     let is_chosen = |info: &&EventInfo| {
-        chosen.contains(info.name) && (!is_generic(info) || rules.contains(info.code) || !added.is_empty())
+        chosen.contains(info.name)
+            && !floods(info)
+            && (base.entries || !begins(info))
+            && (!is_generic(info) || rules.contains(info.code) || !added.is_empty())
     };
     Selected {
         events: current().filter(is_chosen).map(|info| info.code).collect(),
@@ -136,6 +146,18 @@ mod tests {
         assert!(plain.contains(types::SYSCALL_PTRACE_X) && plain.contains(types::SYSCALL_OPENAT_2_X));
         assert!(!plain.contains(types::SYSCALL_READ_X) && !plain.contains(types::SYSCALL_OPENAT_E));
         assert!(set(BaseSyscalls { all: true, ..Default::default() }).contains(types::SYSCALL_READ_X));
+        assert!(!plain.contains(types::SYSCALL_OPENAT_2_E) && plain.contains(types::PROCEXIT_1_E));
+        let entries = set(BaseSyscalls { entries: true, ..Default::default() });
+        assert!(entries.contains(types::SYSCALL_OPENAT_2_E) && entries.contains(types::SOCKET_CONNECT_E));
+    }
+
+    #[test]
+    fn the_scheduler_is_watched_for_rules_that_name_it() {
+        let base = BaseSyscalls { all: true, ..Default::default() };
+        assert!(!wanted(&EventTypes::all(), &base).contains(types::SCHEDSWITCH_6_E));
+        let mut named = EventTypes::NONE;
+        named.insert(types::SIGNALDELIVER_E);
+        assert!(wanted(&named, &base).contains(types::SIGNALDELIVER_E));
     }
 
     fn names(base: BaseSyscalls) -> Names {

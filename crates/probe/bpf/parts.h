@@ -9,8 +9,8 @@
 #define CHUNK 4096     /* bytes that are read at once; a power of two */
 #define CHUNKS 16
 
-/* Bytes that are shown of what is read or written. */
-u32 snaplen = 80;
+/* Bytes that are shown of what is read or written; set by the loader. */
+u32 snaplen = 0;
 
 /* The word at `index` of an array of words as long as the caller's ABI has them. */
 static __always_inline u64 word_at(u64 base, u32 index, bool compat)

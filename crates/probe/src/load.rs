@@ -157,6 +157,7 @@ pub fn load(
     open.maps.scratch_map.set_max_entries(cpu_count).map_err(map_error("scratch_map"))?;
     let globals = open.maps.bss_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
     globals.boot_time = boot_time;
+    globals.snaplen = options.snaplen.min(ProbeOptions::MOST_SHOWN);
     globals.wakeup_bytes = (ring_bytes / 8) as u64;
     fill(globals, &options.events, &wanted);
     let mut globals = *globals;

@@ -80,6 +80,8 @@ pub struct ProbeOptions {
     pub ring_bytes: usize,
     /// How many CPUs write to one ring buffer.
     pub cpus_per_ring: usize,
+    /// Bytes that are shown of what is read or written; at most [`ProbeOptions::MOST_SHOWN`].
+    pub snaplen: u32,
     /// Processes whose events are not delivered, by process id; at most eight. This process is always among
     /// them unless `include_self` is set.
     pub skip_pids: Vec<u32>,
@@ -89,12 +91,18 @@ pub struct ProbeOptions {
     pub snapshot_from: Option<SnapshotSource>,
 }
 
+impl ProbeOptions {
+    /// So many bytes of data leave room for the rest of an event in the kernel-side work buffer.
+    pub const MOST_SHOWN: u32 = 56_000;
+}
+
 impl Default for ProbeOptions {
     fn default() -> ProbeOptions {
         ProbeOptions {
             events: EventSet::all(),
             ring_bytes: 8 << 20,
             cpus_per_ring: 1,
+            snaplen: 80,
             skip_pids: Vec::new(),
             include_self: false,
             snapshot_from: None,

@@ -11,7 +11,7 @@ use lanner_rules::{Selection, Target};
 
 use super::files::{ConfigError, Settings};
 use super::node::{Content, Node};
-use super::{Append, BaseSyscalls, Config, DropAction, DropConfig, LogConfig, Matching, Source};
+use super::{Append, BaseSyscalls, Config, DropAction, DropConfig, LogConfig, Matching, SNAPLEN, Source};
 
 /// Queue length that stands for `outputs_queue.capacity: 0`, "unbounded": there is always a bound.
 const LARGE_QUEUE: usize = 65_536;
@@ -109,6 +109,10 @@ impl Reader<'_> {
         Ok(Config {
             source,
             ring_bytes,
+            snaplen: match self.number("falco_libs.snaplen", 0u32) {
+                0 => SNAPLEN,
+                n => n,
+            },
             cpus_per_ring,
             log,
             rules: self.rules()?,
@@ -139,6 +143,7 @@ impl Reader<'_> {
                 custom: self.texts("base_syscalls.custom_set"),
                 repair: self.flag("base_syscalls.repair", false),
                 all: self.flag("base_syscalls.all", false),
+                entries: self.flag("lanner.entry_events", false),
             },
             metrics: self.metrics(),
             web: self.web()?,

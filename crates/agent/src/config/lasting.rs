@@ -5,10 +5,11 @@ use super::Config;
 type Differs = fn(&Config, &Config) -> bool;
 
 /// Their keys, and whether two configurations differ there.
-const LASTING: [(&str, Differs); 7] = [
+const LASTING: [(&str, Differs); 8] = [
     ("engine.kind", |a, b| a.source != b.source),
     ("engine.modern_ebpf.buf_size_preset", |a, b| a.ring_bytes != b.ring_bytes),
     ("engine.modern_ebpf.cpus_for_each_buffer", |a, b| a.cpus_per_ring != b.cpus_per_ring),
+    ("falco_libs.snaplen", |a, b| a.snaplen != b.snaplen),
     ("load_plugins", |a, b| a.plugins != b.plugins),
     ("plugins", |a, b| a.containers != b.containers || a.plugin_settings != b.plugin_settings),
     ("watch_config_files", |a, b| a.watch_files != b.watch_files),

@@ -5,12 +5,14 @@ use std::os::fd::AsRawFd;
 use lanner_event::types as t;
 
 use crate::Want::{Bytes, Nothing, Num, Result, Text};
-use crate::support::call::{Arg::N, Arg::P};
+use crate::support::bytes;
+use crate::support::call::{Arg::N, Arg::P, call};
 use crate::{EBADF, Seen, case, check};
 
 /// All of this group.
 pub fn all(seen: &mut Seen) {
     files(seen);
+    as_much_as_is_asked_for();
     memory_of_processes(seen);
 }
 
@@ -125,6 +127,27 @@ fn files(seen: &mut Seen) {
             ),
         ],
     );
+}
+
+/// More of the data, if more is wanted.
+fn as_much_as_is_asked_for() {
+    let long: Vec<u8> = (0..60_000u32).map(|n| n as u8).collect();
+    let halves = parts_of(&[&long[..5000], &long[5000..20_000]]);
+    for snaplen in [10_000, 1 << 30] {
+        let options = lanner_probe::ProbeOptions {
+            events: [t::SYSCALL_WRITE_X, t::SYSCALL_WRITEV_X].into_iter().collect(),
+            include_self: true,
+            snaplen,
+            ..Default::default()
+        };
+        let Some(mut watch) = crate::support::open(options) else { return };
+        call(libc::SYS_write, &[N(9999), P(&long), N(60_000)]);
+        call(libc::SYS_writev, &[N(9999), P(&halves), N(2)]);
+        let events = watch.own(2);
+        let shown = lanner_probe::ProbeOptions::MOST_SHOWN.min(snaplen) as usize;
+        assert_eq!(bytes(&events[0].event().unwrap(), "data"), &long[..shown]);
+        assert_eq!(bytes(&events[1].event().unwrap(), "data"), &long[..shown.min(20_000)]);
+    }
 }
 
 fn memory_of_processes(seen: &mut Seen) {
