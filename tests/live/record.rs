@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::watch::Turn;
+use lanner_testbed::{API_CLIENT_IMAGE, bed_or_skip};
+
+use crate::watch::{Turn, Watch};
 
 /// A recording under way.
 struct Recording {
@@ -116,6 +118,37 @@ fn what_was_recorded_raises_the_alert_again() {
         assert!(alert.contains("command=cat /etc/shadow ") && alert.contains("user=root "), "{alert}");
         assert_eq!(number(&told, "events"), events, "{name}: {told}");
     }
+}
+
+#[test]
+fn containers_have_their_names_and_users_in_the_replay() {
+    let Some(place) = Place::take() else { return };
+    let bed = bed_or_skip!();
+    let old_pod = bed.pod("old-0").namespace("shop").start().unwrap();
+    let old = old_pod.container("old").image(API_CLIENT_IMAGE).start().unwrap();
+    let file = place.path("a.scap");
+    // Both watch the same acts.
+    let mut watch = Watch::with_bed(&bed, "");
+    let config = watch.folder().join("falco.yaml");
+    let recording = Recording::start(&file, &["--config", config.to_str().unwrap()]);
+    old.exec(&["kube-recon", "kubectl", "top"]).unwrap();
+    let new_pod = bed.pod("new-0").namespace("shop").start().unwrap();
+    let command = ["kubectl", "delete", "pod", "x"];
+    let new = new_pod.container("new").image(API_CLIENT_IMAGE).command(&command).start().unwrap();
+    let live: Vec<String> = ["kubectl top", "kubectl delete pod x "].map(|act| watch.alert(&[act])).into();
+    // So that the recording learns of the accounts too.
+    std::thread::sleep(Duration::from_secs(1));
+    recording.stop();
+    let told = replay(&file);
+    for line in &live {
+        assert!(line.contains("k8s.ns=shop ") && line.contains("/kube-recon"), "{line}");
+        // Each of the two has its own time of the same act.
+        let without_time = |line: &str| line.split_once(' ').map(|(_, rest)| rest.to_owned());
+        let same = |replayed: &str| without_time(replayed) == without_time(line);
+        assert!(told.lines().any(same), "{line}\nis not in\n{told}");
+    }
+    drop((old, new));
+    watch.stop();
 }
 
 #[test]

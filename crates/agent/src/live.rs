@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanner_container::{Request, Resolver, ResolverError, RuntimeFound};
+use lanner_container::{ResolverError, RuntimeFound};
 use lanner_engine::{Memory, RuleId};
 use lanner_event::Event;
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
@@ -13,10 +13,11 @@ use lanner_machine::{ContainerId, Machine, MachineOptions};
 use lanner_output::{Alert, ChannelStats, Colour, Formatter, Overflow, Priority};
 use lanner_probe::{Attachment, Probe, ProbeError, ProbeOptions, SnapshotStats};
 
-use crate::accounts::{AccountReader, Accounts};
+use crate::accounts::Accounts;
 use crate::announce::local_offset;
 use crate::config::DropAction;
 use crate::drops::DropWatch;
+use crate::enrich::Enrichment;
 use crate::hold::Hold;
 use crate::log::{Log, now};
 use crate::metrics::{Board, STRIDE, Station, View, Waiting};
@@ -134,11 +135,8 @@ struct Live {
     hold: Hold,
     tally: Tally,
     drops: DropWatch,
-    resolver: Resolver,
-    accounts: AccountReader,
+    enrichment: Enrichment,
     host_root: PathBuf,
-    /// Containers that the resolver had no room for.
-    unasked: Vec<Request>,
     events: u64,
     station: Station,
 }
@@ -158,7 +156,7 @@ pub fn run(
     let config = &program.config;
     let resolver_config =
         lanner_container::Config { host_root: host_root.clone(), ..config.containers.clone() };
-    let resolver = Resolver::start(resolver_config)?;
+    let enrichment = Enrichment::start(resolver_config)?;
     let mut probe = Probe::open(ProbeOptions {
         events: wanted(&program.engine.event_types(), &config.base_syscalls),
         ring_bytes: config.ring_bytes,
@@ -190,10 +188,8 @@ pub fn run(
         hold: Hold::new(config.enrichment_timeout),
         tally: Tally::new(program.rules()),
         drops: DropWatch::new(config.drops.clone()),
-        resolver,
-        accounts: AccountReader::start(host_root.clone())?,
+        enrichment,
         host_root,
-        unasked: Vec::new(),
         events: 0,
         station: Station::new(&options.board, "syscall", &sinks::hostname(), &program),
         program,
@@ -203,11 +199,11 @@ pub fn run(
         live.machine.apply(event);
     })?;
     live.station.begin(&snapshot);
-    live.ask_about_containers();
+    live.enrichment.ask(&mut live.machine);
     started(&Started {
         attachment: probe.attachment(),
         snapshot,
-        runtimes: live.resolver.runtimes_within(RUNTIME_PATIENCE),
+        runtimes: live.enrichment.runtimes_within(RUNTIME_PATIENCE),
         took: begin.elapsed(),
     });
     let end = options.duration.map(|d| Instant::now() + d);
@@ -345,17 +341,19 @@ impl Live {
     /// What is done while no event waits: containers are asked about and answers taken, alerts that waited go,
     /// losses are told.
     fn between_polls(&mut self, probe: &Probe) -> Result<(), LiveError> {
-        self.ask_about_containers();
+        self.enrichment.ask(&mut self.machine);
         let mut news = false;
-        let machine = &mut self.machine;
-        self.resolver.drain(&mut |container| {
-            // A runtime also tells by itself of containers in which nothing has happened yet.
-            if machine.container(container.id.as_bytes()).is_some() {
-                news = true;
-                machine.set_container(container);
-            }
+        let mut answers = Vec::new();
+        self.enrichment.drain(&mut |container| answers.push(container), &mut |accounts| {
+            accounts.give_to(&mut self.machine);
         });
-        self.accounts.drain(&mut |accounts| accounts.give_to(machine));
+        for container in answers {
+            // A runtime also tells by itself of containers in which nothing has happened yet.
+            if self.machine.container(container.id.as_bytes()).is_some() {
+                news = true;
+                self.machine.set_container(container);
+            }
+        }
         let (formatter, sending) = (&self.formatter, &self.sending);
         let mut send = |alert: Alert| sending.send(formatter.line(&alert));
         self.hold.release(Instant::now(), news, &self.machine, &mut send);
@@ -368,7 +366,7 @@ impl Live {
             waiting: Waiting {
                 held: self.hold.len() as u64,
                 incomplete: self.hold.incomplete,
-                unasked: self.unasked.len() as u64,
+                unasked: self.enrichment.unasked() as u64,
             },
         };
         self.station.tick(&view, Instant::now(), &self.log, &mut send);
@@ -390,25 +388,6 @@ impl Live {
             }
         }
         Ok(())
-    }
-
-    fn ask_about_containers(&mut self) {
-        for found in self.machine.new_containers() {
-            self.accounts.want(found.id.clone(), Instant::now());
-            self.unasked.push(Request {
-                id: found.id.to_string(),
-                full_id: found.full_id.to_string(),
-                runtime: found.runtime,
-            });
-        }
-        let resolver = &self.resolver;
-        self.unasked.retain(|request| !resolver.ask(request.clone()));
-        // The users of a container are read through the root of one of its processes.
-        let (machine, host_root) = (&self.machine, &self.host_root);
-        self.accounts.ask(Instant::now(), |id| {
-            let thread = machine.threads().find(|thread| thread.container == *id)?;
-            Some(host_root.join(format!("proc/{}/root", thread.pid)))
-        });
     }
 
     fn close(mut self, lost: u64, ending: Ending) -> Outcome {

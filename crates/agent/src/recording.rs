@@ -143,6 +143,14 @@ impl Recording {
         }
     }
 
+    /// Appends an event that tells what was learnt of a container.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_learnt(&mut self, event: &Event<'_>) -> io::Result<()> {
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.write_learnt(event))
+    }
+
     /// Whether the file has reached the size asked for. One that is to be followed by others holds at least as
     /// many bytes of events as of what ran before them: a small size would spend all time on beginnings.
     pub fn is_full(&self) -> bool {

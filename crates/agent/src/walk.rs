@@ -6,7 +6,7 @@ use lanner_fields::{Context, EventMeta, Progress, Scratch};
 use lanner_machine::{Container, Machine, MachineOptions};
 
 use crate::announce::local_offset;
-use crate::records;
+use crate::{learnt, records};
 
 /// Shows `see` every event that rules look at. Nothing is asked of this host.
 ///
@@ -67,6 +67,9 @@ impl Walk {
         let subject = self.machine.apply(&event);
         if let Some(container) = container_told(&event) {
             self.machine.set_container(container);
+        }
+        if reader.is_learnt() {
+            learnt::give_to(&event, &mut self.machine);
         }
         self.progress.advance(&event);
         self.begun |= !completes_snapshot(event.ty());

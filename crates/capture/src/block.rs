@@ -17,6 +17,8 @@ pub(crate) const VERSION: (u16, u16) = (1, 2);
 pub(crate) const STATE_ONLY: u32 = 1;
 /// The flag of an event that only repeats one of today in the form of old: lanner's own, which others pass over.
 pub(crate) const REPEATS: u32 = 1 << 24;
+/// The flag of an event that tells what was learnt of a container from elsewhere; lanner's own too.
+pub(crate) const LEARNT: u32 = 1 << 25;
 
 /// Block types that are written.
 pub(crate) mod written {

@@ -7,7 +7,7 @@ use std::path::Path;
 use lanner_event::{DecodeError, Event, Head};
 
 use crate::block::{
-    BYTE_ORDER, EventForm, FRAME_LEN, HEAD_LEN, Kind, REPEATS, SECTION, STATE_ONLY, VERSION, kind,
+    BYTE_ORDER, EventForm, FRAME_LEN, HEAD_LEN, Kind, LEARNT, REPEATS, SECTION, STATE_ONLY, VERSION, kind,
 };
 use crate::error::CaptureError;
 use crate::foreign::normalise;
@@ -57,6 +57,7 @@ pub struct Reader {
     listed: u64,
     skipped: u64,
     state_only: bool,
+    learnt: bool,
     /// All events of the section up to here tell of the state that it begins with.
     opening: bool,
     fault: Option<CaptureError>,
@@ -99,6 +100,7 @@ impl Reader {
             listed: 0,
             skipped: 0,
             state_only: false,
+            learnt: false,
             opening: true,
             fault: None,
             ended: false,
@@ -134,6 +136,13 @@ impl Reader {
     /// end is an event of its own.
     pub fn is_state_only(&self) -> bool {
         self.state_only
+    }
+
+    /// Whether lanner wrote the last event to tell what it learnt of a container: see [`Writer::write_learnt`].
+    ///
+    /// [`Writer::write_learnt`]: crate::Writer::write_learnt
+    pub fn is_learnt(&self) -> bool {
+        self.learnt
     }
 
     /// Where the reader stands, in bytes of the unpacked capture.
@@ -197,6 +206,7 @@ impl Reader {
         let cpu = if self.swap { cpu.swap_bytes() } else { cpu };
         let flags = if form.flags { flags(block, self.swap) } else { 0 };
         self.state_only = flags & STATE_ONLY != 0;
+        self.learnt = flags & LEARNT != 0;
         if flags & REPEATS != 0 {
             return None;
         }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use lanner_event::{Event, EventBuf, EventFlag};
 
-use crate::block::{BYTE_ORDER, FRAME_LEN, REPEATS, SECTION, STATE_ONLY, VERSION, written};
+use crate::block::{BYTE_ORDER, FRAME_LEN, LEARNT, REPEATS, SECTION, STATE_ONLY, VERSION, written};
 use crate::former::Former;
 use crate::records::Snapshot;
 use crate::snapshot::write_blocks;
@@ -69,6 +69,17 @@ impl<W: Write> Writer<W> {
     /// When writing fails.
     pub fn write_state_only(&mut self, event: &Event<'_>) -> io::Result<()> {
         self.write_event(event, STATE_ONLY)
+    }
+
+    /// Appends an event that tells what was learnt of a container besides what its threads did: its names, its
+    /// accounts. It tells of state only, and [`Reader::is_learnt`] knows it again.
+    ///
+    /// # Errors
+    /// When writing fails.
+    ///
+    /// [`Reader::is_learnt`]: crate::Reader::is_learnt
+    pub fn write_learnt(&mut self, event: &Event<'_>) -> io::Result<()> {
+        self.write_event(event, STATE_ONLY | LEARNT)
     }
 
     fn write_event(&mut self, event: &Event<'_>, flags: u32) -> io::Result<()> {

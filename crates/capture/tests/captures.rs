@@ -194,13 +194,14 @@ fn an_event_that_only_changes_state_says_so() {
     let mut writer = Writer::new(Vec::new(), &Snapshot::default()).unwrap();
     writer.write_state_only(&events()[0].event().unwrap()).unwrap();
     writer.write(&events()[0].event().unwrap()).unwrap();
+    writer.write_learnt(&events()[0].event().unwrap()).unwrap();
     let mut reader = Reader::new(Cursor::new(writer.finish().unwrap())).unwrap();
     let mut seen = Vec::new();
     while let Some(event) = reader.next().unwrap() {
         assert_eq!(event.as_bytes(), events()[0].as_bytes());
-        seen.push(reader.is_state_only());
+        seen.push((reader.is_state_only(), reader.is_learnt()));
     }
-    assert_eq!(seen, [true, false]);
+    assert_eq!(seen, [(true, false), (false, false), (true, true)]);
 }
 
 #[test]

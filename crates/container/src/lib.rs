@@ -23,4 +23,4 @@ pub use config::Config;
 pub use init_config::InitConfigError;
 pub use resolver::{Request, Resolver, ResolverError};
 pub use runtimes::{RuntimeFound, RuntimeState};
-pub use told::from_event;
+pub use told::{from_event, to_event};

@@ -143,6 +143,10 @@ pub struct RecordArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
 
+    /// Read settings (container runtimes, buffers) from a falco.yaml
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// Stop after this many seconds
     #[arg(long, value_name = "SECONDS")]
     pub duration: Option<u64>,

@@ -64,6 +64,10 @@ impl Containers {
         });
     }
 
+    pub(crate) fn has_new(&self) -> bool {
+        !self.new.is_empty()
+    }
+
     /// The container that cgroups say, empty for the host. A new one is noted.
     pub(crate) fn of_cgroups(&mut self, cgroups: &TextList) -> ContainerId {
         let Some(found) = cgroup::container_of_cgroups(cgroups) else { return ContainerId::default() };

@@ -218,6 +218,16 @@ impl Machine {
         self.containers.set(container);
     }
 
+    /// The containers that are known.
+    pub fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers.iter()
+    }
+
+    /// Whether there are containers that [`Machine::new_containers`] would give.
+    pub fn has_new_containers(&self) -> bool {
+        self.containers.has_new()
+    }
+
     /// Containers first seen since the last call.
     pub fn new_containers(&mut self) -> Vec<CgroupContainer> {
         self.containers.take_new()

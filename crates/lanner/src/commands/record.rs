@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use lanner_agent::config::Config;
 use lanner_agent::record::{self, RecordOptions};
 use lanner_agent::recording::{Readers, RecordingOptions};
 
-use crate::cli::RecordArgs;
+use crate::cli::{AlertArgs, RecordArgs};
 
 /// Records this host. The filter is read before anything is attached to the kernel.
 pub fn record(args: RecordArgs) -> Result<(), String> {
@@ -23,7 +22,8 @@ pub fn record(args: RecordArgs) -> Result<(), String> {
             readers: if args.modern { Readers::Today } else { Readers::All },
         },
     };
-    let recorded = record::run(&Config::default(), options, &mut |_| eprintln!("recording to {file}"));
+    let config = super::config(args.config.as_ref(), &AlertArgs::default())?;
+    let recorded = record::run(&config, options, &mut |_| eprintln!("recording to {file}"));
     let recorded = recorded.map_err(|error| format!("lanner: {error}"))?;
     super::print(&format!("events {}, bytes {}, lost {}\n", recorded.events, recorded.bytes, recorded.lost))
 }

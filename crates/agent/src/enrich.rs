@@ -1,0 +1,71 @@
+//! What is asked about containers while their events come in: who they are, and which accounts they have.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use lanner_container::{Request, Resolver, ResolverError, RuntimeFound};
+use lanner_machine::{Container, ContainerId, Machine};
+
+use crate::accounts::{AccountReader, Accounts};
+
+/// Asks runtimes and reads account files, each on threads of their own, for a machine that finds containers.
+pub struct Enrichment {
+    resolver: Resolver,
+    accounts: AccountReader,
+    host_root: PathBuf,
+    /// Containers that the resolver had no room for.
+    unasked: Vec<Request>,
+}
+
+impl Enrichment {
+    /// Starts the threads. The configuration's root is the host's.
+    ///
+    /// # Errors
+    /// When the system refuses them.
+    pub fn start(config: lanner_container::Config) -> Result<Enrichment, ResolverError> {
+        let host_root = config.host_root.clone();
+        let resolver = Resolver::start(config)?;
+        let accounts = AccountReader::start(host_root.clone()).map_err(ResolverError::from)?;
+        Ok(Enrichment { resolver, accounts, host_root, unasked: Vec::new() })
+    }
+
+    /// The runtimes found, as far as they answer within a time.
+    pub fn runtimes_within(&self, patience: Duration) -> Vec<RuntimeFound> {
+        self.resolver.runtimes_within(patience)
+    }
+
+    /// Asks about the containers that the machine has found since the last call, and says which these are. Never
+    /// waits.
+    pub fn ask(&mut self, machine: &mut Machine) -> Vec<ContainerId> {
+        let now = Instant::now();
+        let new = machine.new_containers();
+        for found in &new {
+            self.accounts.want(found.id.clone(), now);
+            self.unasked.push(Request {
+                id: found.id.to_string(),
+                full_id: found.full_id.to_string(),
+                runtime: found.runtime,
+            });
+        }
+        let resolver = &self.resolver;
+        self.unasked.retain(|request| !resolver.ask(request.clone()));
+        // The users of a container are read through the root of one of its processes.
+        let (machine, host_root) = (&*machine, &self.host_root);
+        self.accounts.ask(now, |id| {
+            let thread = machine.threads().find(|thread| thread.container == *id)?;
+            Some(host_root.join(format!("proc/{}/root", thread.pid)))
+        });
+        new.into_iter().map(|found| found.id).collect()
+    }
+
+    /// Containers that the resolver had no room for, so that they are still to be asked about.
+    pub fn unasked(&self) -> usize {
+        self.unasked.len()
+    }
+
+    /// Hands over the answers since the last call.
+    pub fn drain(&mut self, on_container: &mut dyn FnMut(Container), on_accounts: &mut dyn FnMut(Accounts)) {
+        self.resolver.drain(on_container);
+        self.accounts.drain(on_accounts);
+    }
+}
