@@ -77,7 +77,24 @@ impl Writer {
 
     /// Hands all over and says how many they are. A payload beyond 4 GB can't be an event; no source lets one through.
     pub(crate) fn give_all(&mut self, batch: &Batch, sink: &mut Sink<'_>) -> usize {
-        batch.iter().filter(|(ts, payload)| self.give(*ts, payload, sink).is_ok()).count()
+        self.give_some(batch, 0, usize::MAX, sink)
+    }
+
+    /// The same for up to `count` of them from one on.
+    pub(crate) fn give_some(
+        &mut self,
+        batch: &Batch,
+        from: usize,
+        count: usize,
+        sink: &mut Sink<'_>,
+    ) -> usize {
+        let mut given = 0;
+        for (ts, payload) in batch.iter().skip(from).take(count) {
+            given += 1;
+            // One that is too long for an event is left out.
+            let _ = self.give(ts, payload, sink);
+        }
+        given
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::audit::AuditEvents;
+use crate::cloudtrail;
 use crate::documents::Reporting;
 use crate::inputs::{self, InputConfig};
 use crate::json::JsonEvents;
@@ -79,7 +80,7 @@ macro_rules! input_schema {
 }
 
 /// All plugins that are built in.
-pub const BUILT_IN: [BuiltIn; 3] = [
+pub const BUILT_IN: [BuiltIn; 4] = [
     BuiltIn {
         name: "container",
         version: "0.7.1",
@@ -101,6 +102,21 @@ pub const BUILT_IN: [BuiltIn; 3] = [
         schema: concat!(input_schema!(), "}}"),
         params: &[("/var/log/audit.log", "a file of JSON lines, or a folder of such files, read to the end")],
         open: Some(open_audit),
+    },
+    BuiltIn {
+        name: "cloudtrail",
+        version: "0.17.1",
+        description: "AWS CloudTrail logs, built into lanner",
+        capabilities: &[Capability::Sourcing, Capability::Extraction],
+        id: 2,
+        source: "aws_cloudtrail",
+        schema: r#"{"type":"object","properties":{"s3DownloadConcurrency":{"type":"integer"},"s3Interval":{"type":"string"},"sqsDelete":{"type":"boolean"},"useAsync":{"type":"boolean"},"useS3SNS":{"type":"boolean"},"s3AccountList":{"type":"string"},"sqsOwnerAccount":{"type":"string"},"resumeFile":{"type":"string"},"maxFileSize":{"type":"integer"},"pollInterval":{"type":"integer"},"aws":{"type":"object","properties":{"profile":{"type":"string"},"region":{"type":"string"},"config":{"type":"string"},"credentials":{"type":"string"},"endpoint":{"type":"string"},"sqs_endpoint":{"type":"string"}}}}}"#,
+        params: &[
+            ("/path/to/folder", "files .json and .json.gz in a folder and below it"),
+            ("s3://bucket/prefix", "the same in an S3 bucket"),
+            ("sqs://queue", "files that messages of an SQS queue tell of"),
+        ],
+        open: Some(open_trail),
     },
     BuiltIn {
         name: "json",
@@ -172,4 +188,12 @@ fn open_json(
     let config: InputConfig = init_config(settings)?;
     let documents = Box::new(JsonEvents::new(config.max_event_size, config.time.clone()));
     inputs::open(&settings.open_params, plugin.id, &config, documents, reporting)
+}
+
+fn open_trail(
+    plugin: &BuiltIn,
+    settings: &Settings,
+    reporting: Reporting,
+) -> Result<Box<dyn EventSource>, SourceError> {
+    cloudtrail::open(&settings.open_params, plugin.id, &init_config(settings)?, reporting)
 }

@@ -6,6 +6,7 @@
 mod audit;
 mod batch;
 mod builtin;
+mod cloudtrail;
 mod documents;
 mod files;
 mod inputs;

@@ -1,5 +1,7 @@
 //! The web server of the sources of documents, over real connections.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -105,7 +107,7 @@ fn what_is_no_good_is_refused_and_counted() {
     assert_eq!(send("POST /k8s-audit", "text/plain"), 415);
     assert_eq!(hook.post(b"{oops"), 400);
     assert_eq!(hook.post(b"{\"kind\":\"Pod\"}"), 400);
-    assert_eq!(hook.post(event("\u{e9}").replace('\u{e9}', "é").as_bytes()), 200);
+    assert_eq!(hook.post(event("é").as_bytes()), 200);
     assert_eq!(hook.post(b"{\"kind\":\"\xff\"}"), 400, "not UTF-8");
     assert_eq!(hook.post(&[b'['; 100_000]), 400, "nested too deeply");
     assert_eq!(hook.post(&vec![b' '; 2 << 20]), 413, "larger than a request may be");
