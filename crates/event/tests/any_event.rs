@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use lanner_event::{
-    EVENTS, Event, EventBuf, EventType, FdLabel, Names, print_args, print_param, print_raw, print_resolved,
+    EVENTS, Event, EventBuf, EventInfo, EventType, FdLabel, Names, ParamInfo, print_args, print_param,
+    print_raw, print_resolved,
 };
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 /// Knows a name for everything.
 struct KnowsAll;
@@ -96,5 +98,38 @@ proptest! {
             prop_assert!(total <= bytes.len());
             print_args(&event, &KnowsAll, &mut Vec::new());
         }
+    }
+}
+
+/// Parameters as the table has them: numbers of their length, texts and bytes of any, now and then nothing.
+fn params_of(info: &EventInfo) -> Vec<BoxedStrategy<Vec<u8>>> {
+    let bytes = |length| prop::collection::vec(any::<u8>(), length).boxed();
+    let param = |param: &ParamInfo| match param.ty.fixed_len() {
+        Some(len) => prop_oneof![9 => bytes(len..len + 1), 1 => Just(Vec::new())].boxed(),
+        None => bytes(0..200),
+    };
+    info.params.iter().map(param).collect()
+}
+
+#[test]
+fn every_type_of_the_table_is_encoded_decoded_and_printed() {
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(16));
+    for info in &EVENTS {
+        let ended = runner.run(&params_of(info), |params| {
+            let slices: Vec<&[u8]> = params.iter().map(Vec::as_slice).collect();
+            let buf = EventBuf::new(7, -3, 2, info.code, &slices).unwrap();
+            let event = buf.event().unwrap();
+            prop_assert_eq!((event.ts, event.tid, event.cpu, event.ty()), (7, -3, 2, info.code));
+            prop_assert_eq!(event.params().collect::<Vec<_>>(), slices);
+            let mut out = Vec::new();
+            for index in 0..params.len() {
+                print_param(&event, index, &KnowsAll, &mut out);
+            }
+            // No event is longer than its bytes, and none that lacks some is read.
+            let bytes = buf.as_bytes();
+            prop_assert!(Event::decode(&bytes[..bytes.len() - 1], 0).is_err());
+            Ok(())
+        });
+        ended.unwrap_or_else(|error| panic!("{}: {error}", info.symbol));
     }
 }

@@ -7,6 +7,7 @@ mod explain;
 mod falco;
 mod help;
 mod live;
+mod memory;
 mod messages;
 mod replay;
 mod stage;
