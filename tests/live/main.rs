@@ -5,6 +5,7 @@
 
 mod attacks;
 mod drops;
+mod hardening;
 mod names;
 mod quiet;
 mod record;

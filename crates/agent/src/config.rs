@@ -46,6 +46,18 @@ pub enum Matching {
     All,
 }
 
+/// What the process gives up once the probe is attached.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Hardening {
+    /// Capabilities, new privileges, and all system calls that it doesn't make.
+    #[default]
+    Full,
+    /// Capabilities and new privileges.
+    Capabilities,
+    /// Nothing.
+    None,
+}
+
 /// Which sinks there are.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct SinkConfig {
@@ -213,6 +225,10 @@ pub struct Config {
     pub containers: lanner_container::Config,
     /// Reload when a configuration or rules file changes.
     pub watch_files: bool,
+    /// What is given up once the probe is attached.
+    pub hardening: Hardening,
+    /// Resident memory, in bytes, that caches are shed to stay below; 0 for no limit.
+    pub memory_limit: u64,
     /// Names of the plugins to load.
     pub plugins: Vec<String>,
     /// How those are set up, in the same order.
@@ -257,6 +273,8 @@ impl Default for Config {
             enrichment_timeout: Duration::from_secs(1),
             containers: lanner_container::Config::default(),
             watch_files: false,
+            hardening: Hardening::Full,
+            memory_limit: 0,
             plugins: Vec::new(),
             plugin_settings: Vec::new(),
             warnings: Vec::new(),

@@ -11,7 +11,7 @@ use lanner_event::Event;
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
 use lanner_machine::{ContainerId, Machine, MachineOptions};
 use lanner_output::{Alert, ChannelStats, Colour, Formatter, Overflow, Priority};
-use lanner_probe::{Attachment, Probe, ProbeError, ProbeOptions, SnapshotStats};
+use lanner_probe::{Attachment, Probe, ProbeError, SnapshotStats};
 
 use crate::accounts::Accounts;
 use crate::announce::local_offset;
@@ -20,7 +20,9 @@ use crate::drops::DropWatch;
 use crate::enrich::Enrichment;
 use crate::hold::Hold;
 use crate::log::{Log, now};
+use crate::memory::{self, MemoryGuard, Pressure};
 use crate::metrics::{Board, STRIDE, Station, View, Waiting};
+use crate::notify::Notify;
 use crate::program::Program;
 use crate::reload::{News, Slot};
 use crate::sending::Sending;
@@ -139,23 +141,26 @@ struct Live {
     host_root: PathBuf,
     events: u64,
     station: Station,
+    notify: Notify,
+    guard: MemoryGuard,
 }
 
-/// Watches this host until a signal comes or the time is up. `started` is told once watching has begun.
+/// Watches this host, by a probe that was opened at a time, until a signal comes or the time is up. `started` is told once watching has begun.
 ///
 /// # Errors
 /// When the kernel or the system refuses what is needed; nothing stays attached then.
 pub fn run(
     program: Arc<Program>,
+    (mut probe, begin): (Probe, Instant),
     log: &Log,
     options: LiveOptions,
     started: &mut dyn FnMut(&Started<'_>),
 ) -> Result<Outcome, LiveError> {
-    let begin = Instant::now();
     let host_root = host_root();
     let config = &program.config;
     let resolver_config =
         lanner_container::Config { host_root: host_root.clone(), ..config.containers.clone() };
+<<<<<<< HEAD
     let enrichment = Enrichment::start(resolver_config)?;
     let mut probe = Probe::open(ProbeOptions {
         events: wanted(&program.engine.event_types(), &config.base_syscalls),
@@ -164,6 +169,9 @@ pub fn run(
         snaplen: config.snaplen,
         ..ProbeOptions::default()
     })?;
+=======
+    let resolver = Resolver::start(resolver_config)?;
+>>>>>>> 47d43a4 (Give up privileges once the probe is attached, notify the service manager, keep to a memory limit)
     let hostname = sinks::hostname();
     let shared = options.sending.is_some();
     let sending = match options.sending {
@@ -191,6 +199,8 @@ pub fn run(
         enrichment,
         host_root,
         events: 0,
+        notify: Notify::from_environment(),
+        guard: MemoryGuard::new(config.memory_limit, begin),
         station: Station::new(&options.board, "syscall", &sinks::hostname(), &program),
         program,
     };
@@ -206,6 +216,7 @@ pub fn run(
         runtimes: live.enrichment.runtimes_within(RUNTIME_PATIENCE),
         took: begin.elapsed(),
     });
+    live.notify.ready(&live.status());
     let end = options.duration.map(|d| Instant::now() + d);
     let result = live.watch(&mut probe, &options.signals, end, &options.slot);
     Ok(live.close(probe.lost().total(), result?))
@@ -214,8 +225,12 @@ pub fn run(
 /// Waits as a run does, without a source of events.
 pub fn idle(options: &LiveOptions) -> Ending {
     let end = options.duration.map(|d| Instant::now() + d);
+    let mut notify = Notify::from_environment();
+    notify.ready("no source of events");
     loop {
+        notify.alive(Instant::now());
         if options.signals.end() {
+            notify.stopping();
             return Ending::Signal;
         }
         if end.is_some_and(|end| Instant::now() >= end) {
@@ -238,6 +253,10 @@ pub(crate) fn machine(host_root: &Path) -> Machine {
 fn boot_ts() -> u64 {
     let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     now().saturating_sub(uptime.tv_sec as u64 * 1_000_000_000 + uptime.tv_nsec as u64)
+}
+
+fn is_alive(proc: &Path, tid: i64) -> bool {
+    proc.join(tid.to_string()).exists()
 }
 
 impl Live {
@@ -271,10 +290,14 @@ impl Live {
             }
             probe.poll(wait, &mut |event| self.event(event))?;
             self.between_polls(probe)?;
+            self.notify.alive(before);
+            if let Some(pressure) = self.guard.look(before) {
+                self.relieve(pressure);
+            }
             if before >= sweep {
                 sweep = before + SWEEP;
                 let proc = self.host_root.join("proc");
-                self.machine.sweep(now(), |tid| proc.join(tid.to_string()).exists());
+                self.machine.sweep(now(), |tid| is_alive(&proc, tid));
             }
         }
     }
@@ -283,9 +306,11 @@ impl Live {
     /// they see their first event; the state of the host, alerts that wait, and counts stay.
     fn adopt(&mut self, program: Arc<Program>, probe: &mut Probe) {
         let config = &program.config;
+        self.notify.reloading();
         if let Err(error) = probe.update_events(&wanted(&program.engine.event_types(), &config.base_syscalls))
         {
             let message = format!("Not reloaded, the old rules go on: {error}");
+            self.notify.ready(&self.status());
             return self.log.write(Priority::Error, &message);
         }
         self.log = Log::new(config.log.clone(), config.iso8601);
@@ -299,7 +324,39 @@ impl Live {
         self.drops.set_config(config.drops.clone());
         self.tally.renew(program.rules());
         self.station.follow(&program, Instant::now());
+        self.guard.set_limit(config.memory_limit);
         self.program = program;
+        self.notify.ready(&self.status());
+    }
+
+    fn status(&self) -> String {
+        format!("watching, {} rules in force", self.program.engine.rules().len())
+    }
+
+    /// Lets go what can be had again, or what is needed least, when memory comes near its limit.
+    fn relieve(&mut self, pressure: Pressure) {
+        let known = self.machine.stats().threads as usize;
+        match pressure {
+            Pressure::Near => {
+                let proc = self.host_root.join("proc");
+                self.machine.shed(now(), |tid| is_alive(&proc, tid));
+                self.memory = Memory::default();
+                self.scratch = Scratch::new();
+                let (formatter, sending) = (&self.formatter, &self.sending);
+                self.hold.release_all(&self.machine, &mut |alert| sending.send(formatter.line(&alert)));
+                memory::trim();
+                self.log.warning("memory_limit is near: caches were shed");
+            }
+            Pressure::Reached => {
+                self.machine.limit_threads(known);
+                let message = format!("memory_limit is reached: no more than {known} threads are known");
+                self.log.write(Priority::Error, &message);
+            }
+            Pressure::Over => {
+                self.machine.limit_threads(MachineOptions::default().max_threads);
+                self.log.info("memory_limit: there is room again");
+            }
+        }
     }
 
     fn send(&self, alert: &Alert) {
@@ -361,6 +418,7 @@ impl Live {
             program: &self.program,
             probe: Some(probe),
             machine: &self.machine,
+            sheds: self.guard.sheds,
             tally: &self.tally,
             outputs: &|| sending.stats(),
             waiting: Waiting {
@@ -391,6 +449,7 @@ impl Live {
     }
 
     fn close(mut self, lost: u64, ending: Ending) -> Outcome {
+        self.notify.stopping();
         let (formatter, sending) = (&self.formatter, &self.sending);
         self.hold.release_all(&self.machine, &mut |alert| sending.send(formatter.line(&alert)));
         Outcome {

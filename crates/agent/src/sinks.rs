@@ -9,6 +9,7 @@ use lanner_output::{
 };
 
 use crate::config::Config;
+use crate::launcher;
 use crate::log::{Log, ident};
 
 /// Bytes of lines that may wait for each sink, beside the number of lines that the settings allow.
@@ -31,7 +32,11 @@ pub fn start(config: &Config, colour: Colour, overflow: Overflow, log: &Log) -> 
         sinks.push(Box::new(SyslogSink::new(&ident())));
     }
     if let Some(program) = &config.sinks.program {
-        sinks.push(Box::new(ProgramSink::new(program.command.clone(), program.keep_alive)));
+        let sink = ProgramSink::new(program.command.clone(), program.keep_alive);
+        sinks.push(Box::new(match launcher::starter() {
+            Some(starter) => sink.started_by(starter),
+            None => sink,
+        }));
     }
     if let Some(http) = &config.sinks.http {
         sinks.push(Box::new(web(http, config.form == Form::Json, log)));

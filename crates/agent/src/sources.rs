@@ -18,6 +18,7 @@ use crate::announce::local_offset;
 use crate::live::{Ending, LONGEST_WAIT, LiveOptions};
 use crate::log::Log;
 use crate::metrics::{Board, STRIDE, Station, View, Waiting};
+use crate::notify::Notify;
 use crate::plugins::Opened;
 use crate::program::Program;
 use crate::reload::{News, Slot};
@@ -212,6 +213,7 @@ impl SideLoop {
             program: &self.program,
             probe: None,
             machine: &self.machine,
+            sheds: 0,
             tally: &self.tally,
             // Sinks are shared: they are told of once, by the kernel's loop if there is one.
             outputs: &|| sending.stats(),
@@ -263,11 +265,15 @@ pub fn watch(
 ) -> Option<Ending> {
     let until = options.duration.map(|d| Instant::now() + d);
     let formatter = sinks::formatter(&program.config, sinks::hostname());
+    let mut notify = Notify::from_environment();
+    notify.ready("sources are open");
     loop {
+        notify.alive(Instant::now());
         if beside.is_over() {
             return None;
         }
         if options.signals.end() {
+            notify.stopping();
             return Some(Ending::Signal);
         }
         if until.is_some_and(|until| Instant::now() >= until) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lanner_output::{ChannelStats, Overflow, Priority};
 
-use crate::config::Source;
+use crate::attach::Attached;
 use crate::drops::DropWatch;
 use crate::live::{self, Ending, LiveError, LiveOptions, Started};
 use crate::log::Log;
@@ -53,13 +53,14 @@ pub struct Together<'a> {
 }
 
 impl Together<'_> {
-    /// Runs until a signal comes, the time is up, or every source has come to its end. A source that can't be opened or
+    /// Runs with what was attached until a signal comes, the time is up, or every source has come to its end. A source that can't be opened or
     /// fails doesn't touch the others. `started` is told once the kernel's is watched.
     ///
     /// # Errors
     /// When the only source can't be opened or fails, or the settings say to end when events are lost.
     pub fn run(
         &self,
+        attached: Attached,
         mut options: LiveOptions,
         started: &mut dyn FnMut(&Started<'_>),
     ) -> Result<Outcome, LiveError> {
@@ -72,7 +73,7 @@ impl Together<'_> {
         let mut outcome = Outcome { tally: Tally::new(self.program.rules()), ..Outcome::default() };
         let beside = self.open(&sending, &options.board, &mut outcome)?;
         if kernel {
-            self.kernel(&beside, &sending, options, started, &mut outcome)?;
+            self.kernel(attached, &beside, &sending, options, started, &mut outcome)?;
         } else {
             outcome.ending = watch(&self.program, &beside, &sending, self.log, &options);
         }
@@ -113,17 +114,22 @@ impl Together<'_> {
     /// The kernel's events; when they fail, the other sources go on without.
     fn kernel(
         &self,
+        attached: Attached,
         beside: &Beside,
         sending: &Arc<Sending>,
         options: LiveOptions,
         started: &mut dyn FnMut(&Started<'_>),
         outcome: &mut Outcome,
     ) -> Result<(), LiveError> {
-        if self.program.config.source == Source::None {
+        let Some(probe) = attached.probe else {
             outcome.ending = Some(live::idle(&options));
             return Ok(());
-        }
-        match live::run(Arc::clone(&self.program), self.log, options.clone(), started) {
+        };
+        let ran = probe.map_err(LiveError::from).and_then(|probe| {
+            let probe = (probe, attached.begin);
+            live::run(Arc::clone(&self.program), probe, self.log, options.clone(), started)
+        });
+        match ran {
             Ok(live) => {
                 outcome.ending = Some(live.ending);
                 outcome.tally.absorb(&live.tally);

@@ -16,6 +16,9 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
     let rest: Vec<OsString> = args.collect();
+    if program == lanner_agent::launcher::NAME {
+        return lanner_agent::launcher::serve();
+    }
     let as_falco = Path::new(&program).file_name().is_some_and(|name| name == "falco");
     match rest.split_first() {
         _ if as_falco => falco::main(rest),

@@ -276,10 +276,30 @@ impl Machine {
     }
 
     /// Removes threads of which nothing is known, those of which nothing was heard for the time that the
+<<<<<<< HEAD
     /// options say and that are not `alive` any more (their ids are asked about), and containers in
     /// which no thread has been for a minute. `now`: ns since 1970.
     pub fn sweep(&mut self, now: u64, mut alive: impl FnMut(i64) -> bool) {
         let timeout = self.options.thread_timeout;
+=======
+    /// options say and that are not `alive` any more (their ids are asked about), and containers that no
+    /// thread is in. `now`: ns since 1970.
+    pub fn sweep(&mut self, now: u64, alive: impl FnMut(i64) -> bool) {
+        self.sweep_quiet(now, self.options.thread_timeout, alive);
+    }
+
+    /// The same for all threads that are not `alive`, whenever they were last heard of: for when memory is short.
+    pub fn shed(&mut self, now: u64, alive: impl FnMut(i64) -> bool) {
+        self.sweep_quiet(now, 0, alive);
+    }
+
+    /// Takes in no more threads than these from now on; those that are known stay.
+    pub fn limit_threads(&mut self, most: usize) {
+        self.options.max_threads = most;
+    }
+
+    fn sweep_quiet(&mut self, now: u64, timeout: u64, mut alive: impl FnMut(i64) -> bool) {
+>>>>>>> 47d43a4 (Give up privileges once the probe is attached, notify the service manager, keep to a memory limit)
         let gone: Vec<i64> = self
             .threads()
             .filter(|t| {

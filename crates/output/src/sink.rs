@@ -10,7 +10,7 @@ use crate::Priority;
 
 pub use file::FileSink;
 pub use http::{HttpOptions, HttpSink, Trust};
-pub use program::ProgramSink;
+pub use program::{Program, ProgramSink, Starter};
 pub use stdout::{Colour, StdoutSink};
 pub use syslog::SyslogSink;
 

@@ -11,7 +11,11 @@ use lanner_rules::{Selection, Target};
 
 use super::files::{ConfigError, Settings};
 use super::node::{Content, Node};
+<<<<<<< HEAD
 use super::{Append, BaseSyscalls, Config, DropAction, DropConfig, LogConfig, Matching, SNAPLEN, Source};
+=======
+use super::{Append, BaseSyscalls, Config, DropAction, DropConfig, Hardening, LogConfig, Matching, Source};
+>>>>>>> 47d43a4 (Give up privileges once the probe is attached, notify the service manager, keep to a memory limit)
 
 /// Queue length that stands for `outputs_queue.capacity: 0`, "unbounded": there is always a bound.
 const LARGE_QUEUE: usize = 65_536;
@@ -44,6 +48,28 @@ impl Config {
 /// A value read from a scalar's text.
 fn parse<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
+}
+
+fn hardening(text: &str) -> Option<Hardening> {
+    match text {
+        "full" => Some(Hardening::Full),
+        "capabilities" => Some(Hardening::Capabilities),
+        "none" => Some(Hardening::None),
+        _ => None,
+    }
+}
+
+/// A number of bytes, perhaps in K, M or G, each 1024 times the one before.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &*text[digits.len()..].to_ascii_lowercase() {
+        "" | "b" => 1,
+        "k" | "kb" | "ki" | "kib" => 1 << 10,
+        "m" | "mb" | "mi" | "mib" => 1 << 20,
+        "g" | "gb" | "gi" | "gib" => 1 << 30,
+        _ => return None,
+    };
+    digits.trim().parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// Truth values as YAML 1.1 spells them.
@@ -155,6 +181,13 @@ impl Reader<'_> {
             plugins: plugin_settings.iter().map(|plugin| plugin.name.clone()).collect(),
             plugin_settings,
             watch_files: self.flag("watch_config_files", true),
+            hardening: self.scalar(
+                "lanner.hardening",
+                Hardening::Full,
+                "full, capabilities or none",
+                hardening,
+            ),
+            memory_limit: self.scalar("memory_limit", 0, "a number of bytes, such as 256M", bytes),
             enrichment_timeout: Duration::from_millis(self.number("lanner.enrichment_timeout", 1000)),
             warnings: Vec::new(),
         })
@@ -400,6 +433,15 @@ mod tests {
     fn a_list_of_additions_that_was_given_a_name_is_no_list() {
         let yaml = "append_output: [{suggested_output: true}]";
         assert!(read(yaml, &["append_output.suggested_output=false"]).unwrap().append.is_empty());
+    }
+
+    #[test]
+    fn sizes_are_read_with_their_units() {
+        assert_eq!(
+            ["64", "2k", "256M", "1GiB"].map(bytes),
+            [Some(64), Some(2048), Some(256 << 20), Some(1 << 30)]
+        );
+        assert_eq!(["", "M", "1.5G", "3 parsecs", "99999999999G"].map(bytes), [None; 5]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ const ROOT: Shape = Shape::Object(&Object::of(&[
     ("json_include_output_property", Bool),
     ("json_include_tags_property", Bool),
     ("json_output", Bool),
+    // lanner's own.
+    ("lanner", Shape::Object(&LANNER)),
     ("libs_logger", Shape::Object(&Object::with_some(&[("enabled", Bool), ("severity", Text)]))),
     ("load_plugins", TEXTS),
     ("log_level", Text),
@@ -106,6 +108,11 @@ const ENGINE: Object = Object {
     required: &["kind"],
     at_least: 0,
 };
+
+const LANNER: Object = Object::with_some(&[
+    ("enrichment_timeout", Integer),
+    ("hardening", OneOf(&["full", "capabilities", "none"])),
+]);
 
 const LIBS: Object = Object::with_some(&[
     ("snaplen", Integer),

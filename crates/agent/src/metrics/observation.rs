@@ -110,6 +110,8 @@ pub struct Observation {
     pub programs: Vec<ProgramStats>,
     /// The state of the host.
     pub machine: MachineStats,
+    /// How often caches were shed for want of memory.
+    pub sheds: u64,
     /// Rules.
     pub rules: Vec<RuleCount>,
     /// Sinks.

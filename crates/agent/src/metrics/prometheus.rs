@@ -273,7 +273,9 @@ fn own(page: &mut Page, seen: &Observation) {
     page.own("queue_length", Gauge, help, &[source, ("queue", "alerts_held")], waiting.held);
     page.own("queue_length", Gauge, help, &[source, ("queue", "containers_unasked")], waiting.unasked);
     let help = "Alerts sent before all was known of their container.";
+    let shed = "How often caches were shed to stay below memory_limit.";
     page.own("alerts_incomplete_total", Counter, help, &[source], waiting.incomplete);
+    page.own("memory_sheds_total", Counter, shed, &[source], seen.sheds);
 }
 
 /// The sinks, which all loops share.

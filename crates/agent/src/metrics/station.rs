@@ -55,6 +55,8 @@ pub struct View<'a> {
     pub probe: Option<&'a Probe>,
     /// The host.
     pub machine: &'a Machine,
+    /// How often caches were shed for want of memory.
+    pub sheds: u64,
     /// The rules' counts.
     pub tally: &'a Tally,
     /// The sinks' counts.
@@ -182,6 +184,7 @@ impl Station {
             iterated: self.iterated,
             programs: probe_if(self.config.programs).map(Probe::programs).unwrap_or_default(),
             machine: view.machine.stats(),
+            sheds: view.sheds,
             rules: rules(view.program, view.tally),
             outputs: (view.outputs)(),
             waiting: view.waiting,
@@ -251,6 +254,7 @@ pub(super) mod tests {
             iterated: true,
             programs: Vec::new(),
             machine: MachineStats { threads: 7, fds: 9, ..MachineStats::default() },
+            sheds: 0,
             rules: vec![rule("Read \"a\" file", 4), rule("Never", 0)],
             outputs: vec![ChannelStats {
                 sink: "http",

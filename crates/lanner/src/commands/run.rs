@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lanner_agent::attach::Attached;
 use lanner_agent::config::{Config, Source};
 use lanner_agent::live::LiveOptions;
 use lanner_agent::log::Log;
@@ -37,6 +38,7 @@ pub fn run(args: RunArgs) -> Result<(), String> {
     let off = rules.rules.rules.len() - rules.engine.rules().len();
     let program = Program::new(rules.engine, config, about(&args, &files));
     let built = Built { program: Arc::clone(&program), files: watched(&args, &program.config) };
+    let attached = Attached::new(&program, &sources, None, &log);
     let build = move || {
         let (rules, config, named) = read(&args)?;
         let files = watched(&args, &config);
@@ -57,7 +59,7 @@ pub fn run(args: RunArgs) -> Result<(), String> {
     let _web = web.transpose().map_err(|error| format!("lanner: {error}"))?;
     let shown = Arc::clone(&program);
     let together = Together { program, plugins: &plugins, sources: &sources, reloader: &reloader, log: &log };
-    let outcome = together.run(options, &mut |started| {
+    let outcome = together.run(attached, options, &mut |started| {
         if !quiet {
             eprint!("{}", screen(started, &shown, off, &files));
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lanner_agent::attach::Attached;
 use lanner_agent::config::Source;
 use lanner_agent::drops::DropWatch;
 use lanner_agent::live::{Ending, LiveOptions};
@@ -93,10 +94,11 @@ fn live(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<()
     }
     let built = built(session, rules);
     let program = Arc::clone(&built.program);
+    let attached = Attached::new(&program, sources, None, log);
     let (options, reloader) = follow(session, built)?;
     let _web = web(session, &options.board)?;
     let together = Together { program, plugins: &session.plugins, sources, reloader: &reloader, log };
-    let outcome = together.run(options, &mut |started| {
+    let outcome = together.run(attached, options, &mut |started| {
         let (rings, bytes) = (started.attachment.rings, started.attachment.ring_bytes);
         log.info(&format!(
             "{rings} ring buffers of {bytes} bytes, {} threads known",

@@ -1,53 +1,77 @@
 //! Lines on the standard input of a program.
 
+use std::fs::File;
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use super::{Line, Sink, SinkError};
 
+/// A program that was started.
+pub struct Program {
+    /// Its standard input.
+    pub input: File,
+    /// Waits until it has ended.
+    pub wait: Box<dyn FnOnce() -> std::io::Result<()> + Send>,
+}
+
+/// What starts a shell command.
+pub type Starter = Arc<dyn Fn(&str) -> std::io::Result<Program> + Send + Sync>;
+
 /// Gives lines to a shell command.
-#[derive(Debug)]
 pub struct ProgramSink {
     command: String,
     keep_running: bool,
-    child: Option<Child>,
+    starter: Starter,
+    program: Option<Program>,
 }
 
 impl ProgramSink {
     /// A sink for a shell command. With `keep_running` one process takes all lines; else each line has its own,
     /// which sees its input end behind the line.
     pub fn new(command: String, keep_running: bool) -> ProgramSink {
-        ProgramSink { command, keep_running, child: None }
+        ProgramSink { command, keep_running, starter: Arc::new(start), program: None }
+    }
+
+    /// The same, but something else starts the command.
+    #[must_use]
+    pub fn started_by(self, starter: Starter) -> ProgramSink {
+        let mut sink = self;
+        sink.starter = starter;
+        sink
     }
 
     fn error(&self, what: &str, cause: std::io::Error) -> SinkError {
         SinkError { sink: "program", what: format!("{what} '{}'", self.command), cause, again: true }
     }
 
-    fn start(&self) -> std::io::Result<Child> {
-        Command::new("/bin/sh").arg("-c").arg(&self.command).stdin(Stdio::piped()).spawn()
-    }
-
     fn put(&mut self, line: &Line) -> std::io::Result<()> {
-        let child = match self.child.take() {
-            Some(child) => child,
-            None => self.start()?,
+        let program = match self.program.take() {
+            Some(program) => program,
+            None => (self.starter)(&self.command)?,
         };
-        let child = self.child.insert(child);
-        let Some(stdin) = &mut child.stdin else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
+        let program = self.program.insert(program);
         // In one piece, so that the program never sees half a line.
         let mut bytes = Vec::with_capacity(line.text.len() + 1);
         bytes.extend_from_slice(line.text.as_bytes());
         bytes.push(b'\n');
-        stdin.write_all(&bytes)
+        program.input.write_all(&bytes)
     }
 
     /// Ends the program's input and waits for it.
     fn close(&mut self) -> std::io::Result<()> {
-        let Some(mut child) = self.child.take() else { return Ok(()) };
-        drop(child.stdin.take());
-        child.wait().map(drop)
+        let Some(program) = self.program.take() else { return Ok(()) };
+        drop(program.input);
+        (program.wait)()
     }
+}
+
+/// Starts a shell command from this process.
+fn start(command: &str) -> std::io::Result<Program> {
+    let mut child = Command::new("/bin/sh").arg("-c").arg(command).stdin(Stdio::piped()).spawn()?;
+    let input = child.stdin.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
+    Ok(Program { input: OwnedFd::from(input).into(), wait: Box::new(move || child.wait().map(drop)) })
 }
 
 impl Sink for ProgramSink {
@@ -104,6 +128,6 @@ mod tests {
         let line = Line { text: "x".repeat(200_000), priority: Priority::Notice, priority_at: None };
         let error = sink.write(&line).unwrap_err();
         assert!(error.again && error.to_string().contains("cannot write to 'exec true'"));
-        assert!(sink.child.is_none());
+        assert!(sink.program.is_none());
     }
 }

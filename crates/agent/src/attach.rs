@@ -1,0 +1,48 @@
+//! What has to be done while the process still has all its privileges and one thread: what starts programs is made,
+//! the probe attached, and then given up what isn't needed any more.
+
+use std::time::Instant;
+
+use lanner_output::Priority;
+use lanner_probe::{Probe, ProbeError, ProbeOptions};
+
+use crate::config::{Config, Hardening, Source};
+use crate::log::Log;
+use crate::program::Program;
+use crate::together::KERNEL;
+use crate::wanted::wanted;
+use crate::{confine, launcher};
+
+/// What was attached.
+pub struct Attached {
+    /// The probe, if the kernel's events are wanted.
+    pub probe: Option<Result<Probe, ProbeError>>,
+    /// When that began.
+    pub begin: Instant,
+}
+
+impl Attached {
+    /// Attaches the probe, if `sources` want it, and gives up privileges. `foreign` names a plugin in this process
+    /// that isn't ours.
+    pub fn new(program: &Program, sources: &[&str], foreign: Option<&str>, log: &Log) -> Attached {
+        let (begin, config) = (Instant::now(), &program.config);
+        if config.sinks.program.is_some() && config.hardening != Hardening::None {
+            if let Err(error) = launcher::make() {
+                log.write(Priority::Error, &format!("programs for alerts can't be started: {error}"));
+            }
+        }
+        let wanted = sources.contains(&KERNEL) && config.source == Source::Live;
+        let probe = wanted.then(|| open(program, config));
+        confine::confine(config, foreign, log);
+        Attached { probe, begin }
+    }
+}
+
+fn open(program: &Program, config: &Config) -> Result<Probe, ProbeError> {
+    Probe::open(ProbeOptions {
+        events: wanted(&program.engine.event_types(), &config.base_syscalls),
+        ring_bytes: config.ring_bytes,
+        cpus_per_ring: config.cpus_per_ring,
+        ..ProbeOptions::default()
+    })
+}
