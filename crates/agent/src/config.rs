@@ -16,7 +16,7 @@ use lanner_event::BufferFormat;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lanner_output::{Form, HttpOptions, JsonParts, Priority};
+use lanner_output::{Form, HttpOptions, JsonParts, Priority, SocketOptions};
 use lanner_rules::Selection;
 
 pub use files::{ConfigError, Settings, SettingsFile};
@@ -71,6 +71,8 @@ pub struct SinkConfig {
     pub syslog: bool,
     /// Lines go to a web server.
     pub http: Option<HttpOptions>,
+    /// Lines go to whoever connects to a socket.
+    pub socket: Option<SocketOptions>,
 }
 
 impl SinkConfig {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lanner_output::{
     Clock, Colour, FileSink, Form, Formatter, HttpOptions, HttpSink, OutputOptions, Outputs, Overflow,
-    Priority, ProgramSink, Sink, StdoutSink, SyslogSink,
+    Priority, ProgramSink, Sink, SocketOptions, SocketSink, StdoutSink, SyslogSink,
 };
 
 use crate::config::Config;
@@ -38,6 +38,9 @@ pub fn start(config: &Config, colour: Colour, overflow: Overflow, log: &Log) -> 
             None => sink,
         }));
     }
+    if let Some(socket) = &config.sinks.socket {
+        sinks.push(Box::new(open(socket, log)));
+    }
     if let Some(http) = &config.sinks.http {
         sinks.push(Box::new(web(http, config.form == Form::Json, log)));
     }
@@ -50,6 +53,15 @@ pub fn start(config: &Config, colour: Colour, overflow: Overflow, log: &Log) -> 
         say: Arc::new(move |priority, text| log.write(priority, text)),
     };
     Outputs::start(sinks, options)
+}
+
+/// A socket's sink, open before the first line. What hinders that is said at once; the first line tries again.
+fn open(options: &SocketOptions, log: &Log) -> SocketSink {
+    let mut sink = SocketSink::new(options.clone());
+    if let Err(error) = sink.open() {
+        log.write(Priority::Error, &error.to_string());
+    }
+    sink
 }
 
 /// A web server's sink; what is wrong with its certificates is said at once. Lines wait until it is put right.

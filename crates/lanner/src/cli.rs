@@ -34,6 +34,8 @@ pub enum Command {
     Events(EventsArgs),
     /// Say what works on this machine, what does not, what that costs and what to do
     Doctor(DoctorArgs),
+    /// Show a host's alerts elsewhere: on standard output, by http, to OpenTelemetry; needs no privilege
+    Relay(RelayArgs),
     /// Take Falco's options: a Falco deployment runs unchanged
     #[command(disable_help_flag = true)]
     Falco {
@@ -121,6 +123,26 @@ pub struct RunArgs {
     /// Don't print the start screen
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// `lanner relay`
+#[derive(Clone, Debug, Args)]
+pub struct RelayArgs {
+    /// The socket that lanner on the host serves (socket_output), or the file that it writes (file_output)
+    #[arg(default_value = "/run/lanner/alerts.sock")]
+    pub source: PathBuf,
+
+    /// Begin with what the file holds already, not with its next line
+    #[arg(long)]
+    pub from_start: bool,
+
+    /// Serve alerts at this address: /alerts, /alerts/stream, /healthz
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http: Option<std::net::SocketAddr>,
+
+    /// Send alerts to the OpenTelemetry collector there, such as http://collector:4318
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
 }
 
 /// `lanner replay`

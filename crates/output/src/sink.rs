@@ -3,6 +3,7 @@
 mod file;
 mod http;
 mod program;
+mod socket;
 mod stdout;
 mod syslog;
 
@@ -11,6 +12,7 @@ use crate::Priority;
 pub use file::FileSink;
 pub use http::{HttpOptions, HttpSink, Trust};
 pub use program::{Program, ProgramSink, Starter};
+pub use socket::{SocketOptions, SocketSink};
 pub use stdout::{Colour, StdoutSink};
 pub use syslog::SyslogSink;
 

@@ -47,6 +47,8 @@ const ROOT: Shape = Shape::Object(&Object::of(&[
     ("rule_matching", Text),
     ("rules", Array(&Shape::Object(&Object::with_some(&[("disable", SELECTED), ("enable", SELECTED)])))),
     ("rules_files", TEXTS),
+    // lanner's own.
+    ("socket_output", Shape::Object(&SOCKET_OUTPUT)),
     ("static_fields", Free(&Shape::Any)),
     ("stdout_output", SWITCH),
     ("syscall_event_drops", Shape::Object(&DROPS)),
@@ -138,6 +140,13 @@ const HTTP_OUTPUT: Object = Object::with_some(&[
     ("mtls", Bool),
     ("url", Text),
     ("user_agent", Text),
+]);
+
+const SOCKET_OUTPUT: Object = Object::with_some(&[
+    ("enabled", Bool),
+    ("group", AnyOf(&[Text, Integer])),
+    ("mode", Text),
+    ("path", Text),
 ]);
 
 const METRICS: Object = Object::with_some(&[

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lanner_output::{HttpOptions, Trust};
+use lanner_output::{HttpOptions, SocketOptions, Trust};
 
 use super::falco::Reader;
 use super::{ConfigError, FileConfig, ProgramConfig, SinkConfig};
@@ -19,6 +19,7 @@ impl Reader<'_> {
             file: self.file()?,
             program: self.program()?,
             http: self.http()?,
+            socket: self.socket()?,
         })
     }
 
@@ -44,6 +45,25 @@ impl Reader<'_> {
         }
         let keep_alive = self.flag("program_output.keep_alive", false);
         Ok(Some(ProgramConfig { command, keep_alive }))
+    }
+
+    /// lanner's own: a socket from which `lanner relay` reads.
+    fn socket(&mut self) -> Result<Option<SocketOptions>, ConfigError> {
+        if !self.flag("socket_output.enabled", false) {
+            return Ok(None);
+        }
+        let mode = self.text("socket_output.mode", "0660");
+        let group = self.text("socket_output.group", "");
+        let number = |text: &str, radix| u32::from_str_radix(text, radix).ok();
+        let Some(mode) = number(&mode, 8).filter(|mode| *mode <= 0o777) else {
+            return Err(self.error("socket_output.mode is no permission such as \"0660\""));
+        };
+        let group = match group.as_str() {
+            "" => None,
+            text => Some(number(text, 10).ok_or_else(|| self.error("socket_output.group is no number"))?),
+        };
+        let path = self.text("socket_output.path", "/run/lanner/alerts.sock").into();
+        Ok(Some(SocketOptions { path, mode, group }))
     }
 
     fn http(&mut self) -> Result<Option<HttpOptions>, ConfigError> {
@@ -108,6 +128,21 @@ mod tests {
         let all = format!("{bundle}  ca_cert: /c\n");
         assert_eq!(http(&all).trust, Trust::File { key: "http_output.ca_cert", path: "/c".into() });
         assert_eq!(http(&format!("{all}  insecure: true\n")).trust, Trust::Anyone);
+    }
+
+    #[test]
+    fn a_socket_is_for_those_its_mode_lets_in() {
+        let socket = |lines: &str| {
+            let yaml = format!("socket_output:\n  enabled: true\n{lines}");
+            let settings = Settings { root: Node::parse(&yaml).unwrap(), ..Settings::default() };
+            Config::from_falco(&settings).map(|config| config.sinks.socket.unwrap())
+        };
+        let plain = socket("").unwrap();
+        assert_eq!((plain.mode, plain.group), (0o660, None));
+        assert_eq!(plain.path, PathBuf::from("/run/lanner/alerts.sock"));
+        let open = socket("  mode: \"0666\"\n  group: \"65534\"\n").unwrap();
+        assert_eq!((open.mode, open.group), (0o666, Some(65534)));
+        assert!(socket("  mode: rw\n").is_err() && socket("  group: nobody\n").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod doctor;
 mod explain;
 mod record;
+mod relay;
 mod replay;
 mod rules;
 mod run;
@@ -28,6 +29,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Relay(args) => relay::relay(args),
         Command::Record(args) => record::record(args),
         Command::Rules(command) => rules::rules(command),
         Command::Fields(args) => {

@@ -9,5 +9,6 @@ mod help;
 mod live;
 mod memory;
 mod messages;
+mod relay;
 mod replay;
 mod stage;
