@@ -17,6 +17,6 @@ pub use clock::Clock;
 pub use format::{Form, Formatter, JsonParts};
 pub use outputs::{ChannelStats, OutputOptions, Outputs, Overflow, Say};
 pub use sink::{
-    Colour, FileSink, HttpOptions, HttpSink, Line, Program, ProgramSink, Sink, SinkError, SocketOptions, SocketSink, Starter,
-    StdoutSink, SyslogSink, Trust,
+    Colour, FileSink, HttpOptions, HttpSink, Line, Program, ProgramSink, Sink, SinkError, SocketOptions,
+    SocketSink, Starter, StdoutSink, SyslogSink, Trust,
 };
