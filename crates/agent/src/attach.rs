@@ -43,6 +43,7 @@ fn open(program: &Program, config: &Config) -> Result<Probe, ProbeError> {
         events: wanted(&program.engine.event_types(), &config.base_syscalls),
         ring_bytes: config.ring_bytes,
         cpus_per_ring: config.cpus_per_ring,
+        snaplen: config.snaplen,
         ..ProbeOptions::default()
     })
 }

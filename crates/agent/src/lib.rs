@@ -15,20 +15,14 @@ pub mod explain;
 pub mod hold;
 pub mod host;
 pub mod inventory;
-<<<<<<< HEAD
-pub mod learnt;
-=======
 pub mod launcher;
->>>>>>> 47d43a4 (Give up privileges once the probe is attached, notify the service manager, keep to a memory limit)
+pub mod learnt;
 pub mod live;
 pub mod log;
 pub mod memory;
 pub mod metrics;
-<<<<<<< HEAD
-pub mod pending;
-=======
 pub mod notify;
->>>>>>> 47d43a4 (Give up privileges once the probe is attached, notify the service manager, keep to a memory limit)
+pub mod pending;
 pub mod plugins;
 pub mod program;
 pub mod record;

@@ -160,18 +160,7 @@ pub fn run(
     let config = &program.config;
     let resolver_config =
         lanner_container::Config { host_root: host_root.clone(), ..config.containers.clone() };
-<<<<<<< HEAD
     let enrichment = Enrichment::start(resolver_config)?;
-    let mut probe = Probe::open(ProbeOptions {
-        events: wanted(&program.engine.event_types(), &config.base_syscalls),
-        ring_bytes: config.ring_bytes,
-        cpus_per_ring: config.cpus_per_ring,
-        snaplen: config.snaplen,
-        ..ProbeOptions::default()
-    })?;
-=======
-    let resolver = Resolver::start(resolver_config)?;
->>>>>>> 47d43a4 (Give up privileges once the probe is attached, notify the service manager, keep to a memory limit)
     let hostname = sinks::hostname();
     let shared = options.sending.is_some();
     let sending = match options.sending {

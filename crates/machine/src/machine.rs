@@ -276,14 +276,8 @@ impl Machine {
     }
 
     /// Removes threads of which nothing is known, those of which nothing was heard for the time that the
-<<<<<<< HEAD
     /// options say and that are not `alive` any more (their ids are asked about), and containers in
     /// which no thread has been for a minute. `now`: ns since 1970.
-    pub fn sweep(&mut self, now: u64, mut alive: impl FnMut(i64) -> bool) {
-        let timeout = self.options.thread_timeout;
-=======
-    /// options say and that are not `alive` any more (their ids are asked about), and containers that no
-    /// thread is in. `now`: ns since 1970.
     pub fn sweep(&mut self, now: u64, alive: impl FnMut(i64) -> bool) {
         self.sweep_quiet(now, self.options.thread_timeout, alive);
     }
@@ -299,7 +293,6 @@ impl Machine {
     }
 
     fn sweep_quiet(&mut self, now: u64, timeout: u64, mut alive: impl FnMut(i64) -> bool) {
->>>>>>> 47d43a4 (Give up privileges once the probe is attached, notify the service manager, keep to a memory limit)
         let gone: Vec<i64> = self
             .threads()
             .filter(|t| {

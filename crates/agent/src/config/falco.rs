@@ -11,11 +11,9 @@ use lanner_rules::{Selection, Target};
 
 use super::files::{ConfigError, Settings};
 use super::node::{Content, Node};
-<<<<<<< HEAD
-use super::{Append, BaseSyscalls, Config, DropAction, DropConfig, LogConfig, Matching, SNAPLEN, Source};
-=======
-use super::{Append, BaseSyscalls, Config, DropAction, DropConfig, Hardening, LogConfig, Matching, Source};
->>>>>>> 47d43a4 (Give up privileges once the probe is attached, notify the service manager, keep to a memory limit)
+use super::{
+    Append, BaseSyscalls, Config, DropAction, DropConfig, Hardening, LogConfig, Matching, SNAPLEN, Source,
+};
 
 /// Queue length that stands for `outputs_queue.capacity: 0`, "unbounded": there is always a bound.
 const LARGE_QUEUE: usize = 65_536;

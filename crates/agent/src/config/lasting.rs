@@ -5,19 +5,12 @@ use super::Config;
 type Differs = fn(&Config, &Config) -> bool;
 
 /// Their keys, and whether two configurations differ there.
-<<<<<<< HEAD
-const LASTING: [(&str, Differs); 8] = [
+const LASTING: [(&str, Differs); 10] = [
     ("engine.kind", |a, b| a.source != b.source),
     ("engine.modern_ebpf.buf_size_preset", |a, b| a.ring_bytes != b.ring_bytes),
     ("engine.modern_ebpf.cpus_for_each_buffer", |a, b| a.cpus_per_ring != b.cpus_per_ring),
     ("falco_libs.snaplen", |a, b| a.snaplen != b.snaplen),
-=======
-const LASTING: [(&str, Differs); 9] = [
-    ("engine.kind", |a, b| a.source != b.source),
-    ("engine.modern_ebpf.buf_size_preset", |a, b| a.ring_bytes != b.ring_bytes),
-    ("engine.modern_ebpf.cpus_for_each_buffer", |a, b| a.cpus_per_ring != b.cpus_per_ring),
     ("lanner.hardening", |a, b| a.hardening != b.hardening),
->>>>>>> 47d43a4 (Give up privileges once the probe is attached, notify the service manager, keep to a memory limit)
     ("load_plugins", |a, b| a.plugins != b.plugins),
     ("plugins", |a, b| a.containers != b.containers || a.plugin_settings != b.plugin_settings),
     // What starts programs is made before the process gives up that it may.
