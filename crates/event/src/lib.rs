@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+mod extra;
 mod print;
 mod print_bytes;
 mod print_names;

@@ -15,6 +15,20 @@
 #define TEXT_MAX 4096	  /* longest path, text or argument list; a power of two */
 #define HEADER_LEN 26
 
+#define ADDRESS_MAX 128
+
+/* An operation of io_uring: what it was given, as the arguments of the call that it stands for. */
+struct operation {
+	u64 args[6];
+	u64 tid, ring, user_data;
+	u32 plan, opcode;
+	u32 slot;     /* of the ring's own table, plus one; 0: the result is a descriptor */
+	u32 texts;    /* bit by bit, which arguments are texts */
+	u32 address;  /* which argument is an address; 0: none */
+	u32 repeated; /* stored under the ring too, because it may be completed more than once */
+	u8 bytes[ADDRESS_MAX];
+};
+
 struct scratch {
 	u64 args[6];
 	s64 ret;
@@ -36,6 +50,12 @@ struct scratch {
 	u64 part_done; /* and how much of it has been read */
 	u64 message;   /* the message header that is looked at, or 0 */
 	u32 messages;
+	u32 extras;	 /* parameters behind those of the event table */
+	u32 uring;	 /* an operation of io_uring is told, whose texts and addresses are in kernel memory */
+	u64 tid;	 /* and who submitted it */
+	u64 own_file;	 /* the file that it works on */
+	s64 own_fd;	 /* and its descriptor */
+	struct operation operation;
 	u8 data[EVENT_MAX + 2 * TEXT_MAX];
 	u8 path[3 * TEXT_MAX]; /* where a path is built from its end */
 };
@@ -90,7 +110,7 @@ static __always_inline u8 *cursor(struct scratch *s)
 
 static __always_inline void begin_at(struct scratch *s, u32 type, u64 time, u64 tid)
 {
-	u32 count = type < EVENT_COUNT ? param_counts[type] : 0;
+	u32 count = (type < EVENT_COUNT ? param_counts[type] : 0) + s->extras;
 
 	*(u64 *)&s->data[0] = time;
 	*(u64 *)&s->data[8] = tid;
@@ -103,7 +123,7 @@ static __always_inline void begin_at(struct scratch *s, u32 type, u64 time, u64 
 
 static __always_inline void begin(struct scratch *s, u32 type)
 {
-	begin_at(s, type, boot_time + bpf_ktime_get_boot_ns(), (u32)bpf_get_current_pid_tgid());
+	begin_at(s, type, boot_time + bpf_ktime_get_boot_ns(), s->uring ? s->tid : (u32)bpf_get_current_pid_tgid());
 }
 
 /* Says that the parameter written at the cursor has `len` bytes. */

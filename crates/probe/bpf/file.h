@@ -48,6 +48,12 @@ static __always_inline struct file *file_of_fd(s64 fd)
 	return (struct file *)open_file(fd);
 }
 
+/* The file of a descriptor that a call or an operation of io_uring was given. */
+static __always_inline struct file *file_of_argument(struct scratch *s, s64 fd)
+{
+	return s->uring && fd == s->own_fd ? (struct file *)s->own_file : file_of_fd(fd);
+}
+
 /* The open file that the call returned, or NULL. */
 static __always_inline struct file *returned_file(struct scratch *s)
 {

@@ -218,7 +218,10 @@ __noinline int put_param(u32 index)
 		put_number_of(s, p);
 		break;
 	case KIND_STR:
-		put_user_text(argument(s, p->source));
+		if (s->uring)
+			put_kernel_text(argument(s, p->source));
+		else
+			put_user_text(argument(s, p->source));
 		break;
 	case KIND_DATA:
 		put_data(s, p);
@@ -248,7 +251,7 @@ __noinline int put_param(u32 index)
 		put_tuple_of(s, p);
 		break;
 	case KIND_QUEUE:
-		put_number(s, s->ret >= 0 ? backlog((s32)s->args[0], p->what) : 0, p->width);
+		put_number(s, s->ret >= 0 ? backlog(s, s->uring ? (s64)s->args[0] : (s32)s->args[0], p->what) : 0, p->width);
 		break;
 	case KIND_PIPEINO:
 		put_u64(s, pipe_inode(s));
@@ -317,14 +320,28 @@ __noinline int put_param(u32 index)
 	return 0;
 }
 
+/* Whether somebody asks what the kernel made of a path. */
+u8 want_resolved = 0;
+
+/*
+ * Behind the parameters of the event table an event may have two of our own: "lanner" and a byte of flags, then
+ * what the kernel made of the path (crates/event/src/extra.rs).
+ */
+#define EXTRA_MARK 0x0072656e6e616cull
+#define EXTRA_IO_URING (1ull << 56)
+
 /* Writes the whole event of the plan and hands it over. */
 __noinline int write_event(void)
 {
 	struct scratch *s = get_scratch();
+	struct file *opened = NULL;
 	u32 count;
 
 	if (!s)
 		return 0;
+	if (want_resolved && s->ret >= 0 && plan_of(s)->opens)
+		opened = returned_file(s);
+	s->extras = opened ? 2 : s->uring;
 	begin(s, plan_of(s)->type);
 	count = plan_of(s)->count;
 	for (u32 i = 0; i < PLAN_PARAMS; i++) {
@@ -332,6 +349,11 @@ __noinline int write_event(void)
 			break;
 		put_param(i);
 	}
+	if (s->extras)
+		put_u64(s, EXTRA_MARK | (s->uring ? EXTRA_IO_URING : 0));
+	if (s->extras > 1)
+		put_path(path_of_file((struct file *)s->file));
+	s->extras = 0;
 	submit();
 	return 0;
 }

@@ -62,7 +62,7 @@ __noinline int put_message(u32 what)
 	else if (what == MSG_CONTROL)
 		put_user_bytes(m.control, m.control_len);
 	else
-		put_tuple((s32)s->args[0], what == MSG_OUT ? DIRECTION_OUT : DIRECTION_IN, m.name);
+		put_tuple(s->uring ? (s64)s->args[0] : (s32)s->args[0], what == MSG_OUT ? DIRECTION_OUT : DIRECTION_IN, m.name);
 	return 0;
 }
 

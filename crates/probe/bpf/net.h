@@ -71,6 +71,14 @@ static __always_inline void add_unix_path(struct scratch *s, u32 *len, const cha
 	*len += n;
 }
 
+/* Reads a socket address that the caller gave. */
+static __always_inline bool read_address(struct scratch *s, void *to, u32 size, u64 from)
+{
+	if (s->uring)
+		return bpf_probe_read_kernel(to, size, (void *)from) == 0;
+	return bpf_probe_read_user(to, size, (void *)from) == 0;
+}
+
 /* A socket address that user memory holds. */
 __noinline int put_sockaddr(u64 from, u64 size)
 {
@@ -86,7 +94,7 @@ __noinline int put_sockaddr(u64 from, u64 size)
 	if (size > 128)
 		size = 128;
 	__builtin_memset(raw, 0, 136);
-	if (size < 2 || !from || bpf_probe_read_user(raw, bounded(size, 255), (void *)from)) {
+	if (size < 2 || !from || !read_address(s, raw, bounded(size, 255), from)) {
 		put_empty(s);
 		return 0;
 	}
@@ -136,7 +144,7 @@ static __always_inline void add_ipv4(struct scratch *s, u32 *len, struct sock *s
 	if (!remote_port && ends->user_address) {
 		u8 raw[8] = {};
 
-		bpf_probe_read_user(raw, sizeof(raw), (void *)ends->user_address);
+		read_address(s, raw, sizeof(raw), ends->user_address);
 		remote = *(u32 *)(raw + 4);
 		remote_port = swap16(*(u16 *)(raw + 2));
 	}
@@ -157,7 +165,7 @@ static __always_inline void add_ipv6(struct scratch *s, u32 *len, struct sock *s
 	if (!remote_port && ends->user_address) {
 		u8 *raw = s->path;
 
-		bpf_probe_read_user(raw, 24, (void *)ends->user_address);
+		read_address(s, raw, 24, ends->user_address);
 		remote = (void *)(raw + 8);
 		remote_port = swap16(*(u16 *)(raw + 2));
 	}
@@ -184,7 +192,7 @@ static __always_inline void add_unix(struct scratch *s, u32 *len, struct sock *s
 	add64(s, len, (u64)own);
 	if (!peer && ends->user_address) {
 		__builtin_memset(s->path, 0, 112);
-		bpf_probe_read_user(s->path, 110, (void *)ends->user_address);
+		read_address(s, s->path, 110, ends->user_address);
 		add_unix_path(s, len, (char *)s->path + 2, UNIX_PATH_MAX);
 		return;
 	}
@@ -196,12 +204,13 @@ __noinline int put_tuple(s64 fd, u32 direction, u64 user_address)
 {
 	struct scratch *s = get_scratch();
 	struct ends ends = { .direction = direction, .user_address = user_address };
-	struct sock *sk = sock_of_file(file_of_fd(fd));
+	struct sock *sk;
 	u32 len = 0;
 	u16 family;
 
 	if (!s)
 		return 0;
+	sk = sock_of_file(file_of_argument(s, fd));
 	if (!sk) {
 		put_empty(s);
 		return 0;
@@ -218,9 +227,9 @@ __noinline int put_tuple(s64 fd, u32 direction, u64 user_address)
 }
 
 /* The backlog of a listening socket. */
-static __always_inline u32 backlog(s64 fd, int what)
+static __always_inline u32 backlog(struct scratch *s, s64 fd, int what)
 {
-	struct sock *sk = sock_of_file(file_of_fd(fd));
+	struct sock *sk = sock_of_file(file_of_argument(s, fd));
 	u64 length, max;
 
 	if (!sk)

@@ -52,6 +52,7 @@ static __always_inline u64 unpack_socketcall(struct scratch *s)
 }
 
 #include "points.h"
+#include "uring.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);

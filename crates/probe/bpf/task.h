@@ -18,12 +18,17 @@ static __always_inline struct task_struct *current_task(void)
  * A pointer as a plain number. The verifier follows pointers that a program is handed, and does not let them
  * into functions that take numbers; what was read back from memory is a number.
  */
+static __always_inline void *plain(const void *pointer)
+{
+	void *number = NULL;
+
+	bpf_probe_read_kernel(&number, sizeof(number), &pointer);
+	return number;
+}
+
 static __always_inline struct task_struct *untyped(struct task_struct *task)
 {
-	struct task_struct *plain = NULL;
-
-	bpf_probe_read_kernel(&plain, sizeof(plain), &task);
-	return plain;
+	return plain(task);
 }
 
 static __always_inline struct pid *pid_of(struct task_struct *task, int what)

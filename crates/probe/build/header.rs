@@ -22,7 +22,7 @@ const NAMED_SETS: [&str; 7] = [
 
 const TYPES: &str = "
 struct param { unsigned char kind, source, offset, size, set, width, what; };
-struct plan { unsigned short type; unsigned char program, count; struct param params[PLAN_PARAMS]; };
+struct plan { unsigned short type; unsigned char program, count, opens; struct param params[PLAN_PARAMS]; };
 enum { CONVERT_BITS, CONVERT_VALUES, CONVERT_KEEP };
 struct conversion { unsigned short kind, first, count; unsigned long long fallback; };
 struct step { unsigned long long mask, match, result; };
@@ -100,7 +100,8 @@ fn write_events(out: &mut String) -> Result<(), Error> {
 fn write_plans(out: &mut String, plans: &[Plan]) -> Result<(), Error> {
     writeln!(out, "static const struct plan plans[PLANS_ROOM] = {{")?;
     for plan in plans {
-        write!(out, "\t{{ {}, {}, {}, {{", plan.event.code.0, plan.program, plan.params.len())?;
+        let opens = u8::from(plan.opens());
+        write!(out, "\t{{ {}, {}, {}, {opens}, {{", plan.event.code.0, plan.program, plan.params.len())?;
         for p in &plan.params {
             write!(
                 out,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use lanner_event::{Direction, EVENTS, EventInfo, ParamInfo, ParamType};
 
 use crate::conversions::Conversion;
-use crate::numbers::{Call, NUMBERS, SOCKETCALLS};
+use crate::numbers::{Call, NUMBERS, OPERATIONS, SOCKETCALLS};
 use crate::{Error, lines};
 
 /// Kinds of parameters, as the BPF side numbers them.
@@ -112,6 +112,16 @@ pub struct Plan {
     pub event: &'static EventInfo,
     pub program: usize,
     pub params: Vec<Param>,
+}
+
+impl Plan {
+    /// Whether the call's result is a file that has a path: the event says where it lies.
+    pub fn opens(&self) -> bool {
+        KINDS
+            .iter()
+            .position(|kind| *kind == "dev")
+            .is_some_and(|dev| self.params.iter().any(|p| p.kind == dev))
+    }
 }
 
 fn position(words: &[&str], word: &str) -> Result<usize, Error> {
@@ -306,6 +316,13 @@ pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Resul
             SOCKETCALLS.len()
         )?;
     }
+    let of = |name: &&str| plan_of(plans, &format!("uring:{name}"), Direction::Exit).unwrap_or(0);
+    let operations: Vec<usize> = OPERATIONS.iter().map(of).collect();
+    writeln!(
+        out,
+        "/// Plans of the operations of io_uring, by their numbers.\npub static OPERATION_PLANS: [u16; {}] = {operations:?};",
+        OPERATIONS.len()
+    )?;
     let open =
         conversions.iter().find(|c| c.name == "open_flags").ok_or("data/conversions.tbl lacks open_flags")?;
     writeln!(

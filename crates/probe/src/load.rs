@@ -98,6 +98,7 @@ fn fill(globals: &mut Globals, events: &EventSet, wanted: &Wanted) {
     globals.native_plans.copy_from_slice(&wanted.native);
     globals.ia32_plans.copy_from_slice(&wanted.ia32);
     globals.socketcall_plans[..wanted.socketcalls.len()].copy_from_slice(&wanted.socketcalls);
+    globals.operation_plans[..wanted.operations.len()].copy_from_slice(&wanted.operations);
     globals.native_entries.copy_from_slice(&wanted.entries.native);
     globals.ia32_entries.copy_from_slice(&wanted.entries.ia32);
     globals.socketcall_entries[..wanted.entries.socketcalls.len()]
@@ -158,9 +159,19 @@ pub fn load(
     let globals = open.maps.bss_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
     globals.boot_time = boot_time;
     globals.snaplen = options.snaplen.min(ProbeOptions::MOST_SHOWN);
+    globals.want_resolved = u8::from(options.resolved);
     globals.wakeup_bytes = (ring_bytes / 8) as u64;
     fill(globals, &options.events, &wanted);
     let mut globals = *globals;
+    let rings_of_calls = points::io_uring();
+    for program in [&mut open.progs.on_submit, &mut open.progs.on_complete] {
+        program.set_autoload(rings_of_calls.is_some());
+    }
+    if let Some(found) = &rings_of_calls {
+        let constants = open.maps.rodata_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
+        constants.completion_by_value = u8::from(found.by_value);
+        open.progs.on_submit.set_attach_target(0, Some(found.submit.into())).map_err(|e| refused(&e))?;
+    }
     let loaded = open.load().map_err(|e| refused(&e))?;
 
     let per_ring = options.cpus_per_ring.max(1);
@@ -202,8 +213,11 @@ pub fn load(
         links.push(link);
     }
     let mut few = Points::default();
-    for (spec, program) in points::SPECS.iter().zip([&progs.on_enter, &progs.on_switch, &progs.on_signal]) {
-        few.add(spec, program.as_fd())?;
+    let of_few = [&progs.on_enter, &progs.on_switch, &progs.on_signal, &progs.on_complete, &progs.on_submit];
+    for (spec, program) in points::SPECS.iter().zip(of_few) {
+        if rings_of_calls.is_some() || !spec.tracepoint.starts_with("io_uring") {
+            few.add(spec, program.as_fd())?;
+        }
     }
     few.follow(&options.events)?;
     for section in ["sched_process_fork", "sched_process_exec", "sched_process_exit", "sys_exit"] {

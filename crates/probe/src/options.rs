@@ -82,6 +82,8 @@ pub struct ProbeOptions {
     pub cpus_per_ring: usize,
     /// Bytes that are shown of what is read or written; at most [`ProbeOptions::MOST_SHOWN`].
     pub snaplen: u32,
+    /// Say of what is opened where the kernel found it, too.
+    pub resolved: bool,
     /// Processes whose events are not delivered, by process id; at most eight. This process is always among
     /// them unless `include_self` is set.
     pub skip_pids: Vec<u32>,
@@ -103,6 +105,7 @@ impl Default for ProbeOptions {
             ring_bytes: 8 << 20,
             cpus_per_ring: 1,
             snaplen: 80,
+            resolved: false,
             skip_pids: Vec::new(),
             include_self: false,
             snapshot_from: None,

@@ -37,6 +37,8 @@ pub struct Wanted {
     pub ia32: Vec<u16>,
     /// By first argument of `socketcall`: the plan plus one.
     pub socketcalls: Vec<u16>,
+    /// By operation of io_uring: the plan plus one.
+    pub operations: Vec<u16>,
     /// What is told at the beginning of calls.
     pub entries: Entries,
     /// Names of the calls.
@@ -86,6 +88,7 @@ impl Wanted {
             native: vec![0; NUMBERS],
             ia32: vec![0; NUMBERS],
             socketcalls,
+            operations: OPERATION_PLANS.iter().map(|&plan| if_wanted(plan, events)).collect(),
             entries: Entries::of(events),
             names: Vec::new(),
         };

@@ -4,9 +4,11 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lanner_event::{EventType, types};
+use libbpf_rs::btf::Btf;
+use libbpf_rs::btf::types::{FuncProto, Typedef};
 
 use crate::sys::program;
-use crate::{EventSet, ProbeError};
+use crate::{EventSet, ProbeError, plans};
 
 /// A point, and what it is for.
 pub struct Spec {
@@ -14,26 +16,68 @@ pub struct Spec {
     pub program: &'static str,
     /// The kernel's tracepoint.
     pub tracepoint: &'static str,
-    /// The types that its program writes.
-    pub types: &'static [EventType],
+    /// Whether one of the set's types comes from it.
+    pub needed: fn(&EventSet) -> bool,
 }
 
-/// All of them.
-pub const SPECS: [Spec; 3] = [
+fn any(events: &EventSet, types: &[EventType]) -> bool {
+    types.iter().any(|&ty| events.contains(ty))
+}
+
+fn beginnings(events: &EventSet) -> bool {
+    let types = [
+        types::SYSCALL_OPEN_E,
+        types::SYSCALL_OPENAT_2_E,
+        types::SYSCALL_OPENAT2_E,
+        types::SYSCALL_CREAT_E,
+        types::SOCKET_CONNECT_E,
+    ];
+    any(events, &types)
+}
+
+fn operations(events: &EventSet) -> bool {
+    let plans = plans::OPERATION_PLANS.iter().filter_map(|plan| plan.checked_sub(1));
+    plans.filter_map(|plan| plans::PLANS.get(usize::from(plan))).any(|&ty| events.contains(ty))
+}
+
+/// All of them. What io_uring completes must be known to have been submitted, so that comes last.
+pub const SPECS: [Spec; 5] = [
+    Spec { program: "on_enter", tracepoint: "sys_enter", needed: beginnings },
     Spec {
-        program: "on_enter",
-        tracepoint: "sys_enter",
-        types: &[
-            types::SYSCALL_OPEN_E,
-            types::SYSCALL_OPENAT_2_E,
-            types::SYSCALL_OPENAT2_E,
-            types::SYSCALL_CREAT_E,
-            types::SOCKET_CONNECT_E,
-        ],
+        program: "on_switch",
+        tracepoint: "sched_switch",
+        needed: |events| any(events, &[types::SCHEDSWITCH_6_E]),
     },
-    Spec { program: "on_switch", tracepoint: "sched_switch", types: &[types::SCHEDSWITCH_6_E] },
-    Spec { program: "on_signal", tracepoint: "signal_deliver", types: &[types::SIGNALDELIVER_E] },
+    Spec {
+        program: "on_signal",
+        tracepoint: "signal_deliver",
+        needed: |events| any(events, &[types::SIGNALDELIVER_E]),
+    },
+    Spec { program: "on_complete", tracepoint: "io_uring_complete", needed: operations },
+    Spec { program: "on_submit", tracepoint: "io_uring_submit_req", needed: operations },
 ];
+
+/// The points of io_uring in this kernel.
+pub struct IoUring {
+    /// What the one of submission is called.
+    pub submit: &'static str,
+    /// Whether that of completion hands out numbers; later kernels hand out a pointer to them.
+    pub by_value: bool,
+}
+
+/// Looks for them. `None`: this kernel has no io_uring, or one before 6.0, which hands out too little.
+pub fn io_uring() -> Option<IoUring> {
+    let btf = Btf::from_vmlinux().ok()?;
+    let point = |name: &str| {
+        let point: Typedef<'_> = btf.type_by_name(&format!("btf_trace_{name}"))?;
+        FuncProto::try_from(point.next_type()?.next_type()?).ok()
+    };
+    let submit =
+        ["io_uring_submit_req", "io_uring_submit_sqe"].into_iter().find(|name| point(name).is_some())?;
+    // a first parameter, which belongs to all; ring, request, and either a pointer or five numbers
+    let by_value = point("io_uring_complete")?.iter().count() > 4;
+    Some(IoUring { submit, by_value })
+}
 
 /// One that was loaded.
 struct Point {
@@ -69,7 +113,7 @@ impl Points {
     pub fn follow(&mut self, events: &EventSet) -> Result<(), ProbeError> {
         let mut refused = Ok(());
         for point in &mut self.points {
-            let needed = point.spec.types.iter().any(|&ty| events.contains(ty));
+            let needed = (point.spec.needed)(events);
             if !needed {
                 point.link = None;
             } else if point.link.is_none() {

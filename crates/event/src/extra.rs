@@ -1,0 +1,56 @@
+//! What lanner's probe says beyond the event table: parameters behind those of the table, which readers that don't
+//! know them pass over.
+
+use crate::Event;
+
+/// How the first of them begins, so that parameters which a later table has are not taken for it.
+const MARK: &[u8] = b"lanner\0";
+
+/// The flag of an operation of io_uring.
+const IO_URING: u8 = 1;
+
+impl<'a> Event<'a> {
+    /// The flags, if the event says anything beyond the table.
+    fn extra(&self) -> Option<u8> {
+        let mark = self.param(self.info.params.len())?;
+        mark.strip_prefix(MARK)?.first().copied()
+    }
+
+    /// Whether io_uring carried the call out.
+    pub fn is_io_uring(&self) -> bool {
+        self.extra().is_some_and(|flags| flags & IO_URING != 0)
+    }
+
+    /// What the kernel made of the path that was opened: symbolic links followed, as the root of its mount namespace
+    /// sees it. `None` where the source did not say.
+    pub fn resolved_path(&self) -> Option<&'a [u8]> {
+        self.extra()?;
+        self.text(self.info.params.len() + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{EventBuf, types};
+
+    fn close(extras: &[&[u8]]) -> EventBuf {
+        let params = [&[&[0; 8][..], &[0; 8]], extras].concat();
+        EventBuf::new(1, 2, 0, types::SYSCALL_CLOSE_X, &params).unwrap()
+    }
+
+    #[test]
+    fn what_stands_behind_the_table_is_read_if_it_is_ours() {
+        for (extras, ring, path) in [
+            (&[][..], false, None),
+            (&[&b"lanner\0\x01"[..]], true, None),
+            (&[b"lanner\0\x00", b"/etc/shadow\0"], false, Some(&b"/etc/shadow"[..])),
+            (&[b"lanner\0\x01", b"/etc/shadow\0"], true, Some(b"/etc/shadow")),
+            // what a later table may have there
+            (&[b"\x01\0\0\0\0\0\0\0", b"/etc/shadow\0"], false, None),
+        ] {
+            let event = close(extras);
+            let event = event.event().unwrap();
+            assert_eq!((event.is_io_uring(), event.resolved_path()), (ring, path), "{extras:?}");
+        }
+    }
+}
