@@ -5,6 +5,7 @@ mod falco;
 mod files;
 mod keys;
 mod lasting;
+mod limits;
 mod metrics;
 mod node;
 mod outputs;
@@ -21,6 +22,7 @@ use lanner_rules::Selection;
 
 pub use files::{ConfigError, Settings, SettingsFile};
 pub use keys::config_schema;
+pub use limits::{CaptureConfig, StateConfig};
 pub use metrics::{MetricsConfig, WebConfig};
 pub use node::{Node, Place, YamlError};
 pub use path::PathError;
@@ -209,6 +211,12 @@ pub struct Config {
     pub drops: DropConfig,
     /// Log.
     pub log: LogConfig,
+    /// Captures that rules start.
+    pub capture: CaptureConfig,
+    /// Size of the host's state.
+    pub state: StateConfig,
+    /// Waits without an event after which that is told.
+    pub silence: u32,
     /// Metrics.
     pub metrics: MetricsConfig,
     /// The web server.
@@ -266,6 +274,9 @@ impl Default for Config {
                 simulate: false,
             },
             log: LogConfig { stderr: true, syslog: false, level: Priority::Notice },
+            capture: CaptureConfig::default(),
+            state: StateConfig::default(),
+            silence: 1000,
             metrics: MetricsConfig::default(),
             web: WebConfig::default(),
             base_syscalls: BaseSyscalls::default(),

@@ -82,7 +82,7 @@ pub fn explain(
     let heading = Format::parse(&rule.source, HEADING).ok();
     let mut memory = Memory::default();
     let mut hits = Vec::new();
-    walk(&mut Reader::open(file)?, BufferFormat::Printable, |cx| {
+    walk(&mut Reader::open(file)?, BufferFormat::Printable, |cx, _| {
         let asked = match question.event {
             Some(number) => number == cx.meta.num,
             None => types.contains(cx.event.ty()),

@@ -2,15 +2,19 @@
 //! [`crate::records`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use lanner_capture::{
     FdListRecord, FdObject, FdRecord, GroupRecord, HostRecord, InterfaceRecord, NamedKind, Snapshot,
     ThreadRecord, UserRecord,
 };
-use lanner_machine::{Endpoint, Ends, Fd, FdKind, Group, Interface, L4Proto, Machine, Thread, User};
+use lanner_machine::{
+    ContainerId, Endpoint, Ends, Fd, FdKind, Group, Interface, L4Proto, Machine, Thread, User,
+};
 
 use crate::accounts::Accounts;
-use crate::recording::Readers;
+use crate::record::host_record;
+pub use crate::recording::Readers;
 
 /// What a capture says of a host that its machine doesn't know.
 #[derive(Debug)]
@@ -21,6 +25,17 @@ pub struct Surroundings {
     pub interfaces: Vec<Interface>,
     /// Its users and groups.
     pub accounts: Accounts,
+}
+
+impl Surroundings {
+    /// Reads them from this host, whose root directory is seen at `root`.
+    pub fn read(machine: &Machine, root: &Path) -> Surroundings {
+        Surroundings {
+            host: host_record(machine.boot_ts()),
+            interfaces: crate::host::interfaces(),
+            accounts: Accounts::read(ContainerId::default(), root),
+        }
+    }
 }
 
 /// The records of a machine as it is now, by thread and by number, so that the same state gives the same bytes.
@@ -40,6 +55,14 @@ pub fn records(machine: &Machine, around: &Surroundings, readers: Readers) -> Sn
             .map(|thread| fds(machine, thread.tid, readers))
             .collect(),
     }
+}
+
+/// The records of a machine that was read from a capture, which says of its host what stands in `around`.
+pub fn of_capture(machine: &Machine, around: &Snapshot) -> Snapshot {
+    let nothing =
+        Surroundings { host: HostRecord::default(), interfaces: Vec::new(), accounts: Accounts::default() };
+    let Snapshot { threads, fds, .. } = records(machine, &nothing, Readers::Today);
+    Snapshot { threads, fds, ..around.clone() }
 }
 
 fn interface(interface: &Interface) -> InterfaceRecord {

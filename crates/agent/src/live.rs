@@ -9,16 +9,17 @@ use lanner_container::{ResolverError, RuntimeFound};
 use lanner_engine::{Memory, RuleId};
 use lanner_event::Event;
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
-use lanner_machine::{ContainerId, Machine, MachineOptions};
+use lanner_machine::{Container, ContainerId, Machine, MachineOptions};
 use lanner_output::{Alert, ChannelStats, Colour, Formatter, Overflow, Priority};
 use lanner_probe::{Attachment, Probe, ProbeError, SnapshotStats};
 
 use crate::accounts::Accounts;
 use crate::announce::local_offset;
-use crate::config::DropAction;
+use crate::config::{DropAction, StateConfig};
 use crate::drops::DropWatch;
 use crate::enrich::Enrichment;
 use crate::hold::Hold;
+use crate::inventory::{Readers, Surroundings, records};
 use crate::log::{Log, now};
 use crate::memory::{self, MemoryGuard, Pressure};
 use crate::metrics::{Board, STRIDE, Station, View, Waiting};
@@ -27,9 +28,11 @@ use crate::program::Program;
 use crate::reload::{News, Slot};
 use crate::sending::Sending;
 use crate::signals::Signals;
+use crate::silence::Silence;
 use crate::tally::Tally;
+use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
 use crate::wanted::wanted;
-use crate::{host, sinks};
+use crate::{host, learnt, sinks};
 
 /// Why the host is not watched, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +146,8 @@ struct Live {
     station: Station,
     notify: Notify,
     guard: MemoryGuard,
+    triggered: Triggered,
+    silence: Silence,
 }
 
 /// Watches this host, by a probe that was opened at a time, until a signal comes or the time is up. `started` is told once watching has begun.
@@ -172,7 +177,7 @@ pub fn run(
         formatter: sinks::formatter(config, hostname.clone()),
         sending,
         shared,
-        machine: machine(&host_root),
+        machine: machine(&host_root, &config.state),
         progress: Progress::new(EventMeta {
             hostname: hostname.into(),
             utc_offset: local_offset,
@@ -190,7 +195,9 @@ pub fn run(
         events: 0,
         notify: Notify::from_environment(),
         guard: MemoryGuard::new(config.memory_limit, begin),
-        station: Station::new(&options.board, "syscall", &sinks::hostname(), &program),
+        silence: Silence::new(config.silence),
+        triggered: Triggered::new(config.capture.clone(), Pace::Live, log),
+        station: Station::new(&options.board, "syscall", "modern_bpf", &program),
         program,
     };
     let snapshot = probe.snapshot(&mut |event| {
@@ -212,7 +219,10 @@ pub fn run(
 }
 
 /// Waits as a run does, without a source of events.
-pub fn idle(options: &LiveOptions) -> Ending {
+pub fn idle(program: &Program, log: &Log, options: &LiveOptions) -> Ending {
+    let mut station = Station::new(&options.board, "syscall", "nodriver", program);
+    let (machine, tally) = (Machine::default(), Tally::new(program.rules()));
+    let sending = options.sending.as_deref();
     let end = options.duration.map(|d| Instant::now() + d);
     let mut notify = Notify::from_environment();
     notify.ready("no source of events");
@@ -225,13 +235,30 @@ pub fn idle(options: &LiveOptions) -> Ending {
         if end.is_some_and(|end| Instant::now() >= end) {
             return Ending::TimeUp;
         }
+        let view = View {
+            program,
+            probe: None,
+            machine: &machine,
+            tally: &tally,
+            outputs: &|| sending.map(Sending::stats).unwrap_or_default(),
+            waiting: Waiting::default(),
+            sheds: 0,
+        };
+        let formatter = sinks::formatter(&program.config, sinks::hostname());
+        station.tick(&view, Instant::now(), log, &mut |alert| {
+            sending.into_iter().for_each(|sending| sending.send(formatter.line(&alert)));
+        });
         std::thread::sleep(LONGEST_WAIT);
     }
 }
 
 /// A machine with what the host says of itself; its threads are yet to come.
-pub(crate) fn machine(host_root: &Path) -> Machine {
-    let mut machine = Machine::new(MachineOptions::default());
+pub(crate) fn machine(host_root: &Path, state: &StateConfig) -> Machine {
+    let mut machine = Machine::new(MachineOptions {
+        max_threads: state.threads,
+        thread_timeout: state.thread_timeout.as_nanos() as u64,
+        ..MachineOptions::default()
+    });
     machine.set_boot_ts(boot_ts());
     machine.set_interfaces(host::interfaces());
     Accounts::read(ContainerId::default(), host_root).give_to(&mut machine);
@@ -256,7 +283,7 @@ impl Live {
         end: Option<Instant>,
         slot: &Slot,
     ) -> Result<Ending, LiveError> {
-        let mut sweep = Instant::now() + SWEEP;
+        let mut sweep = Instant::now() + self.program.config.state.sweep;
         loop {
             let before = Instant::now();
             if signals.end() {
@@ -284,7 +311,7 @@ impl Live {
                 self.relieve(pressure);
             }
             if before >= sweep {
-                sweep = before + SWEEP;
+                sweep = before + self.program.config.state.sweep;
                 let proc = self.host_root.join("proc");
                 self.machine.sweep(now(), |tid| is_alive(&proc, tid));
             }
@@ -314,6 +341,8 @@ impl Live {
         self.tally.renew(program.rules());
         self.station.follow(&program, Instant::now());
         self.guard.set_limit(config.memory_limit);
+        self.triggered.follow(config.capture.clone(), &self.log);
+        self.silence.set_waits(config.silence);
         self.program = program;
         self.notify.ready(&self.status());
     }
@@ -342,7 +371,7 @@ impl Live {
                 self.log.write(Priority::Error, &message);
             }
             Pressure::Over => {
-                self.machine.limit_threads(MachineOptions::default().max_threads);
+                self.machine.limit_threads(self.program.config.state.threads);
                 self.log.info("memory_limit: there is room again");
             }
         }
@@ -373,6 +402,10 @@ impl Live {
         }
         program.engine.process(&mut self.memory, &cx, &mut self.hits);
         if self.hits.is_empty() {
+            if self.triggered.is_writing() {
+                let written = self.triggered.write(event);
+                self.captured(written);
+            }
             return;
         }
         let now = Instant::now();
@@ -381,6 +414,37 @@ impl Live {
             let draft = program.announcer.draft(&program.engine, *id, &cx);
             let (formatter, sending) = (&self.formatter, &self.sending);
             self.hold.take(draft, now, &self.machine, &mut |alert| sending.send(formatter.line(&alert)));
+        }
+        if self.triggered.is_enabled() || self.triggered.is_writing() {
+            let (machine, root) = (&self.machine, &self.host_root);
+            let matched = Matched {
+                rules: &mut self.hits.iter().map(|id| &program.engine.rule(*id).rule),
+                number: self.progress.meta().num,
+                beginning: &|| {
+                    let around = Surroundings::read(machine, root);
+                    Beginning::new(machine, records(machine, &around, Readers::Today), event.ts)
+                },
+            };
+            let written = self.triggered.matched(event, matched);
+            self.captured(written);
+        }
+    }
+
+    /// Tells a capture under way who a container is.
+    fn capture_names(&mut self, container: &Container) {
+        let told = learnt::container_event(now(), container);
+        if let Some(event) = told.as_ref().ok().and_then(|told| told.event().ok()) {
+            let written = self.triggered.write(&event);
+            self.captured(written);
+        }
+    }
+
+    /// What came of writing an event to a capture. Watching goes on whatever that is.
+    fn captured(&self, written: Result<Option<Alert>, TriggerError>) {
+        match written {
+            Ok(None) => {}
+            Ok(Some(alert)) => self.send(&alert),
+            Err(error) => self.log.write(Priority::Error, &error.to_string()),
         }
     }
 
@@ -397,6 +461,9 @@ impl Live {
             // A runtime also tells by itself of containers in which nothing has happened yet.
             if self.machine.container(container.id.as_bytes()).is_some() {
                 news = true;
+                if self.triggered.is_writing() {
+                    self.capture_names(&container);
+                }
                 self.machine.set_container(container);
             }
         }
@@ -416,8 +483,11 @@ impl Live {
                 unasked: self.enrichment.unasked() as u64,
             },
         };
-        self.station.tick(&view, Instant::now(), &self.log, &mut send);
+        let at = Instant::now();
+        self.station.tick(&view, at, &self.log, &mut send);
+        self.silence.look(self.events, at).into_iter().for_each(&mut send);
         let ts = now();
+        self.triggered.tick(ts);
         if !self.drops.due(ts) {
             return Ok(());
         }

@@ -12,15 +12,16 @@ use rustc_hash::FxHashMap;
 
 use crate::accounts::Accounts;
 use crate::announce::local_offset;
+use crate::config::StateConfig;
 use crate::enrich::Enrichment;
 use crate::inventory::{Surroundings, records};
 use crate::live::{LONGEST_WAIT, SWEEP, host_root, machine};
 use crate::log::now;
 use crate::pending::Pending;
-use crate::record::{RecordError, Recorded, host_record};
+use crate::record::{RecordError, Recorded};
 use crate::recording::{Readers, Recording};
 use crate::signals::Signals;
-use crate::{host, learnt, sinks};
+use crate::{learnt, sinks};
 
 /// How long the end may wait for what is still in the rings.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -72,12 +73,8 @@ impl Recorder {
         patience: Duration,
     ) -> Recorder {
         let root = host_root();
-        let machine = machine(&root);
-        let around = Surroundings {
-            host: host_record(machine.boot_ts()),
-            interfaces: host::interfaces(),
-            accounts: Accounts::read(ContainerId::default(), &root),
-        };
+        let machine = machine(&root, &StateConfig::default());
+        let around = Surroundings::read(&machine, &root);
         let meta = EventMeta {
             hostname: sinks::hostname().into(),
             utc_offset: local_offset,

@@ -1,21 +1,23 @@
 //! A capture, as if it happened now.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use lanner_capture::{CaptureError, Reader};
-use lanner_engine::{Engine, Memory, RuleId};
+use lanner_capture::{CaptureError, Reader, Snapshot};
+use lanner_engine::{Memory, RuleId};
 use lanner_fields::Context;
 use lanner_output::{ChannelStats, Colour, Formatter, Outputs, Overflow};
 use lanner_probe::Lost;
 
-use crate::announce::{Announcer, priority};
-use crate::config::{Config, DropAction};
+use crate::config::DropAction;
 use crate::drops::DropWatch;
 use crate::log::Log;
-use crate::sinks;
+use crate::metrics::{Board, STRIDE, Station, View, Waiting};
+use crate::program::Program;
 use crate::tally::Tally;
+use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
 use crate::walk::walk;
+use crate::{inventory, sinks};
 
 /// Why a replay did not reach the end of its capture.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,9 @@ pub enum ReplayError {
     /// A sink can't be started.
     #[error("can't start the outputs: {0}")]
     Outputs(#[from] std::io::Error),
+    /// A capture that a rule starts can't be written.
+    #[error(transparent)]
+    Trigger(#[from] TriggerError),
     /// The settings say to end when events are lost, and some were.
     #[error("Drop manager internal error")]
     Dropped,
@@ -48,22 +53,18 @@ pub struct Outcome {
 const CLOSING: Duration = Duration::from_secs(60);
 
 struct Replay<'a> {
-    engine: &'a Engine,
-    config: &'a Config,
+    program: &'a Program,
     log: &'a Log,
-    announcer: Announcer,
     formatter: Formatter,
     outputs: Outputs,
     memory: Memory,
     hits: Vec<RuleId>,
     tally: Tally,
     drops: DropWatch,
+    triggered: Triggered,
+    /// Counts for metrics, if there are any.
+    station: Option<Station>,
     events: u64,
-}
-
-/// Counters for an engine's rules.
-pub fn tally(engine: &Engine) -> Tally {
-    Tally::new(engine.rules().iter().map(|r| (r.rule.name.clone(), priority(r.rule.priority))))
 }
 
 /// Replays a capture: what its threads did is told as if it happened now. Nothing is asked of this host.
@@ -73,11 +74,11 @@ pub fn tally(engine: &Engine) -> Tally {
 /// When the capture can't be read to its end; the outcome then tells of what could be read.
 pub fn run(
     file: &Path,
-    engine: &Engine,
-    config: &Config,
+    program: &Program,
     log: &Log,
     colour: Colour,
 ) -> (Option<Outcome>, Result<(), ReplayError>) {
+    let config = &program.config;
     let mut reader = match Reader::open(file) {
         Ok(reader) => reader,
         Err(error) => return (None, Err(error.into())),
@@ -88,19 +89,23 @@ pub fn run(
     };
     let hostname = sinks::hostname();
     let mut replay = Replay {
-        engine,
-        config,
+        program,
         log,
-        announcer: Announcer::new(engine, config.form == lanner_output::Form::Json),
         formatter: sinks::formatter(config, hostname),
         outputs,
         memory: Memory::default(),
         hits: Vec::new(),
-        tally: tally(engine),
+        tally: Tally::new(program.rules()),
         drops: DropWatch::new(config.drops.clone()),
+        triggered: Triggered::new(config.capture.clone(), Pace::Replay, log),
+        station: config
+            .metrics
+            .enabled
+            .then(|| Station::new(&Board::default(), "syscall", "savefile", program)),
         events: 0,
     };
-    let result = walk(&mut reader, config.buffers, |cx| replay.see(cx));
+    let result = walk(&mut reader, config.buffers, |cx, around| replay.see(cx, around));
+    replay.triggered.end();
     let outcome = Outcome {
         tally: replay.tally,
         events: replay.events,
@@ -111,16 +116,61 @@ pub fn run(
 }
 
 impl Replay<'_> {
-    fn see(&mut self, cx: &Context<'_>) -> Result<(), ReplayError> {
+    fn see(&mut self, cx: &Context<'_>, around: &Snapshot) -> Result<(), ReplayError> {
         self.events += 1;
         if self.drops.due(cx.event.ts) {
             self.check_drops(cx.event.ts)?;
         }
+        self.observe(cx);
         self.hits.clear();
-        self.engine.process(&mut self.memory, cx, &mut self.hits);
+        let Program { engine, announcer, .. } = self.program;
+        engine.process(&mut self.memory, cx, &mut self.hits);
         for id in &self.hits {
             self.tally.count(id.index());
-            self.outputs.send(self.formatter.line(&self.announcer.alert(self.engine, *id, cx)));
+            self.outputs.send(self.formatter.line(&announcer.alert(engine, *id, cx)));
+        }
+        self.capture(cx, around)
+    }
+
+    /// Counts the event for metrics, and tells them when they are due.
+    fn observe(&mut self, cx: &Context<'_>) {
+        let Some(station) = &mut self.station else { return };
+        if !station.count(cx.event) {
+            return;
+        }
+        let tally = &mut self.tally;
+        self.program.engine.measure(cx, |id, time| tally.spend(id.index(), time, STRIDE));
+        let (formatter, outputs) = (&self.formatter, &self.outputs);
+        let view = View {
+            program: self.program,
+            probe: None,
+            machine: cx.machine,
+            tally,
+            outputs: &|| outputs.stats(),
+            waiting: Waiting::default(),
+            sheds: 0,
+        };
+        station.tick(&view, Instant::now(), self.log, &mut |alert| outputs.send(formatter.line(&alert)));
+    }
+
+    /// Writes the event to a capture, if one is under way or begins with it.
+    fn capture(&mut self, cx: &Context<'_>, around: &Snapshot) -> Result<(), ReplayError> {
+        let alert = if self.hits.is_empty() || !self.triggered.is_enabled() {
+            self.triggered.write(cx.event)?
+        } else {
+            let engine = &self.program.engine;
+            let matched = Matched {
+                rules: &mut self.hits.iter().map(|id| &engine.rule(*id).rule),
+                number: cx.meta.num,
+                beginning: &|| {
+                    let snapshot = inventory::of_capture(cx.machine, around);
+                    Beginning::new(cx.machine, snapshot, cx.event.ts)
+                },
+            };
+            self.triggered.matched(cx.event, matched)?
+        };
+        if let Some(alert) = alert {
+            self.outputs.send(self.formatter.line(&alert));
         }
         Ok(())
     }
@@ -128,7 +178,7 @@ impl Replay<'_> {
     /// A capture tells of no losses; the settings may want some pretended.
     fn check_drops(&mut self, now: u64) -> Result<(), ReplayError> {
         let Some(drops) = self.drops.check(now, Lost::default(), self.events) else { return Ok(()) };
-        for action in &self.config.drops.actions {
+        for action in &self.program.config.drops.actions {
             match action {
                 DropAction::Alert => self.outputs.send(self.formatter.line(&drops.alert(now))),
                 DropAction::Log => self.log.write(lanner_output::Priority::Debug, &drops.message()),

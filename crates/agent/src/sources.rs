@@ -97,7 +97,7 @@ impl Beside {
             program: Arc::clone(program),
             slot,
             sending: Arc::clone(sending),
-            station: Station::new(board, source, &hostname, program),
+            station: Station::new(board, source, "source_plugin", program),
             formatter: sinks::formatter(config, hostname),
             end: Arc::clone(&self.end),
             log: log.clone(),

@@ -122,7 +122,7 @@ impl Together<'_> {
         outcome: &mut Outcome,
     ) -> Result<(), LiveError> {
         let Some(probe) = attached.probe else {
-            outcome.ending = Some(live::idle(&options));
+            outcome.ending = Some(live::idle(&self.program, self.log, &options));
             return Ok(());
         };
         let ran = probe.map_err(LiveError::from).and_then(|probe| {

@@ -1,6 +1,6 @@
 //! The way through a capture: each of its events with what is known of its thread at that moment.
 
-use lanner_capture::{CaptureError, Reader};
+use lanner_capture::{CaptureError, Reader, Snapshot};
 use lanner_event::{BufferFormat, Event, EventType, params, types};
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
 use lanner_machine::{Container, Machine, MachineOptions};
@@ -8,18 +8,20 @@ use lanner_machine::{Container, Machine, MachineOptions};
 use crate::announce::local_offset;
 use crate::{learnt, records};
 
-/// Shows `see` every event that rules look at. Nothing is asked of this host.
+/// Shows `see` every event that rules look at, and what the capture says of its host beside threads and files.
+/// Nothing is asked of this host.
 ///
 /// # Errors
 /// When the capture can't be read to its end, or what `see` says.
 pub fn walk<E: From<CaptureError>>(
     reader: &mut Reader,
     buffers: BufferFormat,
-    mut see: impl FnMut(&Context<'_>) -> Result<(), E>,
+    mut see: impl FnMut(&Context<'_>, &Snapshot) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut walk = Walk {
         buffers,
         machine: Machine::default(),
+        around: Snapshot::default(),
         progress: Progress::default(),
         scratch: Scratch::new(),
         begun: false,
@@ -38,6 +40,8 @@ pub fn walk<E: From<CaptureError>>(
 struct Walk {
     buffers: BufferFormat,
     machine: Machine,
+    /// The section's snapshot without threads and files.
+    around: Snapshot,
     progress: Progress,
     scratch: Scratch,
     /// An event was seen that is no more of the section's beginning.
@@ -48,7 +52,15 @@ impl Walk {
     /// Forgets all and takes the snapshot of the section that begins.
     fn begin(&mut self, reader: &mut Reader) {
         self.machine = Machine::new(MachineOptions::default());
-        records::give_to(reader.take_snapshot(), &mut self.machine);
+        let snapshot = reader.take_snapshot();
+        self.around = Snapshot {
+            host: snapshot.host.clone(),
+            interfaces: snapshot.interfaces.clone(),
+            users: snapshot.users.clone(),
+            groups: snapshot.groups.clone(),
+            ..Snapshot::default()
+        };
+        records::give_to(snapshot, &mut self.machine);
         self.begun = false;
         // `evt.hostname` stays empty, as in Falco: a capture tells of a host that is not this one.
         self.progress = Progress::new(EventMeta {
@@ -61,7 +73,7 @@ impl Walk {
     fn step<E>(
         &mut self,
         reader: &Reader,
-        see: &mut impl FnMut(&Context<'_>) -> Result<(), E>,
+        see: &mut impl FnMut(&Context<'_>, &Snapshot) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some(event) = reader.event() else { return Ok(()) };
         let subject = self.machine.apply(&event);
@@ -77,13 +89,14 @@ impl Walk {
             return Ok(());
         }
         self.scratch.reset();
-        see(&Context {
+        let cx = Context {
             event: &event,
             machine: &self.machine,
             subject: &subject,
             meta: self.progress.meta(),
             scratch: &self.scratch,
-        })
+        };
+        see(&cx, &self.around)
     }
 }
 

@@ -29,6 +29,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Station {
     place: Arc<Place>,
     source: &'static str,
+    engine: &'static str,
     config: MetricsConfig,
     version: &'static str,
     hostname: String,
@@ -66,15 +67,16 @@ pub struct View<'a> {
 }
 
 impl Station {
-    /// A place on a board, for a loop that begins now. `version` is the one that tools compare.
-    pub fn new(board: &Board, source: &'static str, hostname: &str, program: &Program) -> Station {
+    /// A place on a board, for a loop that begins now. `engine`: what reads its source, in Falco's word.
+    pub fn new(board: &Board, source: &'static str, engine: &'static str, program: &Program) -> Station {
         let begin = Instant::now();
         let config = program.config.metrics.clone();
         Station {
             place: board.place(source),
             source,
+            engine,
             version: program.version,
-            hostname: hostname.to_owned(),
+            hostname: crate::sinks::hostname(),
             started: now(),
             loaded: now(),
             events: 0,
@@ -168,7 +170,7 @@ impl Station {
         let probe_if = |wanted| view.probe.filter(|_| wanted);
         Observation {
             source: self.source.to_owned(),
-            engine: if view.probe.is_some() { "modern_bpf" } else { "source_plugin" },
+            engine: self.engine,
             ts: now(),
             started: self.started,
             loaded: self.loaded,

@@ -1,6 +1,7 @@
 //! `lanner replay`
 
 use lanner_agent::log::Log;
+use lanner_agent::program::{About, Program};
 use lanner_agent::{replay, ruleset};
 use lanner_output::Colour;
 
@@ -12,10 +13,11 @@ pub fn replay(args: &ReplayArgs) -> Result<(), String> {
     let mut config = config(None, &args.alerts)?;
     let (rules, _) = load(&args.rules, &mut config, &ruleset::catalog())?;
     let log = Log::new(config.log.clone(), config.iso8601);
-    let (outcome, result) = replay::run(&args.file, &rules.engine, &config, &log, Colour::Terminal);
+    let program = Program::new(rules.engine, config, About::default());
+    let (outcome, result) = replay::run(&args.file, &program, &log, Colour::Terminal);
     if let Some(outcome) = outcome {
         tell_losses(&outcome.outputs);
-        print_summary(&outcome.tally.summary(outcome.events, 0), config.form)?;
+        print_summary(&outcome.tally.summary(outcome.events, 0), program.config.form)?;
     }
     result.map_err(|error| format!("lanner: {}: {error}", args.file.display()))
 }

@@ -45,6 +45,12 @@ pub fn process(session: &Session, rules: Loaded, sources: &[&'static str]) -> Re
         session.log.write(Priority::Debug, "Skipping event processing in dry-run");
         return Ok(());
     }
+    let capture = &session.config.capture;
+    if capture.enabled {
+        let mode = if capture.all { "all_rules" } else { "rules" };
+        let message = format!("Capture is enabled in mode '{mode}'. Capturing events to {}", capture.prefix);
+        session.log.info(&message);
+    }
     if let Some(path) = &session.options.pidfile {
         if let Err(error) = std::fs::write(path, std::process::id().to_string()) {
             let message = format!("Could not write pid to pidfile {}: {error}. Exiting.", path.display());
@@ -53,16 +59,16 @@ pub fn process(session: &Session, rules: Loaded, sources: &[&'static str]) -> Re
         }
     }
     match &session.config.source {
-        Source::Replay(file) => replay(session, &rules, file)?,
+        Source::Replay(file) => replay(session, rules, file)?,
         Source::Live | Source::None => live(session, rules, sources)?,
     }
     Ok(())
 }
 
-fn replay(session: &Session, rules: &Loaded, file: &Path) -> Result<(), String> {
+fn replay(session: &Session, rules: Loaded, file: &Path) -> Result<(), String> {
     session.log.info(&format!("Replaying events from the capture file: {}", file.display()));
-    let (outcome, result) =
-        replay::run(file, &rules.set.engine, &session.config, &session.log, Colour::Never);
+    let program = built(session, rules).program;
+    let (outcome, result) = replay::run(file, &program, &session.log, Colour::Never);
     let opened = outcome.is_some();
     match outcome {
         Some(outcome) => {
