@@ -5,8 +5,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::measure::median;
-use crate::replay::{ALL, cost};
+use crate::measure::{cost, median};
+use crate::replay::ALL;
 
 /// One loading takes milliseconds, so there are more of them than of other comparisons.
 const TIMES_PER_ROUND: usize = 7;
@@ -35,9 +35,9 @@ pub fn run(bin: &Path, compat: &Path, rounds: usize) -> Result<()> {
     let nothing = [nothing];
     let (mut times, mut ratios) = (vec![], vec![]);
     for _ in 0..rounds {
-        let zcat = cost(Command::new("zcat").arg(&busy))?.0;
+        let zcat = cost(Command::new("zcat").arg(&busy))?.wall;
         for _ in 0..TIMES_PER_ROUND {
-            let seconds = cost(&mut check(bin, &rules))?.0 - cost(&mut check(bin, &nothing))?.0;
+            let seconds = cost(&mut check(bin, &rules))?.wall - cost(&mut check(bin, &nothing))?.wall;
             times.push(seconds * 1e3);
             ratios.push(seconds / zcat);
         }

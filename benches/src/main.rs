@@ -1,12 +1,15 @@
-//! Whole-program benchmarks: what lanner costs the host it watches, and how fast it replays a capture.
-//! Every figure is a ratio to a bare run, or to `zcat`, measured in the same run. It knows lanner only as
-//! an executable.
+//! What lanner costs the host it watches, how fast it replays a capture, and what the parts of the event path
+//! cost. Every figure is a ratio to a bare run, to `zcat` or to a scan of the same bytes, measured in the same run.
+//! All but the parts know lanner only as an executable.
 
 mod agent;
+mod copies;
+mod instructions;
 mod live;
 mod load;
 mod loading;
 mod measure;
+mod micro;
 mod replay;
 
 use std::path::PathBuf;
@@ -27,7 +30,7 @@ struct Options {
     /// A folder with `captures/` and `rules/` to replay; left out where it doesn't exist.
     #[arg(long, default_value = "../shared/compat")]
     compat: PathBuf,
-    /// Only `live`, only `replay` or only `loading`.
+    /// Only `live`, `replay`, `loading`, `instructions` or `parts`.
     #[arg(long)]
     only: Option<String>,
     /// A rule file for the live runs instead of lanner's own rules.
@@ -46,6 +49,12 @@ fn main() -> Result<()> {
     }
     if wanted("loading") {
         loading::run(&options.bin, &options.compat, options.rounds)?;
+    }
+    if wanted("parts") {
+        micro::run()?;
+    }
+    if wanted("instructions") {
+        instructions::run(&options.bin, &options.compat)?;
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Medians, CPU times and memory, as the kernel accounts them.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// The middle value.
 pub fn median(mut values: Vec<f64>) -> f64 {
@@ -37,6 +38,39 @@ pub fn children_cpu_seconds() -> f64 {
     };
     let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
     seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+/// What a command took, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// From its start to its end.
+    pub wall: f64,
+    /// Of all its threads on all CPUs.
+    pub cpu: f64,
+}
+
+/// The cost of a command that has to succeed.
+pub fn cost(command: &mut Command) -> Result<Cost> {
+    let before = children_cpu_seconds();
+    let (wall, status) =
+        timed(|| Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(Cost { wall: wall.as_secs_f64(), cpu: children_cpu_seconds() - before })
+}
+
+/// The most memory, in MB, that a command had resident, as the kernel tells it while the command runs.
+pub fn peak_mb(command: &mut Command) -> Result<f64> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut peak = 0.0_f64;
+    while child.try_wait()?.is_none() {
+        if let Ok(status) = fs::read_to_string(format!("/proc/{}/status", child.id())) {
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+            peak = peak.max(kilobytes.unwrap_or(0.0));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(peak / 1024.0)
 }
 
 /// Resident memory in MB, without the mappings of BPF maps (ring buffers).

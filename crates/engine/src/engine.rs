@@ -10,6 +10,7 @@ use lanner_rules::{Place, Priority, Problem, Rule, RuleSet};
 use crate::graph::{Edge, Graph, reach_of};
 use crate::memory::Memory;
 use crate::plan::Plan;
+use crate::profile::Unwatched;
 use crate::tune::{Tuned, Tuning};
 use crate::types::EventTypes;
 
@@ -48,11 +49,18 @@ pub struct EngineOptions {
     pub priority: Priority,
     /// How evaluation learns which comparisons decide most; it never changes what matches.
     pub tuning: Tuning,
+    /// Keep comparisons as they are written, for a [`crate::Profiler`].
+    pub texts: bool,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { matching: Matching::First, priority: Priority::Debug, tuning: Tuning::default() }
+        EngineOptions {
+            matching: Matching::First,
+            priority: Priority::Debug,
+            tuning: Tuning::default(),
+            texts: false,
+        }
     }
 }
 
@@ -86,6 +94,7 @@ pub struct Engine {
     number: u64,
     matching: Matching,
     tuning: Tuning,
+    texts: bool,
     rules: Vec<CompiledRule>,
     sources: Vec<Source>,
     /// The types of events that a rule of any source can match.
@@ -99,6 +108,8 @@ struct Source {
     graph: Graph,
     roots: Vec<(RuleId, Edge)>,
     types: EventTypes,
+    /// How many event types each rule can match.
+    widths: Vec<(RuleId, usize)>,
     /// By event type.
     plans: Box<[Tuned]>,
 }
@@ -109,13 +120,14 @@ impl Engine {
     /// # Errors
     /// Names the first rule that can't be compiled.
     pub fn build(rules: &RuleSet, options: EngineOptions) -> Result<Engine, BuildError> {
-        let EngineOptions { matching, tuning, .. } = options;
+        let EngineOptions { matching, tuning, texts, .. } = options;
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut engine = Engine {
             number,
             matching,
             tuning,
+            texts,
             rules: Vec::new(),
             sources: Vec::new(),
             types: EventTypes::NONE,
@@ -150,7 +162,7 @@ impl Engine {
     fn source(&mut self, name: &str) -> &mut Source {
         let known = self.sources.iter().position(|source| &*source.name == name);
         let at = known.unwrap_or_else(|| {
-            self.sources.push(Source::new(name));
+            self.sources.push(Source::new(name, self.texts));
             self.sources.len() - 1
         });
         &mut self.sources[at]
@@ -171,7 +183,7 @@ impl Engine {
         let Some(source) = known.or_else(|| self.find_source(memory, cx.meta.source)) else { return };
         let Some(plan) = source.plan(cx, self.tuning) else { return };
         let memory = (memory, self.number);
-        plan.run(&source.graph, cx, memory, self.matching == Matching::All, |id| hits.push(id));
+        plan.run(&source.graph, cx, memory, self.matching == Matching::All, &Unwatched, |id| hits.push(id));
     }
 
     /// Looks for the rules over a source's events, and has the memory know the place.
@@ -187,6 +199,12 @@ impl Engine {
         let source = self.sources.iter().find(|source| *source.name == *cx.meta.source);
         let Some((source, plan)) = source.and_then(|s| Some((s, s.plan(cx, self.tuning)?))) else { return };
         plan.measure(&source.graph, cx, seen);
+    }
+
+    /// How many event types a rule can match.
+    pub fn type_count(&self, rule: RuleId) -> usize {
+        let widths = self.sources.iter().flat_map(|source| &source.widths);
+        widths.clone().find(|(id, _)| *id == rule).map_or(0, |(_, width)| *width)
     }
 
     /// A rule.
@@ -217,20 +235,24 @@ impl Engine {
 }
 
 impl Source {
-    fn new(name: &str) -> Source {
+    fn new(name: &str, texts: bool) -> Source {
         Source {
             name: name.into(),
-            graph: Graph::new(name),
+            graph: Graph::new(name, texts),
             roots: Vec::new(),
             types: EventTypes::NONE,
+            widths: Vec::new(),
             plans: Box::default(),
         }
     }
 
     fn close(&mut self) {
         let reach = self.graph.reach();
-        let may_hold = self.roots.iter().map(|(_, root)| reach_of(&reach, *root).may_hold);
-        self.types = may_hold.fold(EventTypes::NONE, |all, types| all.or(&types));
+        for (id, root) in &self.roots {
+            let types = reach_of(&reach, *root).may_hold;
+            self.widths.push((*id, types.len()));
+            self.types = self.types.or(&types);
+        }
         self.graph.fuse();
         self.graph.close();
         self.plans = EVENTS.iter().map(|_| Tuned::default()).collect();
@@ -243,6 +265,44 @@ impl Source {
         }
         let plan = self.plans.get(usize::from(ty.0))?.plan(&self.graph, &self.roots, ty, cx, tuning);
         (!plan.is_empty()).then_some(plan)
+    }
+}
+
+/// For the profiler, which runs plans itself.
+impl Engine {
+    pub(crate) fn matching(&self) -> Matching {
+        self.matching
+    }
+
+    /// How many predicates the rules over each source have.
+    pub(crate) fn predicate_counts(&self) -> impl Iterator<Item = usize> {
+        self.sources.iter().map(|source| source.graph.predicates.len())
+    }
+
+    /// The conditions over a source's events, by place.
+    pub(crate) fn graph(&self, source: usize) -> &Graph {
+        &self.sources[source].graph
+    }
+
+    /// The place of an event's source, and the plan for the event's type.
+    pub(crate) fn place_and_plan<'a>(&'a self, cx: &Context<'a>) -> Option<(usize, &'a Plan)> {
+        let at = self.sources.iter().position(|source| *source.name == *cx.meta.source)?;
+        Some((at, self.sources[at].plan(cx, self.tuning)?))
+    }
+
+    /// A memory and the number that it knows the engine by.
+    pub(crate) fn memory<'m>(&self, memory: &'m mut Memory) -> (&'m mut Memory, u64) {
+        (memory, self.number)
+    }
+
+    /// For each predicate of a source, the rules that have it.
+    pub(crate) fn users_of_predicates(&self, source: usize) -> Vec<Vec<RuleId>> {
+        let source = &self.sources[source];
+        let mut users = vec![Vec::new(); source.graph.predicates.len()];
+        for (id, root) in &source.roots {
+            source.graph.predicates_of(*root).into_iter().for_each(|predicate| users[predicate].push(*id));
+        }
+        users
     }
 }
 

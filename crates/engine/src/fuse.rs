@@ -45,7 +45,7 @@ impl Graph {
         let mut left = edges.to_vec();
         for (group, predicate) in made {
             left.retain(|edge| !group.contains(edge));
-            left.push(self.leaf_of(predicate).not());
+            left.push(self.leaf_of(predicate, &group).not());
         }
         left.sort_unstable();
         Some(left)

@@ -4,12 +4,13 @@
 //! `not (not a and not b)`. Equal nodes are one, whichever rule or macro they come from, and what
 //! can be settled without an event is settled here.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lanner_event::EVENTS;
 use lanner_filter::{Check, Expr, ExprKind, Literal, Operand, Operator, Right};
 use lanner_rules::Problem;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::number;
 use crate::predicate::Predicate;
@@ -65,6 +66,8 @@ pub(crate) struct Graph {
     source: Box<str>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) predicates: Vec<Predicate>,
+    /// Each one as it is written, if that is wanted.
+    texts: Option<Vec<String>>,
     index: FxHashMap<Node, usize>,
     predicate_index: FxHashMap<String, u32>,
     /// Macros that are in the graph already, by the address of their shared body. The bodies are
@@ -73,11 +76,12 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    pub(crate) fn new(source: &str) -> Graph {
+    pub(crate) fn new(source: &str, texts: bool) -> Graph {
         Graph {
             source: source.into(),
             nodes: vec![Node::True],
             predicates: Vec::new(),
+            texts: texts.then(Vec::new),
             index: FxHashMap::default(),
             predicate_index: FxHashMap::default(),
             macros: FxHashMap::default(),
@@ -89,6 +93,27 @@ impl Graph {
         self.index = FxHashMap::default();
         self.predicate_index = FxHashMap::default();
         self.macros = FxHashMap::default();
+    }
+
+    /// A comparison as it is written; empty if texts weren't wanted.
+    pub(crate) fn text_of(&self, predicate: usize) -> String {
+        self.texts.as_ref().and_then(|texts| texts.get(predicate)).cloned().unwrap_or_default()
+    }
+
+    /// The predicates that an edge leads to, by number.
+    pub(crate) fn predicates_of(&self, edge: Edge) -> BTreeSet<usize> {
+        let (mut found, mut seen, mut open) = (BTreeSet::new(), FxHashSet::default(), vec![edge.node()]);
+        while let Some(node) = open.pop() {
+            match &self.nodes[node] {
+                _ if !seen.insert(node) => {}
+                Node::True => {}
+                Node::Leaf(number) => {
+                    found.insert(*number as usize);
+                }
+                Node::And(edges) => open.extend(edges.iter().map(|edge| edge.node())),
+            }
+        }
+        found
     }
 
     /// Puts a condition in.
@@ -142,6 +167,9 @@ impl Graph {
             None => {
                 let number = self.predicates.len() as u32;
                 self.predicates.push(Predicate::new(&*self.source, expr)?);
+                if let Some(texts) = &mut self.texts {
+                    texts.push(expr.to_string());
+                }
                 self.predicate_index.insert(key, number);
                 number
             }
@@ -149,9 +177,18 @@ impl Graph {
         Ok(self.node(Node::Leaf(number)))
     }
 
-    /// A leaf for a comparison that no condition has as it stands.
-    pub(crate) fn leaf_of(&mut self, predicate: Predicate) -> Edge {
+    /// A leaf for what other leaves compare, made together.
+    pub(crate) fn leaf_of(&mut self, predicate: Predicate, leaves: &[Edge]) -> Edge {
         self.predicates.push(predicate);
+        if self.texts.is_some() {
+            let number = |edge: &Edge| match self.nodes[edge.node()] {
+                Node::Leaf(number) => Some(number as usize),
+                _ => None,
+            };
+            let joined: Vec<String> =
+                leaves.iter().filter_map(number).map(|number| self.text_of(number)).collect();
+            self.texts.get_or_insert_default().push(joined.join(" or "));
+        }
         self.node(Node::Leaf(self.predicates.len() as u32 - 1))
     }
 

@@ -6,6 +6,7 @@
 //!
 //! This crate may not know outputs, nor where events come from.
 
+mod advice;
 mod board;
 mod catalog;
 mod cost;
@@ -29,6 +30,7 @@ mod paths;
 mod pattern;
 mod plan;
 mod predicate;
+mod profile;
 mod services;
 mod tune;
 mod types;
@@ -37,5 +39,6 @@ pub use catalog::Catalog;
 pub use engine::{BuildError, CompiledRule, Engine, EngineOptions, Matching, RuleId};
 pub use explain::{Explainer, Explanation, Saying};
 pub use memory::Memory;
+pub use profile::{ComparisonCost, Profiler, RuleCost, Work};
 pub use tune::Tuning;
 pub use types::EventTypes;

@@ -11,6 +11,7 @@ use crate::board::Board;
 use crate::graph::{Edge, Graph};
 use crate::memory::{Files, Memory, REMEMBERED, Recalled, Scope};
 use crate::predicate::Predicate;
+use crate::profile::{Unwatched, Watch};
 
 /// The rules that an event of some type can match, in load order, over a graph of their own.
 ///
@@ -87,6 +88,7 @@ impl Plan {
         cx: &Context<'a>,
         (memory, engine): (&mut Memory, u64),
         all: bool,
+        watch: &impl Watch,
         mut hit: impl FnMut(RuleId),
     ) {
         let few = self.roots.len().min(REMEMBERED);
@@ -97,9 +99,10 @@ impl Plan {
             return;
         }
         board.begin(self.len(), self.terms);
-        let run = Run::new(self, graph, cx, board);
+        let run = Run::new(self, graph, cx, board, watch);
         for guard in &self.guards {
-            if alive & guard.roots != 0 && !run.holds(guard.edge) {
+            let wanted = alive & guard.roots;
+            if wanted != 0 && !watch.guard(self, wanted, || run.holds(guard.edge)) {
                 alive &= !guard.roots;
                 run.bury(&mut recalled, guard.roots, guard.edge);
             }
@@ -107,7 +110,7 @@ impl Plan {
         let mut matched = false;
         let mut rest = few..self.roots.len();
         while let Some(root) = take_lowest(&mut alive).or_else(|| rest.next()) {
-            match run.decide(self.roots[root]) {
+            match watch.decide(self, root, || run.decide(self.roots[root])) {
                 Ok(()) => matched = true,
                 Err(reason) if root < few => run.bury(&mut recalled, 1 << root, reason),
                 Err(_) => {}
@@ -133,7 +136,7 @@ impl Plan {
     ) {
         let mut board = Board::default();
         board.begin(self.len(), self.terms);
-        let run = Run::new(self, graph, cx, &board);
+        let run = Run::new(self, graph, cx, &board, &Unwatched);
         for (id, root) in &self.rules {
             let begin = Instant::now();
             // The answer is not what is wanted here.
@@ -151,7 +154,7 @@ impl Plan {
     ) {
         let mut board = Board::default();
         board.begin(self.len(), self.terms);
-        let run = Run::new(self, graph, cx, &board);
+        let run = Run::new(self, graph, cx, &board, &Unwatched);
         (1..self.len()).for_each(|node| seen(node, run.holds(Edge::to(node))));
     }
 }
@@ -163,18 +166,28 @@ fn take_lowest(set: &mut u128) -> Option<usize> {
     lowest
 }
 
+/// Whether a condition holds; if not, what fails.
+pub(crate) type Decision = Result<(), Edge>;
+
 /// The evaluation of a plan for one event.
-struct Run<'a, 'r> {
+struct Run<'a, 'r, W> {
     plan: &'a Plan,
     graph: &'a Graph,
     cx: &'r Context<'a>,
     board: &'r Board,
     values: RefCell<Buffer<'a, Value<'a>>>,
+    watch: &'r W,
 }
 
-impl<'a, 'r> Run<'a, 'r> {
-    fn new(plan: &'a Plan, graph: &'a Graph, cx: &'r Context<'a>, board: &'r Board) -> Run<'a, 'r> {
-        Run { plan, graph, cx, board, values: RefCell::new(cx.scratch.value_buffer()) }
+impl<'a, 'r, W: Watch> Run<'a, 'r, W> {
+    fn new(
+        plan: &'a Plan,
+        graph: &'a Graph,
+        cx: &'r Context<'a>,
+        board: &'r Board,
+        watch: &'r W,
+    ) -> Run<'a, 'r, W> {
+        Run { plan, graph, cx, board, watch, values: RefCell::new(cx.scratch.value_buffer()) }
     }
 
     /// The number of an `and` among its like.
@@ -183,7 +196,7 @@ impl<'a, 'r> Run<'a, 'r> {
     }
 
     /// Whether a rule's condition holds; if not, what fails.
-    fn decide(&self, root: Edge) -> Result<(), Edge> {
+    fn decide(&self, root: Edge) -> Decision {
         let node = root.node();
         let parts = match self.and(node) {
             Some(and) if !root.negated() => self.plan.parts(and),
@@ -218,7 +231,7 @@ impl<'a, 'r> Run<'a, 'r> {
 
     fn leaf_holds(&self, leaf: &Leaf) -> bool {
         let predicate = &self.graph.predicates[leaf.predicate as usize];
-        predicate.holds(&self.value(leaf, predicate), self.cx)
+        self.watch.compare(leaf.predicate, || predicate.holds(&self.value(leaf, predicate), self.cx))
     }
 
     fn value(&self, leaf: &Leaf, predicate: &'a Predicate) -> Value<'a> {

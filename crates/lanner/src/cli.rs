@@ -25,7 +25,7 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Record what happens on this host to a capture file
     Record(RecordArgs),
-    /// Check, list, show or explain rules
+    /// Check, list, show, explain or measure rules
     #[command(subcommand)]
     Rules(RulesCommand),
     /// List the fields that rules and outputs can name
@@ -225,6 +225,42 @@ pub enum RulesCommand {
     ///
     /// ✓ holds, ✗ does not hold, – was not reached: what stands before it has decided.
     Explain(ExplainArgs),
+    /// Measure what rules and their comparisons cost, and say what would make them cheaper
+    ///
+    /// The dearest come first. A rule's time is that of its own comparisons; those it shares count for the first
+    /// rule that makes them. What is remembered from earlier events is not evaluated again.
+    Profile(ProfileArgs),
+}
+
+/// `lanner rules profile`
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// The capture, plain or gzip
+    #[arg(required_unless_present = "live")]
+    pub file: Option<PathBuf>,
+
+    /// Record this host for a while and measure that
+    #[arg(long, conflicts_with = "file")]
+    pub live: bool,
+
+    /// How long, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "live")]
+    pub duration: u64,
+
+    /// Show so many rules and comparisons
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+
+    /// Print all of it as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Look for every rule that an event matches, not just the first
+    #[arg(long)]
+    pub all_matches: bool,
+
+    #[command(flatten)]
+    pub rules: RuleArgs,
 }
 
 /// `lanner rules explain`

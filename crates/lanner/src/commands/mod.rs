@@ -2,6 +2,7 @@
 
 mod doctor;
 mod explain;
+mod profile;
 mod record;
 mod relay;
 mod replay;

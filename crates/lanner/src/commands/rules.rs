@@ -7,12 +7,13 @@ use lanner_agent::ruleset::{self, Ruleset};
 use serde_json::json;
 
 use super::explain::explain;
+use super::profile::profile;
 use super::show::show;
 use super::{load, print, rule_texts};
 use crate::cli::{RuleArgs, RulesCommand};
 use crate::listing::wrap;
 
-/// Checks, lists, shows or explains rules.
+/// Checks, lists, shows, explains or measures rules.
 pub fn rules(command: RulesCommand) -> Result<(), String> {
     match command {
         RulesCommand::Check { files, also, json } => {
@@ -21,6 +22,7 @@ pub fn rules(command: RulesCommand) -> Result<(), String> {
         RulesCommand::List(args) => list(&args),
         RulesCommand::Show { name, json, rules } => print(&show(&load_of(&rules)?, &name, json)?),
         RulesCommand::Explain(args) => explain(&args),
+        RulesCommand::Profile(args) => profile(&args),
     }
 }
 
