@@ -81,7 +81,7 @@ fn events_that_match_nothing_allocate_nothing() {
         let thread = Thread { tid, pid: tid, ptid: tid - 1, vtid: tid, vpid: tid, ..Thread::default() };
         machine.add_thread(Thread { comm: "cat".into(), args: ["a", "b"].into_iter().collect(), ..thread });
     }
-    let (fd, cwd, zero) = (5_i64.to_ne_bytes(), (-100_i64).to_ne_bytes(), 0_i64.to_ne_bytes());
+    let (fd, cwd) = (5_i64.to_ne_bytes(), (-100_i64).to_ne_bytes());
     let failed = (-2_i64).to_ne_bytes();
     let (flags, none) = (1_u32.to_ne_bytes(), 0_u32.to_ne_bytes());
     let open = |result: &[u8], name: &[u8]| {
