@@ -6,6 +6,7 @@
 mod attacks;
 mod drops;
 mod hardening;
+mod host_root;
 mod names;
 mod quiet;
 mod record;

@@ -65,15 +65,15 @@ impl Watch {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("falco.yaml");
         fs::write(&config, format!("stdout_output: {{enabled: true}}\n{settings}\n")).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_lanner"))
-            .arg("run")
-            .arg("--config")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lanner"));
+        command.arg("run").arg("--config").arg(&config);
+        Watch::start_by(command, folder)
+    }
+
+    /// Starts it by a command that runs it, directly or in the end.
+    pub fn start_by(mut command: Command, folder: tempfile::TempDir) -> Watch {
+        let mut process =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let errors = sender.clone();
         let stdout = process.stdout.take().unwrap();
@@ -172,8 +172,13 @@ impl Watch {
     }
 
     /// Ends it as Ctrl-C does and reads its last words.
-    pub fn stop(mut self) -> Summary {
+    pub fn stop(self) -> Summary {
         self.signal(Signal::SIGINT);
+        self.ended()
+    }
+
+    /// Reads the last words of one that is asked to end.
+    pub fn ended(mut self) -> Summary {
         let end = Instant::now() + ALERT_LIMIT;
         while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
             self.seen.push(line);

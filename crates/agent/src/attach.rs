@@ -7,6 +7,7 @@ use lanner_output::Priority;
 use lanner_probe::{Probe, ProbeError, ProbeOptions};
 
 use crate::config::{Config, Hardening, Source};
+use crate::live::host_root;
 use crate::log::Log;
 use crate::program::Program;
 use crate::together::KERNEL;
@@ -44,6 +45,7 @@ fn open(program: &Program, config: &Config) -> Result<Probe, ProbeError> {
         ring_bytes: config.ring_bytes,
         cpus_per_ring: config.cpus_per_ring,
         snaplen: config.snaplen,
+        proc: host_root().join("proc"),
         ..ProbeOptions::default()
     })
 }

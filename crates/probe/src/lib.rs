@@ -25,7 +25,7 @@ pub use options::{Attachment, EventSet, Lost, LostReason, ProbeOptions, Snapshot
 pub use programs::ProgramStats;
 
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lanner_event::Event;
@@ -48,6 +48,7 @@ pub struct Probe {
     iterators: Option<Iterators>,
     damaged: u64,
     clock_seen: Instant,
+    proc: PathBuf,
 }
 
 impl Probe {
@@ -59,14 +60,19 @@ impl Probe {
         require::check()?;
         // both loads read all of the kernel's BTF, so they are done side by side
         std::thread::scope(|scope| {
-            let snapshot = scope.spawn(|| iterators(options.snapshot_from));
+            // Iterators show what is in this process's own pid namespace; the host's is in its `/proc`.
+            let elsewhere = pid_in(&options.proc).is_some_and(|pid| pid != std::process::id());
+            let from = if elsewhere { Some(SnapshotSource::Proc) } else { options.snapshot_from };
+            let snapshot = scope.spawn(move || iterators(from));
             let mut found = None;
             let loaded = load::load(&options, || {
                 found = snapshot.join().unwrap_or(Ok(None))?;
-                let own_pid = found.as_ref().and_then(Iterators::own_pid).unwrap_or_else(std::process::id);
+                let own_pid = found.as_ref().and_then(Iterators::own_pid);
+                let own_pid = own_pid.or_else(|| pid_in(&options.proc)).unwrap_or_else(std::process::id);
                 Ok((own_pid, found.is_some()))
             })?;
-            Ok(Probe { loaded, iterators: found, damaged: 0, clock_seen: Instant::now() })
+            let proc = options.proc.clone();
+            Ok(Probe { loaded, iterators: found, damaged: 0, clock_seen: Instant::now(), proc })
         })
     }
 
@@ -78,7 +84,7 @@ impl Probe {
     pub fn snapshot(&mut self, sink: &mut dyn FnMut(&Event<'_>)) -> Result<SnapshotStats, ProbeError> {
         let read = match &self.iterators {
             Some(iterators) => iterators.read(sink),
-            None => proc::snapshot(Path::new("/proc"), self.loaded.boot_time, sink),
+            None => proc::snapshot(&self.proc, self.loaded.boot_time, sink),
         };
         read.map_err(|source| ProbeError::Snapshot { source })
     }
@@ -141,6 +147,11 @@ impl Probe {
     pub fn update_events(&mut self, events: &EventSet) -> Result<(), ProbeError> {
         self.loaded.update(events)
     }
+}
+
+/// This process's id in the pid namespace that a `/proc` shows.
+fn pid_in(proc: &Path) -> Option<u32> {
+    std::fs::read_link(proc.join("self")).ok()?.to_str()?.parse().ok()
 }
 
 /// The iterators, if the snapshot is to come from them and the kernel lets them.

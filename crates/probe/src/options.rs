@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use lanner_event::{EVENTS, EventType};
 
@@ -91,6 +92,8 @@ pub struct ProbeOptions {
     pub include_self: bool,
     /// Where the snapshot is to come from; by default from the kernel's iterators where it lets them.
     pub snapshot_from: Option<SnapshotSource>,
+    /// Where the host's `/proc` is seen.
+    pub proc: PathBuf,
 }
 
 impl ProbeOptions {
@@ -109,6 +112,7 @@ impl Default for ProbeOptions {
             skip_pids: Vec::new(),
             include_self: false,
             snapshot_from: None,
+            proc: PathBuf::from("/proc"),
         }
     }
 }
