@@ -152,7 +152,10 @@ fn write_sets(out: &mut String, classes: &[Class]) -> Result<(), Error> {
     for set in sets.keys() {
         writeln!(out, "{0}({0}),", camel(set))?;
     }
-    writeln!(out, "/// A JSON payload that is read as the table says.\nRead(JsonRead),\n}}")?;
+    writeln!(
+        out,
+        "/// A JSON payload that is read as the table says.\nRead(JsonRead),\n/// A plugin's field, by number.\nForeign(u32),\n}}"
+    )?;
     Ok(())
 }
 

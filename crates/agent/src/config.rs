@@ -243,6 +243,8 @@ pub struct Config {
     pub plugins: Vec<String>,
     /// How those are set up, in the same order.
     pub plugin_settings: Vec<lanner_plugin::Settings>,
+    /// Plugins in shared objects that only give events run in processes of their own.
+    pub isolate_plugins: bool,
     /// Values that could not be used, with where and why.
     pub warnings: Vec<String>,
 }
@@ -290,6 +292,7 @@ impl Default for Config {
             memory_limit: 0,
             plugins: Vec::new(),
             plugin_settings: Vec::new(),
+            isolate_plugins: false,
             warnings: Vec::new(),
         }
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lanner_container::{ResolverError, RuntimeFound};
-use lanner_engine::{Memory, RuleId};
-use lanner_event::Event;
-use lanner_fields::{Context, EventMeta, Progress, Scratch};
+use lanner_engine::{EventTypes, Memory, RuleId};
+use lanner_event::{Event, EventType};
+use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
 use lanner_machine::{Container, ContainerId, Machine, MachineOptions};
 use lanner_output::{Alert, ChannelStats, Colour, Formatter, Overflow, Priority};
-use lanner_probe::{Attachment, Probe, ProbeError, SnapshotStats};
+use lanner_plugin::host::Crew;
+use lanner_probe::{Attachment, EventSet, Probe, ProbeError, SnapshotStats};
 
 use crate::accounts::Accounts;
 use crate::announce::local_offset;
@@ -29,6 +30,7 @@ use crate::reload::{News, Slot};
 use crate::sending::Sending;
 use crate::signals::Signals;
 use crate::silence::Silence;
+use crate::sources::Parsing;
 use crate::tally::Tally;
 use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
 use crate::wanted::wanted;
@@ -69,6 +71,8 @@ pub struct LiveOptions {
     pub sending: Option<Arc<Sending>>,
     /// Where the run may be observed.
     pub board: Board,
+    /// Plugins in shared objects that work on the kernel's events.
+    pub crew: Option<Arc<Crew>>,
 }
 
 /// What is known when watching begins.
@@ -148,6 +152,8 @@ struct Live {
     guard: MemoryGuard,
     triggered: Triggered,
     silence: Silence,
+    crew: Option<Arc<Crew>>,
+    parsing: Parsing,
 }
 
 /// Watches this host, by a probe that was opened at a time, until a signal comes or the time is up. `started` is told once watching has begun.
@@ -166,6 +172,9 @@ pub fn run(
     let resolver_config =
         lanner_container::Config { host_root: host_root.clone(), ..config.containers.clone() };
     let enrichment = Enrichment::start(resolver_config)?;
+    if options.crew.as_deref().is_some_and(Crew::parses) {
+        probe.update_events(&asked(&program, options.crew.as_deref()))?;
+    }
     let hostname = sinks::hostname();
     let shared = options.sending.is_some();
     let sending = match options.sending {
@@ -182,6 +191,7 @@ pub fn run(
             hostname: hostname.into(),
             utc_offset: local_offset,
             buffer_format: config.buffers,
+            foreign: Foreign(options.crew.clone().map(|crew| crew as Arc<dyn ForeignFields>)),
             ..EventMeta::default()
         }),
         scratch: Scratch::new(),
@@ -198,6 +208,8 @@ pub fn run(
         silence: Silence::new(config.silence),
         triggered: Triggered::new(config.capture.clone(), Pace::Live, log),
         station: Station::new(&options.board, "syscall", "modern_bpf", &program),
+        crew: options.crew.clone(),
+        parsing: Parsing::default(),
         program,
     };
     let snapshot = probe.snapshot(&mut |event| {
@@ -250,6 +262,19 @@ pub fn idle(program: &Program, log: &Log, options: &LiveOptions) -> Ending {
         });
         std::thread::sleep(LONGEST_WAIT);
     }
+}
+
+/// The types of events that rules, settings and plugins ask for.
+fn asked(program: &Program, crew: Option<&Crew>) -> EventSet {
+    let mut events = wanted(&program.engine.event_types(), &program.config.base_syscalls);
+    if let Some(crew) = crew.filter(|crew| crew.parses()) {
+        match crew.parse_types() {
+            Some(types) => events.extend(types.into_iter().map(EventType)),
+            // One that names none is shown what there is.
+            None => events.extend(wanted(&EventTypes::all(), &program.config.base_syscalls).iter()),
+        }
+    }
+    events
 }
 
 /// A machine with what the host says of itself; its threads are yet to come.
@@ -314,6 +339,9 @@ impl Live {
                 sweep = before + self.program.config.state.sweep;
                 let proc = self.host_root.join("proc");
                 self.machine.sweep(now(), |tid| is_alive(&proc, tid));
+                if let Some(crew) = &self.crew {
+                    crew.sweep(&self.machine);
+                }
             }
         }
     }
@@ -323,8 +351,7 @@ impl Live {
     fn adopt(&mut self, program: Arc<Program>, probe: &mut Probe) {
         let config = &program.config;
         self.notify.reloading();
-        if let Err(error) = probe.update_events(&wanted(&program.engine.event_types(), &config.base_syscalls))
-        {
+        if let Err(error) = probe.update_events(&asked(&program, self.crew.as_deref())) {
             let message = format!("Not reloaded, the old rules go on: {error}");
             self.notify.ready(&self.status());
             return self.log.write(Priority::Error, &message);
@@ -386,6 +413,9 @@ impl Live {
         self.events += 1;
         let subject = self.machine.apply(event);
         self.progress.advance(event);
+        if let Some(crew) = &self.crew {
+            self.parsing.note(crew.parse(event, self.progress.meta().num, &self.machine), &self.log);
+        }
         self.scratch.reset();
         let cx = Context {
             event,
@@ -451,6 +481,9 @@ impl Live {
     /// What is done while no event waits: containers are asked about and answers taken, alerts that waited go,
     /// losses are told.
     fn between_polls(&mut self, probe: &Probe) -> Result<(), LiveError> {
+        if let Some(crew) = self.crew.clone() {
+            crew.sent(&mut |event| self.event(event));
+        }
         self.enrichment.ask(&mut self.machine);
         let mut news = false;
         let mut answers = Vec::new();

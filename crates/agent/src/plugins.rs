@@ -2,38 +2,49 @@
 
 use std::sync::Arc;
 
-use lanner_plugin::{BuiltIn, EventSource, Reporting, Settings, SourceError, SourceStats};
+use lanner_output::Priority;
+use lanner_plugin::host::{self, Crew, Foreign, Isolated, Tell};
+use lanner_plugin::{BuiltIn, Capability, EventSource, Reporting, Settings, SourceError, SourceStats};
 
 use crate::config::Config;
 use crate::log::Log;
 use crate::together::KERNEL;
 
+/// Where a plugin's code is.
+#[derive(Clone, Copy)]
+pub enum Code {
+    /// In lanner.
+    BuiltIn(&'static BuiltIn),
+    /// In a shared object.
+    Foreign(&'static Foreign),
+}
+
 /// A plugin and how it is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Loaded {
     /// The plugin.
-    pub plugin: &'static BuiltIn,
+    pub code: Code,
     /// Its settings.
     pub settings: Settings,
+    /// Plugins whose fields it has too.
+    stands_for: Vec<&'static str>,
 }
 
 /// The plugins that the settings ask for, in their order.
-#[derive(Clone, Debug, Default)]
-pub struct Plugins(Vec<Loaded>);
+#[derive(Clone, Default)]
+pub struct Plugins {
+    loaded: Vec<Loaded>,
+    isolate: bool,
+}
 
 /// Why a plugin isn't loaded.
 #[derive(Debug, thiserror::Error)]
-pub enum PluginError {
-    /// There is none of that name here.
-    #[error(
-        "cannot load plugin '{name}': only the plugins {known} are built in so far; take it out of load_plugins"
-    )]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// Those that there are.
-        known: String,
-    },
+#[error("cannot load plugin '{name}': {why}")]
+pub struct PluginError {
+    /// Its name in the settings.
+    name: String,
+    /// What is wrong.
+    why: String,
 }
 
 /// A source that is open.
@@ -46,38 +57,159 @@ pub struct Opened {
     pub events: Box<dyn EventSource>,
     /// What came in.
     pub stats: Arc<SourceStats>,
+    /// The plugins in shared objects that work on its events.
+    pub crew: Option<Arc<Crew>>,
+    /// Events that plugins in processes of their own send beside it.
+    pub beside: Vec<Isolated>,
+}
+
+impl Loaded {
+    fn load(settings: &Settings) -> Result<Loaded, PluginError> {
+        let settings = settings.clone();
+        if let Some(plugin) = BuiltIn::named(&settings.name) {
+            return Ok(Loaded { code: Code::BuiltIn(plugin), settings, stands_for: Vec::new() });
+        }
+        let refuse = |why: String| PluginError { name: settings.name.clone(), why };
+        if settings.library.is_empty() {
+            let known = lanner_plugin::BUILT_IN.map(|plugin| plugin.name).join(", ");
+            return Err(refuse(format!("it is not built in ({known} are) and has no library_path")));
+        }
+        let (plugin, stands_for) =
+            host::load(&settings.library).map_err(|error| refuse(error.to_string()))?;
+        if plugin.name != settings.name {
+            return Err(refuse(format!("{} has plugin '{}' in it", settings.library, plugin.name)));
+        }
+        Ok(Loaded { code: Code::Foreign(plugin), settings, stands_for })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self.code {
+            Code::BuiltIn(plugin) => plugin.name,
+            Code::Foreign(plugin) => &plugin.name,
+        }
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &'static str {
+        match self.code {
+            Code::BuiltIn(plugin) => plugin.version,
+            Code::Foreign(plugin) => &plugin.version,
+        }
+    }
+
+    /// The source whose events it gives, if that isn't the kernel's.
+    pub fn source(&self) -> Option<&'static str> {
+        match self.code {
+            Code::BuiltIn(plugin) => plugin.source(&self.settings),
+            Code::Foreign(plugin) if plugin.can(Capability::Sourcing) && plugin.id != 0 => {
+                Some(&plugin.source)
+            }
+            Code::Foreign(_) => None,
+        }
+    }
+
+    /// Why it can't run in a process of its own.
+    fn bound(plugin: &Foreign) -> Option<&'static str> {
+        if plugin.can(Capability::Parsing) {
+            Some("it looks at each event before the rules do, and may use tables")
+        } else if plugin.can(Capability::Extraction) {
+            Some("rules ask it for fields at each event")
+        } else {
+            None
+        }
+    }
+}
+
+fn tell(log: &Log) -> Tell {
+    let log = log.clone();
+    Arc::new(move |severity, text| {
+        let levels = [Priority::Emergency, Priority::Critical, Priority::Error, Priority::Warning];
+        let finer = [Priority::Notice, Priority::Informational, Priority::Debug, Priority::Debug];
+        let all = levels.into_iter().chain(finer);
+        log.write(all.clone().nth(severity.saturating_sub(1) as usize).unwrap_or(Priority::Debug), text);
+    })
 }
 
 impl Plugins {
-    /// Loads those that the settings name.
+    /// Loads those that the settings name. Plugins whose fields one of them has in their place count as loaded, too.
     ///
     /// # Errors
-    /// Names the first that there isn't.
-    pub fn load(config: &Config) -> Result<Plugins, PluginError> {
-        let load = |settings: &Settings| match BuiltIn::named(&settings.name) {
-            Some(plugin) => Ok(Loaded { plugin, settings: settings.clone() }),
-            None => {
-                let known = lanner_plugin::BUILT_IN.map(|plugin| plugin.name).join(", ");
-                Err(PluginError::Unknown { name: settings.name.clone(), known })
+    /// Names the first that there isn't or that can't be loaded.
+    pub fn load(config: &mut Config) -> Result<Plugins, PluginError> {
+        let loaded: Vec<Loaded> =
+            config.plugin_settings.iter().map(Loaded::load).collect::<Result<_, _>>()?;
+        for name in loaded.iter().flat_map(|loaded| &loaded.stands_for) {
+            if !config.plugins.iter().any(|known| known == name) {
+                config.plugins.push((*name).to_owned());
             }
-        };
-        config.plugin_settings.iter().map(load).collect::<Result<_, _>>().map(Plugins)
+        }
+        Ok(Plugins { loaded, isolate: config.isolate_plugins })
     }
 
     /// In the order of loading.
     pub fn iter(&self) -> impl Iterator<Item = &Loaded> {
-        self.0.iter()
+        self.loaded.iter()
     }
 
     /// The sources whose events they give, each once.
     pub fn sources(&self) -> Vec<&'static str> {
         let mut sources = Vec::new();
-        for source in self.0.iter().filter_map(|loaded| loaded.plugin.source(&loaded.settings)) {
+        for source in self.loaded.iter().filter_map(Loaded::source) {
             if !sources.contains(&source) {
                 sources.push(source);
             }
         }
         sources
+    }
+
+    /// Those in shared objects that run in this process, and those that run in one of their own.
+    fn divided(&self, log: &Log) -> (Vec<(&'static Foreign, Settings)>, Vec<(&'static Foreign, Settings)>) {
+        let (mut here, mut apart) = (Vec::new(), Vec::new());
+        for loaded in &self.loaded {
+            let Code::Foreign(plugin) = loaded.code else { continue };
+            let pair = (plugin, loaded.settings.clone());
+            match Loaded::bound(plugin).filter(|_| self.isolate) {
+                Some(why) => {
+                    let name = &plugin.name;
+                    log.warning(&format!(
+                        "plugin '{name}' can't have a process of its own: {why}; it runs in lanner's"
+                    ));
+                    here.push(pair);
+                }
+                None if self.isolate => apart.push(pair),
+                None => here.push(pair),
+            }
+        }
+        (here, apart)
+    }
+
+    /// The plugins in shared objects that work on the events of a source, and those that send from their own processes.
+    ///
+    /// # Errors
+    /// Names the first that refuses to start.
+    pub fn crew(&self, source: &str, log: &Log) -> Result<(Option<Arc<Crew>>, Vec<Isolated>), SourceError> {
+        let (here, apart) = self.divided(log);
+        let failed = |error: host::PluginError| SourceError::Failed(error.to_string());
+        let crew = Crew::start(&here, source, tell(log)).map_err(failed)?;
+        let sends = |plugin: &Foreign| {
+            let sources = &plugin.async_sources;
+            let here = sources.is_empty() || sources.iter().any(|known| known == source);
+            plugin.can(Capability::Async) && !plugin.can(Capability::Sourcing) && here
+        };
+        let beside = apart.iter().filter(|(plugin, _)| sends(plugin));
+        let beside = beside.map(|(plugin, settings)| Isolated::start(plugin, settings, source, tell(log)));
+        let beside = beside.collect::<Result<_, _>>()?;
+        Ok((Some(crew).filter(|crew| !crew.is_empty()).map(Arc::new), beside))
+    }
+
+    /// The first plugin that gives the kernel's events in the place of the probe.
+    pub fn kernel_like(&self) -> Option<&'static str> {
+        let gives = |loaded: &&Loaded| match loaded.code {
+            Code::Foreign(plugin) => plugin.can(Capability::Sourcing) && plugin.id == 0,
+            Code::BuiltIn(_) => false,
+        };
+        self.loaded.iter().find(gives).map(Loaded::name)
     }
 
     /// The sources that are on, the kernel's first: those that are enabled, or all but those that are disabled.
@@ -112,19 +244,38 @@ impl Plugins {
     /// # Errors
     /// When it can't be opened.
     pub fn open(&self, source: &str, log: &Log) -> Result<Opened, SourceError> {
-        let gives = |loaded: &&Loaded| loaded.plugin.source(&loaded.settings) == Some(source);
-        let Some(loaded) = self.0.iter().find(gives) else {
+        let like = self.kernel_like().filter(|_| source == KERNEL);
+        let gives = |loaded: &&Loaded| loaded.source() == Some(source) || Some(loaded.name()) == like;
+        let Some(loaded) = self.loaded.iter().find(gives) else {
             return Err(SourceError::Settings(format!("Can't find plugin for event source: {source}")));
         };
-        let plugin = loaded.plugin;
-        log.info(&format!("Opening '{source}' source with plugin '{}'", plugin.name));
+        log.info(&format!("Opening '{source}' source with plugin '{}'", loaded.name()));
+        let (crew, beside) = self.crew(source, log)?;
         let stats = Arc::new(SourceStats::default());
-        let log = log.clone();
-        let tell = move |text: &str| log.warning(&format!("source '{}': {text}", plugin.source));
-        let reporting = Reporting::new(Arc::clone(&stats), Arc::new(tell));
-        let events = plugin.open(&loaded.settings, reporting)?;
-        Ok(Opened { source: plugin.source, plugin: plugin.name, events, stats })
+        let settings = &loaded.settings;
+        let source = loaded.source().unwrap_or(KERNEL);
+        let events = match loaded.code {
+            Code::BuiltIn(plugin) => {
+                let log = log.clone();
+                let tell = move |text: &str| log.warning(&format!("source '{source}': {text}"));
+                plugin.open(settings, Reporting::new(Arc::clone(&stats), Arc::new(tell)))?
+            }
+            Code::Foreign(plugin) if self.isolate && Loaded::bound(plugin).is_none() => {
+                Box::new(Isolated::start(plugin, settings, source, tell(log))?)
+            }
+            Code::Foreign(plugin) => {
+                let crew =
+                    crew.as_ref().ok_or_else(|| SourceError::Failed("the plugin is gone".to_owned()))?;
+                crew.open(&plugin.name, &settings.open_params)?
+            }
+        };
+        Ok(Opened { source, plugin: loaded.name(), events, stats, crew, beside })
     }
+}
+
+/// The source whose events a plugin of these settings gives, if there is such a plugin.
+pub fn source_of(settings: &Settings) -> Option<&'static str> {
+    Loaded::load(settings).ok()?.source()
 }
 
 #[cfg(test)]
@@ -136,7 +287,8 @@ mod tests {
     }
 
     fn load(plugin_settings: Vec<Settings>) -> Result<Plugins, String> {
-        Plugins::load(&Config { plugin_settings, ..Config::default() }).map_err(|error| error.to_string())
+        let mut config = Config { plugin_settings, ..Config::default() };
+        Plugins::load(&mut config).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -157,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_plugin_that_there_is_not_is_named() {
-        let error = load(vec![settings("okta", "")]).unwrap_err();
+        let error = load(vec![settings("okta", "")]).err().unwrap();
         assert!(
             error.starts_with("cannot load plugin 'okta': only the plugins container, k8saudit"),
             "{error}"

@@ -19,7 +19,7 @@ use crate::walk::walk;
 pub fn profile(file: &Path, engine: &Engine, profiler: &mut Profiler) -> Result<(), CaptureError> {
     let mut memory = Memory::default();
     let mut hits = Vec::new();
-    walk(&mut Reader::open(file)?, BufferFormat::Printable, |cx| {
+    walk(&mut Reader::open(file)?, BufferFormat::Printable, |cx, _| {
         hits.clear();
         profiler.process(engine, &mut memory, cx, &mut hits);
         Ok(())

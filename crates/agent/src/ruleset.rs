@@ -9,9 +9,8 @@ use lanner_rules::{
     Definitions, ExtraField, ExtraOutput, LoadOptions, Loaded, Report, Rule, RuleSet, Scope, SourceText,
 };
 
-use lanner_plugin::BuiltIn;
-
 use crate::config::{Append, Config, Matching};
+use crate::plugins::source_of;
 
 /// The rules that are in force when no others are given, by file.
 pub const OWN_RULES: &[(&str, &str)] = &[
@@ -117,8 +116,7 @@ pub fn catalog() -> Catalog {
 
 /// The kernel's source and those of the plugins that the settings load.
 fn sources_of(config: &Config) -> impl Iterator<Item = &'static str> {
-    let given =
-        config.plugin_settings.iter().filter_map(|settings| BuiltIn::named(&settings.name)?.source(settings));
+    let given = config.plugin_settings.iter().filter_map(source_of);
     std::iter::once("syscall").chain(given)
 }
 

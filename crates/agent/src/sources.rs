@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use lanner_engine::{Memory, RuleId};
 use lanner_event::Event;
-use lanner_fields::{Context, EventMeta, Progress, Scratch};
+use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
 use lanner_machine::Machine;
 use lanner_output::{Alert, Formatter};
-use lanner_plugin::Given;
+use lanner_plugin::host::PluginError;
+use lanner_plugin::{EventSource, Given};
 
 use crate::announce::local_offset;
 use crate::live::{Ending, LONGEST_WAIT, LiveOptions};
@@ -58,6 +59,7 @@ struct SideLoop {
     tally: Tally,
     events: u64,
     station: Station,
+    parsing: Parsing,
 }
 
 /// Sources that run.
@@ -86,6 +88,7 @@ impl Beside {
         let meta = EventMeta {
             source: opened.source,
             plugin: opened.plugin,
+            foreign: Foreign(opened.crew.clone().map(|crew| crew as Arc<dyn ForeignFields>)),
             hostname: hostname.clone().into(),
             utc_offset: local_offset,
             buffer_format: config.buffers,
@@ -108,6 +111,7 @@ impl Beside {
             hits: Vec::new(),
             tally: Tally::new(program.rules()),
             events: 0,
+            parsing: Parsing::default(),
         };
         let thread = std::thread::Builder::new().name(source.to_owned());
         self.loops.push((source, thread.spawn(move || side.run())?));
@@ -229,10 +233,14 @@ impl SideLoop {
         let (machine, progress, scratch) = (&mut self.machine, &mut self.progress, &mut self.scratch);
         let (memory, hits, tally) = (&mut self.memory, &mut self.hits, &mut self.tally);
         let (events, station) = (&mut self.events, &mut self.station);
+        let (parsing, log, crew) = (&mut self.parsing, &self.log, opened.crew.clone());
         let mut see = |event: &Event<'_>| {
             *events += 1;
             let subject = machine.apply(event);
             progress.advance(event);
+            if let Some(crew) = &crew {
+                parsing.note(crew.parse(event, progress.meta().num, machine), log);
+            }
             scratch.reset();
             let cx = Context {
                 event,
@@ -251,7 +259,27 @@ impl SideLoop {
                 sending.send(formatter.line(&program.announcer.alert(&program.engine, *id, &cx)));
             }
         };
+        if let Some(crew) = &crew {
+            crew.sent(&mut see);
+        }
+        for sender in &mut opened.beside {
+            sender.give(Duration::ZERO, &mut see).map_err(|error| error.to_string())?;
+        }
         opened.events.give(LONGEST_WAIT, &mut see).map_err(|error| error.to_string())
+    }
+}
+
+/// Tells of events that plugins can't parse, ever more rarely.
+#[derive(Default)]
+pub(crate) struct Parsing(u64);
+
+impl Parsing {
+    pub(crate) fn note(&mut self, parsed: Result<(), PluginError>, log: &Log) {
+        let Err(error) = parsed else { return };
+        self.0 += 1;
+        if self.0.is_power_of_two() {
+            log.warning(&format!("{error} ({} such events so far)", self.0));
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lanner_output::{ChannelStats, Overflow, Priority};
 
 use crate::attach::Attached;
+use crate::config::Source;
 use crate::drops::DropWatch;
 use crate::live::{self, Ending, LiveError, LiveOptions, Started};
 use crate::log::Log;
@@ -94,7 +95,9 @@ impl Together<'_> {
         outcome: &mut Outcome,
     ) -> Result<Beside, LiveError> {
         let mut beside = Beside::default();
-        for source in self.sources.iter().filter(|source| **source != KERNEL) {
+        // Where no probe is wanted, a plugin may give the kernel's events.
+        let kernel_like = self.program.config.source == Source::None && self.plugins.kernel_like().is_some();
+        for source in self.sources.iter().filter(|source| **source != KERNEL || kernel_like) {
             match self.plugins.open(source, self.log) {
                 Ok(opened) => {
                     beside.start(opened, &self.program, self.reloader.slot(), sending, board, self.log)?;
@@ -122,9 +125,15 @@ impl Together<'_> {
         outcome: &mut Outcome,
     ) -> Result<(), LiveError> {
         let Some(probe) = attached.probe else {
-            outcome.ending = Some(live::idle(&self.program, self.log, &options));
+            outcome.ending = if self.plugins.kernel_like().is_some() {
+                watch(&self.program, beside, sending, self.log, &options)
+            } else {
+                Some(live::idle(&self.program, self.log, &options))
+            };
             return Ok(());
         };
+        let (crew, _beside) = self.plugins.crew(KERNEL, self.log)?;
+        let options = LiveOptions { crew, ..options };
         let ran = probe.map_err(LiveError::from).and_then(|probe| {
             let probe = (probe, attached.begin);
             live::run(Arc::clone(&self.program), probe, self.log, options.clone(), started)

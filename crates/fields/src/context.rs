@@ -4,7 +4,7 @@ use lanner_event::{BufferFormat, Event, types};
 use lanner_machine::{Fd, Machine, Subject, Thread};
 use rustc_hash::FxHashMap;
 
-use crate::Scratch;
+use crate::{Foreign, Scratch};
 
 /// What is known of an event besides its own bytes.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct EventMeta {
     pub source: &'static str,
     /// Name of the plugin that makes the source's events; empty for the kernel's.
     pub plugin: &'static str,
+    /// The plugins of this loop that have fields of their own.
+    pub foreign: Foreign,
     /// Time of the first event, ns since 1970.
     pub first_ts: u64,
     /// Time of the event before this one, ns since 1970; this one's own for the first.
@@ -37,6 +39,7 @@ impl Default for EventMeta {
             num: 0,
             source: "syscall",
             plugin: "",
+            foreign: Foreign::default(),
             first_ts: 0,
             previous_ts: 0,
             exec_time: 0,

@@ -7,6 +7,7 @@ mod context;
 mod error;
 mod extract;
 mod field;
+mod foreign;
 mod format;
 pub mod json;
 mod listing;
@@ -23,6 +24,9 @@ pub use context::{Context, EventMeta, Progress};
 pub use error::{FieldError, FormatError, FormatErrorReason, TermError};
 pub use extract::fd::named_file;
 pub use field::Field;
+pub use foreign::{
+    Foreign, ForeignArgument, ForeignClass, ForeignField, ForeignFields, ForeignRequest, register,
+};
 pub use format::{Format, Late, Part};
 pub use listing::{EventRow, FieldRow, event_rows, field_rows};
 pub use scratch::{Buffer, Scratch};

@@ -1,6 +1,7 @@
 //! The table of fields; its data stands in `data/fields.tbl`.
 
 use crate::FieldType;
+use crate::foreign::find_foreign;
 
 /// A class of fields: who has them and what they are about.
 #[derive(Debug)]
@@ -33,7 +34,8 @@ pub struct Argument {
 }
 
 impl Argument {
-    pub(crate) const NONE: Argument =
+    /// There may be none.
+    pub const NONE: Argument =
         Argument { allowed: false, required: false, index: false, key: false, dot: false };
 }
 
@@ -211,8 +213,13 @@ pub fn classes() -> &'static [ClassInfo] {
     &CLASSES
 }
 
-/// A field by its exact name.
+/// A field by its exact name, of the table or of a plugin that was loaded.
 pub fn find(name: &str) -> Option<&'static FieldInfo> {
+    find_own(name).or_else(|| find_foreign(name))
+}
+
+/// A field of the table by its exact name.
+pub(crate) fn find_own(name: &str) -> Option<&'static FieldInfo> {
     let at = BY_NAME.binary_search_by(|&i| FIELDS[usize::from(i)].name.cmp(name)).ok()?;
     Some(&FIELDS[usize::from(BY_NAME[at])])
 }

@@ -1,5 +1,6 @@
 //! Which fields may be named.
 
+use crate::foreign::registered;
 use crate::{FieldError, FieldInfo, closest, table};
 
 /// The fields that may be named: those that events of a source have, without those that only a plugin fills
@@ -30,7 +31,7 @@ impl<'a> Vocabulary<'a> {
 
     /// The fields in it that aren't just kept for old rules, in listing order.
     pub fn fields(self) -> impl Iterator<Item = &'static FieldInfo> {
-        table().iter().filter(move |field| !field.deprecated && self.admit(field).is_ok())
+        table().iter().chain(registered()).filter(move |field| !field.deprecated && self.admit(field).is_ok())
     }
 
     /// Whether a field is in it.

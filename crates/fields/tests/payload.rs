@@ -1,5 +1,7 @@
 //! Values of fields over payloads that are JSON.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use lanner_event::{EventBuf, types};
 use lanner_fields::{Context, EventMeta, Field, Scratch, Value};
 use lanner_machine::Machine;

@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod falco;
 mod listing;
+mod plugins;
 mod selection;
 
 use std::ffi::OsString;
@@ -13,6 +14,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(code) = lanner_plugin::host::run_if_asked() {
+        return code;
+    }
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
     let rest: Vec<OsString> = args.collect();

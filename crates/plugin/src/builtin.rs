@@ -33,6 +33,8 @@ pub enum Capability {
     Parsing,
     /// Give events beside a source's own.
     Async,
+    /// Hear when events begin and end to come, and do work meanwhile.
+    Listening,
 }
 
 type Open = fn(&BuiltIn, &Settings, Reporting) -> Result<Box<dyn EventSource>, SourceError>;

@@ -9,6 +9,7 @@ mod builtin;
 mod cloudtrail;
 mod documents;
 mod files;
+pub mod host;
 mod inputs;
 mod json;
 mod lines;

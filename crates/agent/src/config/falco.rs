@@ -181,6 +181,7 @@ impl Reader<'_> {
                 .map_err(|error| self.error(&error.to_string()))?,
             plugins: plugin_settings.iter().map(|plugin| plugin.name.clone()).collect(),
             plugin_settings,
+            isolate_plugins: self.text("plugins_isolation", "none") == "process",
             watch_files: self.flag("watch_config_files", true),
             hardening: self.scalar(
                 "lanner.hardening",

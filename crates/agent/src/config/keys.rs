@@ -41,6 +41,8 @@ const ROOT: Shape = Shape::Object(&Object::of(&[
     ("outputs_queue", Shape::Object(&Object::with_some(&[("capacity", Integer)]))),
     ("plugins", Array(&Shape::Object(&PLUGIN))),
     ("plugins_hostinfo", Bool),
+    // lanner's own.
+    ("plugins_isolation", Text),
     ("priority", Text),
     ("program_output", Shape::Object(&PROGRAM_OUTPUT)),
     ("rule_files", TEXTS),

@@ -41,7 +41,10 @@ pub(crate) fn extract<'a>(id: Evt, cx: &Context<'a>) -> Option<Value<'a>> {
         Evt::EvtPluginname | Evt::EvtPlugininfo if event.ty() != types::PLUGINEVENT_E => return None,
         Evt::EvtPluginname => Value::Text(meta.plugin.as_bytes()),
         Evt::EvtPlugininfo if meta.plugin == "cloudtrail" => Value::Text(super::cloudtrail::summary(cx)?),
-        Evt::EvtPlugininfo => Value::Text(super::payload::bytes(cx)?),
+        Evt::EvtPlugininfo => {
+            let told = meta.foreign.0.as_ref().and_then(|plugins| plugins.summary(cx));
+            Value::Text(told.or_else(|| super::payload::bytes(cx))?)
+        }
         Evt::EvtSource => Value::Text(meta.source.as_bytes()),
         Evt::EvtIsAsync => Value::Bool(event.info.is(Category::Metaevent)),
         Evt::EvtAsynctype if !event.info.is(Category::Metaevent) => return None,

@@ -20,8 +20,9 @@ mod user;
 
 use lanner_event::EventInfo;
 
+use crate::field::Arg;
 use crate::table::Extractor;
-use crate::{Context, Field, Value};
+use crate::{Context, Field, ForeignArgument, ForeignRequest, Value};
 
 /// The value as an output shows it.
 pub(crate) fn extract<'a>(field: &Field, extractor: Extractor, cx: &Context<'a>) -> Value<'a> {
@@ -36,10 +37,23 @@ pub(crate) fn extract<'a>(field: &Field, extractor: Extractor, cx: &Context<'a>)
         Extractor::Fdlist(id) => fdlist::extract(id, cx),
         Extractor::Container(id) => container::extract(id, &field.arg, cx),
         Extractor::Read(read) => payload::read(read, field, cx),
+        Extractor::Foreign(id) => foreign(id, field, cx),
         Extractor::Json(id) => json::extract(id, &field.arg, cx),
         Extractor::K8sAudit(id) => k8s_audit::extract(id, &field.arg, cx),
         Extractor::AwsCloudtrail(id) => cloudtrail::extract(id, &field.arg, cx),
     })
+}
+
+/// What a plugin says of an event.
+fn foreign<'a>(id: u32, field: &Field, cx: &Context<'a>) -> Option<Value<'a>> {
+    let plugins = cx.meta.foreign.0.as_ref()?;
+    let argument = match &field.arg {
+        Arg::Index(index) => ForeignArgument::Index(*index),
+        Arg::Key(key) => ForeignArgument::Key(key),
+        _ => ForeignArgument::None,
+    };
+    let plugin = field.info().class.plugin?;
+    plugins.extract(&ForeignRequest { plugin, id, info: field.info(), argument }, cx)
 }
 
 /// The value as a condition compares it.

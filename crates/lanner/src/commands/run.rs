@@ -18,7 +18,6 @@ use lanner_agent::signals::Signals;
 use lanner_agent::together::Together;
 use lanner_agent::web::Web;
 use lanner_output::Colour;
-use lanner_plugin::{BuiltIn, Settings};
 
 use super::{config, load, print_summary, tell_losses};
 use crate::cli::RunArgs;
@@ -27,9 +26,8 @@ use crate::falco::version;
 /// Watches this host. Rules are read, checked and compiled before anything is attached to the kernel, and again when
 /// their files change or SIGHUP comes.
 pub fn run(args: RunArgs) -> Result<(), String> {
-    let (rules, config, files) = read(&args)?;
+    let (rules, config, plugins, files) = read(&args)?;
     let log = Log::new(config.log.clone(), config.iso8601);
-    let plugins = Plugins::load(&config).map_err(|error| format!("lanner: {error}"))?;
     let sources = plugins.select(&args.enable_source, &args.disable_source);
     let sources = sources.map_err(|error| format!("lanner: {error}"))?;
     let system = |error: std::io::Error| format!("lanner: can't start: {error}");
@@ -40,7 +38,7 @@ pub fn run(args: RunArgs) -> Result<(), String> {
     let built = Built { program: Arc::clone(&program), files: watched(&args, &program.config) };
     let attached = Attached::new(&program, &sources, None, &log);
     let build = move || {
-        let (rules, config, named) = read(&args)?;
+        let (rules, config, _, named) = read(&args)?;
         let files = watched(&args, &config);
         Ok(Built { program: Program::new(rules.engine, config, about(&args, &named)), files })
     };
@@ -51,11 +49,12 @@ pub fn run(args: RunArgs) -> Result<(), String> {
         signals,
         slot: reloader.slot(),
         sending: None,
+        crew: None,
         board: Board::default(),
     };
     let config = &program.config;
     config.metrics.check(&config.web).map_err(|error| format!("lanner: {error}"))?;
-    let web = config.web.enabled.then(|| Web::start(config, &options.board, &version::json(config)));
+    let web = config.web.enabled.then(|| Web::start(config, &options.board, &version::json(&plugins)));
     let _web = web.transpose().map_err(|error| format!("lanner: {error}"))?;
     let shown = Arc::clone(&program);
     let together = Together { program, plugins: &plugins, sources: &sources, reloader: &reloader, log: &log };
@@ -84,15 +83,14 @@ fn watched(args: &RunArgs, config: &Config) -> Vec<PathBuf> {
     named.flat_map(|path| std::iter::once(path.clone()).chain(ruleset::files_at(path))).collect()
 }
 
-/// Rules and settings, and the names of the rules' files.
-fn read(args: &RunArgs) -> Result<(Ruleset, Config, Vec<String>), String> {
+/// Rules, settings and plugins, and the names of the rules' files.
+fn read(args: &RunArgs) -> Result<(Ruleset, Config, Plugins, Vec<String>), String> {
     let mut config = config(args.config.as_ref(), &args.alerts)?;
     if let Some(ms) = args.enrichment_timeout {
         config.enrichment_timeout = Duration::from_millis(ms);
     }
-    let reads =
-        |settings: &Settings| BuiltIn::named(&settings.name).is_some_and(|p| p.source(settings).is_some());
-    let other = config.source == Source::None && config.plugin_settings.iter().any(reads);
+    let plugins = Plugins::load(&mut config).map_err(|error| format!("lanner: {error}"))?;
+    let other = config.source == Source::None && !plugins.sources().is_empty();
     if config.source != Source::Live && !other {
         return Err(
             "lanner: the settings ask for no live source; use `lanner replay FILE` for captures".into()
@@ -100,5 +98,5 @@ fn read(args: &RunArgs) -> Result<(Ruleset, Config, Vec<String>), String> {
     }
     let catalog = ruleset::catalog_for_people(&config);
     let (rules, files) = load(&args.rules, &mut config, &catalog)?;
-    Ok((rules, config, files))
+    Ok((rules, config, plugins, files))
 }

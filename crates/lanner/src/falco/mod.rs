@@ -73,7 +73,7 @@ fn run(args: &[OsString]) -> Result<(), Failure> {
     }
     let session = Session::load(options, args)?;
     if session.options.print.version {
-        print(&version::text(&session.config));
+        print(&version::text(&session));
         return Ok(());
     }
     if session.options.print.page_size {
@@ -184,7 +184,7 @@ impl Session {
                 "The -p/--print option is deprecated and will be removed. Use -o append_output=... instead.",
             );
         }
-        let plugins = Plugins::load(&config).map_err(|e| e.to_string())?;
+        let plugins = Plugins::load(&mut config).map_err(|e| e.to_string())?;
         Ok(Session { options, settings, config, log, plugins, command_line, args: args.to_vec() })
     }
 

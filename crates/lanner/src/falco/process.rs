@@ -199,6 +199,7 @@ fn follow(session: &Session, built: Built) -> Result<(LiveOptions, Reloader), St
         signals,
         slot: reloader.slot(),
         sending: None,
+        crew: None,
         board: Board::default(),
     };
     Ok((options, reloader))
@@ -226,7 +227,7 @@ fn web(session: &Session, board: &Board) -> Result<Option<Web>, String> {
         "Starting health webserver with threadiness {}, listening on {}:{}{tls}",
         web.threads, web.address, web.port
     ));
-    let started = Web::start(&session.config, board, &version::json(&session.config));
+    let started = Web::start(&session.config, board, &version::json(&session.plugins));
     started.map(Some).map_err(|error| error.to_string())
 }
 

@@ -61,7 +61,7 @@ pub fn validate(session: &Session) -> Result<(), String> {
 }
 
 fn missing_plugin(session: &Session, rules: &RuleSet) -> Option<String> {
-    ruleset::missing_plugin(rules, &plugins::answered_for(&session.config))
+    ruleset::missing_plugin(rules, &plugins::answered_for(&session.plugins))
 }
 
 /// What `-L` or `-l` ask for.

@@ -1,7 +1,7 @@
 //! Versions: of lanner, and of the Falco whose place it takes. Tools compare the latter with what rules and
 //! plugins require.
 
-use lanner_agent::config::Config;
+use lanner_agent::plugins::Plugins;
 use lanner_output::Form;
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ pub const DRIVER_SCHEMA: &str = "4.5.1";
 const DRIVER: &str = "10.2.0+driver";
 
 /// All versions, as `/versions` of the web server shows them.
-pub fn json(config: &Config) -> Value {
+pub fn json(plugins: &Plugins) -> Value {
     let mut versions = json!({
         "default_driver_version": DRIVER,
         "driver_api_version": DRIVER_API,
@@ -34,16 +34,16 @@ pub fn json(config: &Config) -> Value {
         "libs_version": LIBS,
         "plugin_api_version": PLUGIN_API,
     });
-    for (name, version) in super::plugins::loaded(config) {
+    for (name, version) in super::plugins::loaded(plugins) {
         versions["plugin_versions"][name] = json!(version);
     }
     versions
 }
 
 /// `--version`
-pub fn text(config: &Config) -> String {
-    if config.form == Form::Json {
-        return format!("{}\n", json(config));
+pub(super) fn text(session: &Session) -> String {
+    if session.config.form == Form::Json {
+        return format!("{}\n", json(&session.plugins));
     }
     format!(
         "Falco version: {FALCO}\nLibs version:  {LIBS}\nPlugin API:    {PLUGIN_API}\nEngine:        {ENGINE}\n\
@@ -58,7 +58,7 @@ pub(super) fn support(session: &Session, rules: &Loaded) -> String {
     let report = json!({
         "cmdline": session.command_line,
         "config": session.settings.root.to_json().to_string(),
-        "engine_info": json(&session.config),
+        "engine_info": json(&session.plugins),
         "rules_files": rules.texts.iter().map(|t| file(&t.name, &t.text)).collect::<Vec<_>>(),
         "system_info": {
             "machine": system.machine,
