@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check compat demo bench memory fuzz soak-idle
+.PHONY: help run build test check compat demo bench memory fuzz soak soak-idle
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -40,6 +40,10 @@ bench: ## Run the benchmarks
 
 memory: ## Replay a capture of a million short processes, which must not grow
 	LANNER_PROCESSES=1000000 cargo test --release -p lanner --test lanner short_processes
+
+soak: build ## Storm it for SOAK_SECONDS (600) while rules, outputs, files and containers change
+	@scripts/setup.sh --test
+	cargo run --quiet -p lanner-testbed --example soak -- $(TARGET)/release/lanner
 
 soak-idle: ## Ten minutes of rest and a whole build must raise nothing, attacks afterwards their alerts
 	@scripts/setup.sh --test
