@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use lanner_output::Priority;
-use lanner_probe::{Probe, ProbeError, ProbeOptions};
+use lanner_probe::{Probe, ProbeError, ProbeOptions, SnapshotSource};
 
 use crate::config::{Config, Hardening, Source};
 use crate::live::host_root;
@@ -46,6 +46,8 @@ fn open(program: &Program, config: &Config) -> Result<Probe, ProbeError> {
         cpus_per_ring: config.cpus_per_ring,
         snaplen: config.snaplen,
         proc: host_root().join("proc"),
+        drop_failed: config.drop_failed,
+        snapshot_from: (!config.iterators).then_some(SnapshotSource::Proc),
         ..ProbeOptions::default()
     })
 }

@@ -1,6 +1,7 @@
 //! Settings: our own defaults, and `falco.yaml` with its included files and `-o` assignments.
 
 mod containers;
+mod engine;
 mod falco;
 mod files;
 mod keys;
@@ -229,6 +230,10 @@ pub struct Config {
     pub snaplen: u32,
     /// CPUs that share a ring buffer.
     pub cpus_per_ring: usize,
+    /// Calls that failed are not delivered.
+    pub drop_failed: bool,
+    /// What runs already is learnt from the kernel's iterators, if it has any.
+    pub iterators: bool,
     /// How long an alert may wait for its container's names.
     pub enrichment_timeout: Duration,
     /// Where container runtimes are asked.
@@ -285,6 +290,8 @@ impl Default for Config {
             ring_bytes: 8 << 20,
             snaplen: SNAPLEN,
             cpus_per_ring: 1,
+            drop_failed: false,
+            iterators: true,
             enrichment_timeout: Duration::from_secs(1),
             containers: lanner_container::Config::default(),
             watch_files: false,

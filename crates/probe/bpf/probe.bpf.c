@@ -18,6 +18,8 @@ u16 socketcall_plans[SOCKETCALLS_ROOM] = {};
 u8 want_exec = 0;
 u8 want_fork = 0;
 u8 want_exit = 0;
+/* Calls that failed are not wanted. */
+u8 drop_failed = 0;
 /* Processes whose events are not wanted. */
 u32 skip_pids[8] = {};
 u32 skip_count = 0;
@@ -79,7 +81,7 @@ int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
 		return 0;
 	compat = is_compat();
 	plan = compat ? ia32_plans[nr] : native_plans[nr];
-	if (!plan || skipped())
+	if (!plan || skipped() || (drop_failed && (compat ? (s32)ret : ret) < 0))
 		return 0;
 	s = get_scratch();
 	if (!s) {

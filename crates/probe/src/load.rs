@@ -159,6 +159,7 @@ pub fn load(
     let globals = open.maps.bss_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
     globals.boot_time = boot_time;
     globals.snaplen = options.snaplen.min(ProbeOptions::MOST_SHOWN);
+    globals.drop_failed = u8::from(options.drop_failed);
     globals.want_resolved = u8::from(options.resolved);
     globals.wakeup_bytes = (ring_bytes / 8) as u64;
     fill(globals, &options.events, &wanted);

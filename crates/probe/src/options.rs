@@ -85,6 +85,8 @@ pub struct ProbeOptions {
     pub snaplen: u32,
     /// Say of what is opened where the kernel found it, too.
     pub resolved: bool,
+    /// Don't deliver calls that failed; what io_uring does in vain is delivered all the same.
+    pub drop_failed: bool,
     /// Processes whose events are not delivered, by process id; at most eight. This process is always among
     /// them unless `include_self` is set.
     pub skip_pids: Vec<u32>,
@@ -109,6 +111,7 @@ impl Default for ProbeOptions {
             cpus_per_ring: 1,
             snaplen: 80,
             resolved: false,
+            drop_failed: false,
             skip_pids: Vec::new(),
             include_self: false,
             snapshot_from: None,

@@ -117,3 +117,22 @@ fn without_capabilities_it_says_which_one_is_missing() {
     assert!(matches!(error, lanner_probe::ProbeError::NoPermission { missing: "CAP_BPF" }), "{error}");
     assert!(error.to_string().contains("run as root"), "{error}");
 }
+
+#[test]
+fn calls_that_failed_can_be_left_out() {
+    for (drop_failed, seen) in [(false, 2), (true, 1)] {
+        let events: EventSet = [t::SYSCALL_MUNLOCKALL_X, t::SYSCALL_DUP_1_X].into_iter().collect();
+        let options = ProbeOptions { events, drop_failed, include_self: true, ..ProbeOptions::default() };
+        let Some(mut watch) = support::open(options) else { return };
+        call(libc::SYS_dup, &[N(-1)]);
+        call(libc::SYS_munlockall, &[]);
+        let last = |events: &[lanner_event::EventBuf]| {
+            events.iter().any(|e| e.event().is_ok_and(|e| e.ty() == t::SYSCALL_MUNLOCKALL_X))
+        };
+        let events = watch.events_until(last);
+        let own = events.iter().filter(|e| {
+            e.event().is_ok_and(|e| e.ty() == t::SYSCALL_MUNLOCKALL_X || number(&e, "res") == Some(-9))
+        });
+        assert_eq!(own.count(), seen);
+    }
+}

@@ -11,17 +11,10 @@ use lanner_rules::{Selection, Target};
 
 use super::files::{ConfigError, Settings};
 use super::node::{Content, Node};
-use super::{
-    Append, BaseSyscalls, Config, DropAction, DropConfig, Hardening, LogConfig, Matching, SNAPLEN, Source,
-};
+use super::{Append, BaseSyscalls, Config, DropAction, DropConfig, Hardening, LogConfig, Matching, SNAPLEN};
 
 /// Queue length that stands for `outputs_queue.capacity: 0`, "unbounded": there is always a bound.
 const LARGE_QUEUE: usize = 65_536;
-
-/// Ring buffer sizes by `buf_size_preset`: 1 is 1 MB, each further one twice that.
-fn ring_bytes(preset: i64) -> usize {
-    1 << (19 + preset.clamp(1, 10))
-}
 
 pub(super) struct Reader<'a> {
     pub(super) root: &'a Node,
@@ -96,10 +89,7 @@ impl Reader<'_> {
         if let Some(value) = node.as_str().and_then(read) {
             return value;
         }
-        let place = match node.place.line {
-            0 => "command line".to_owned(),
-            line => format!("{}, line {line}, column {}", self.file, node.place.column),
-        };
+        let place = self.place(node);
         self.warnings.push(format!("{place}: {path} must be {what}; the default is used"));
         default
     }
@@ -116,9 +106,26 @@ impl Reader<'_> {
         self.scalar(path, default.to_owned(), "a text", |text| Some(text.to_owned()))
     }
 
-    pub(super) fn texts(&self, path: &str) -> Vec<String> {
-        let items = self.root.at(path).map(Node::items).unwrap_or_default();
+    pub(super) fn texts(&mut self, path: &str) -> Vec<String> {
+        let Some(node) = self.root.at(path) else { return Vec::new() };
+        let items = node.items();
+        let wrong = match &node.content {
+            Content::Map(_) => Some(node),
+            _ => items.iter().find(|item| item.as_str().is_none() && item.content != Content::Null),
+        };
+        if let Some(wrong) = wrong {
+            let place = self.place(wrong);
+            self.warnings.push(format!("{place}: {path} must be a list of texts; what is none is left out"));
+        }
         items.iter().filter_map(Node::as_str).map(str::to_owned).collect()
+    }
+
+    /// Where a value stands, for people.
+    fn place(&self, node: &Node) -> String {
+        match node.place.line {
+            0 => "command line".to_owned(),
+            line => format!("{}, line {line}, column {}", self.file, node.place.column),
+        }
     }
 
     /// An error in Falco's words: which file, and what is wrong.
@@ -128,16 +135,18 @@ impl Reader<'_> {
 
     fn config(&mut self) -> Result<Config, ConfigError> {
         let log = self.log()?;
-        let (source, ring_bytes, cpus_per_ring) = self.engine()?;
+        let engine = self.engine()?;
         let plugin_settings = self.plugins()?;
         Ok(Config {
-            source,
-            ring_bytes,
+            source: engine.source,
+            ring_bytes: engine.ring_bytes,
+            drop_failed: engine.drop_failed,
+            iterators: engine.iterators,
             snaplen: match self.number("falco_libs.snaplen", 0u32) {
                 0 => SNAPLEN,
                 n => n,
             },
-            cpus_per_ring,
+            cpus_per_ring: engine.cpus_per_ring,
             log,
             rules: self.rules()?,
             form: if self.flag("json_output", false) { Form::Json } else { Form::Text },
@@ -199,37 +208,20 @@ impl Reader<'_> {
         let level = self.text("log_level", "info");
         let known = Priority::from_str(&level).ok().filter(|p| level == "info" || level == lower(*p));
         let level = known.ok_or_else(|| ConfigError::Value(format!("Unknown log level {level}")))?;
+        self.libs_logger()?;
+        // The built-in plugins know the host through lanner itself, whatever this says.
+        self.flag("plugins_hostinfo", true);
         Ok(LogConfig { level, stderr: self.flag("log_stderr", false), syslog: self.flag("log_syslog", true) })
     }
 
-    fn engine(&mut self) -> Result<(Source, usize, usize), ConfigError> {
-        let kind = self.text("engine.kind", "kmod");
-        let mut preset = 4;
-        let mut cpus = 2;
-        let source = match kind.as_str() {
-            "kmod" => {
-                preset = self.number("engine.kmod.buf_size_preset", preset);
-                cpus = 1;
-                Source::Live
-            }
-            "modern_ebpf" => {
-                preset = self.number("engine.modern_ebpf.buf_size_preset", preset);
-                cpus = self.number("engine.modern_ebpf.cpus_for_each_buffer", cpus);
-                Source::Live
-            }
-            "replay" => {
-                let file = self.text("engine.replay.capture_file", "");
-                if file.is_empty() {
-                    return Err(
-                        self.error("engine.kind is 'replay' but no engine.replay.capture_file specified.")
-                    );
-                }
-                Source::Replay(file.into())
-            }
-            "nodriver" => Source::None,
-            _ => return Err(self.error(&format!("engine.kind '{kind}' is not a valid kind."))),
-        };
-        Ok((source, ring_bytes(preset), cpus.max(1)))
+    /// There are no libraries whose messages could be chosen: the settings are only checked.
+    fn libs_logger(&mut self) -> Result<(), ConfigError> {
+        let severity = self.text("libs_logger.severity", "info");
+        let known = ["trace", "debug", "info", "notice", "warning", "error", "critical", "fatal"];
+        if self.flag("libs_logger.enabled", true) && !known.contains(&severity.as_str()) {
+            return Err(ConfigError::Value(format!("Unknown sinsp log severity {severity}")));
+        }
+        Ok(())
     }
 
     /// The configured rule files that exist.
@@ -384,6 +376,7 @@ fn lower(priority: Priority) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Source;
 
     fn read(yaml: &str, assignments: &[&str]) -> Result<Config, String> {
         let mut settings = Settings { root: Node::parse(yaml).unwrap(), ..Settings::default() };
