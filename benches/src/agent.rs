@@ -3,19 +3,36 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// `lanner run`, and the lines it prints.
+use crate::load::SENSITIVE;
+
+/// `lanner run`, and what it prints.
 pub struct Agent {
     child: Child,
-    lines: Receiver<String>,
+    said: Arc<Said>,
+    reader: JoinHandle<()>,
     started: Instant,
 }
 
+/// What a run has printed so far.
+#[derive(Default)]
+struct Said {
+    /// Lines.
+    lines: AtomicU64,
+    /// Alerts that name the sensitive file.
+    sensitive: AtomicU64,
+    /// What the last line says.
+    totals: Mutex<Option<Totals>>,
+}
+
 /// What the last line of a run says.
+#[derive(Clone, Copy)]
 pub struct Totals {
     /// Events that lanner was given.
     pub events: u64,
@@ -26,25 +43,36 @@ pub struct Totals {
 }
 
 impl Agent {
-    /// Starts it; it isn't watching yet.
-    pub fn start(bin: &Path, rules: Option<&Path>) -> Result<Agent> {
+    /// Starts it; it isn't watching yet. `also`: a rule file beside its rules.
+    pub fn start(bin: &Path, rules: Option<&Path>, also: &Path) -> Result<Agent> {
         let mut command = Command::new(bin);
         command.arg("run").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         if let Some(rules) = rules {
             command.arg("-r").arg(rules);
         }
+        command.arg("--also").arg(also);
         let started = Instant::now();
         let mut child = command.spawn().with_context(|| format!("starting {}", bin.display()))?;
         let stdout = child.stdout.take().context("lanner's standard output")?;
-        let (send, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
-                    return;
+        let said = Arc::new(Said::default());
+        let heard = Arc::clone(&said);
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::with_capacity(1 << 20, stdout).lines().map_while(Result::ok) {
+                heard.lines.fetch_add(1, Ordering::Relaxed);
+                if line.contains(SENSITIVE) {
+                    heard.sensitive.fetch_add(1, Ordering::Relaxed);
+                }
+                if let Some(totals) = parse_totals(&line) {
+                    *heard.totals.lock().unwrap_or_else(PoisonError::into_inner) = Some(totals);
                 }
             }
         });
-        Ok(Agent { child, lines, started })
+        Ok(Agent { child, said, reader, started })
+    }
+
+    /// Alerts so far that name the sensitive file.
+    pub fn sensitive(&self) -> u64 {
+        self.said.sensitive.load(Ordering::Relaxed)
     }
 
     /// Its process id.
@@ -57,7 +85,8 @@ impl Agent {
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
             Command::new("cat").arg("/etc/shadow").stdout(Stdio::null()).status()?;
-            if self.lines.recv_timeout(Duration::from_millis(2)).is_ok() {
+            std::thread::sleep(Duration::from_millis(2));
+            if self.said.lines.load(Ordering::Relaxed) > 0 {
                 return Ok(self.started.elapsed());
             }
             if let Some(status) = self.child.try_wait()? {
@@ -72,10 +101,9 @@ impl Agent {
         // SAFETY: kill only sends a signal; the child has not been waited for, so the id is its own.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGINT) };
         self.child.wait()?;
-        let mut totals = None;
-        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
-            totals = parse_totals(&line).or(totals);
-        }
+        // it ends when the last line is read
+        let _ = self.reader.join();
+        let totals = *self.said.totals.lock().unwrap_or_else(PoisonError::into_inner);
         totals.context("lanner ended without its line `events N, alerts N, lost N`")
     }
 }

@@ -1,38 +1,65 @@
 //! The loads that are put on the host.
 
+use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::measure::timed;
 
+/// How often the sensitive file is read.
+const READING: Duration = Duration::from_millis(100);
+
+/// A file whose reading lanner's own rules report.
+pub const SENSITIVE: &str = "/etc/shadow";
+
+/// Nanoseconds of one call, by the fastest of many short rounds: what else the machine does makes rounds slower,
+/// never faster.
+fn fastest(rounds: u32, calls: u32, mut call: impl FnMut() -> Result<()>) -> Result<f64> {
+    let mut best = f64::INFINITY;
+    for _ in 0..rounds {
+        let (time, ()) = timed(|| (0..calls).try_for_each(|_| call()))?;
+        best = best.min(time.as_nanos() as f64 / f64::from(calls));
+    }
+    Ok(best)
+}
+
 /// Nanoseconds of one `getppid()`, a call that no rule asks for.
 pub fn getppid() -> Result<f64> {
-    const CALLS: u32 = 2_000_000;
-    let (time, ()) = timed(|| {
-        for _ in 0..CALLS {
-            // SAFETY: getppid takes nothing and cannot fail.
-            std::hint::black_box(unsafe { libc::getppid() });
-        }
+    fastest(500, 3000, || {
+        // SAFETY: getppid takes nothing and cannot fail.
+        std::hint::black_box(unsafe { libc::getppid() });
         Ok(())
-    })?;
-    Ok(time.as_nanos() as f64 / f64::from(CALLS))
+    })
+}
+
+/// Opens and closes a file by the two system calls alone.
+fn pair(path: &CStr) -> bool {
+    // SAFETY: the path ends with its NUL, and the fd is closed by nobody else.
+    unsafe {
+        let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        fd >= 0 && libc::close(fd) == 0
+    }
+}
+
+fn c_path(path: &Path) -> Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
 }
 
 /// Nanoseconds of opening and closing a file once.
 pub fn open_close(path: &Path) -> Result<f64> {
-    const PAIRS: u32 = 300_000;
-    let (time, ()) = timed(|| {
-        for _ in 0..PAIRS {
-            drop(File::open(path)?);
-        }
+    let path = c_path(path)?;
+    fastest(500, 600, || {
+        ensure!(pair(&path), "{} can't be opened", path.to_string_lossy());
         Ok(())
-    })?;
-    Ok(time.as_nanos() as f64 / f64::from(PAIRS))
+    })
 }
 
 /// Seconds that a shell needs for 400 short processes.
@@ -44,24 +71,63 @@ pub fn short_processes() -> Result<f64> {
     Ok(time.as_secs_f64())
 }
 
-/// Millions of open+close pairs that four threads on all cores manage in a time.
-pub fn open_storm(path: &Path, time: Duration) -> f64 {
-    let (stop, pairs) = (AtomicBool::new(false), AtomicU64::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let mut mine = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    mine += u64::from(File::open(path).is_ok());
-                }
-                pairs.fetch_add(mine, Ordering::Relaxed);
-            });
+/// One process of a storm: opens and closes a file for a time, and prints how often.
+pub fn storm_process(path: &Path, seconds: f64) -> Result<()> {
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let path = c_path(path)?;
+    let mut pairs = 0u64;
+    while Instant::now() < end {
+        for _ in 0..100 {
+            pairs += u64::from(pair(&path));
         }
-        let end = Instant::now() + time;
-        while Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    pairs.load(Ordering::Relaxed) as f64 / 1e6
+    }
+    println!("{pairs}");
+    Ok(())
+}
+
+/// Open+close pairs a second that four processes manage on all cores.
+pub fn open_storm(path: &Path, time: Duration) -> Result<f64> {
+    let own = std::env::current_exe()?;
+    let start = || {
+        let mut command = Command::new(&own);
+        command.arg("--storm").arg(path).arg("--seconds").arg(time.as_secs_f64().to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()
+    };
+    let children = (0..4).map(|_| start()).collect::<std::io::Result<Vec<_>>>()?;
+    let mut pairs = 0.0;
+    for child in children {
+        let output = child.wait_with_output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        pairs += text.trim().parse::<f64>().with_context(|| format!("a storm's process said {text:?}"))?;
+    }
+    Ok(pairs / time.as_secs_f64())
+}
+
+/// Reads a sensitive file every now and then, in a thread of its own.
+pub struct SensitiveReads {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+impl SensitiveReads {
+    /// Begins.
+    pub fn start() -> SensitiveReads {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut reads = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                reads += u64::from(File::open(SENSITIVE).is_ok());
+                std::thread::sleep(READING);
+            }
+            reads
+        });
+        SensitiveReads { stop, thread }
+    }
+
+    /// Ends; how often it read.
+    pub fn stop(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or(0)
+    }
 }

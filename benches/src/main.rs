@@ -33,6 +33,12 @@ struct Options {
     /// Only `live`, `replay`, `loading`, `instructions` or `parts`.
     #[arg(long)]
     only: Option<String>,
+    /// Be one process of a storm on this file; for this program's own use.
+    #[arg(long, hide = true)]
+    storm: Option<PathBuf>,
+    /// How long the storm lasts.
+    #[arg(long, hide = true, default_value_t = 5.0)]
+    seconds: f64,
     /// A rule file for the live runs instead of lanner's own rules.
     #[arg(long)]
     rules: Option<PathBuf>,
@@ -40,6 +46,9 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    if let Some(file) = &options.storm {
+        return load::storm_process(file, options.seconds);
+    }
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
     if wanted("live") {
         live::run(&options.bin, options.rules.as_deref(), options.rounds)?;

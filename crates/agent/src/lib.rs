@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod notify;
 pub mod pending;
 pub mod plugins;
+pub mod prefilter;
 pub mod profile;
 pub mod program;
 pub mod record;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lanner_container::{ResolverError, RuntimeFound};
 use lanner_engine::{EventTypes, Memory, RuleId};
-use lanner_event::{Event, EventType};
+use lanner_event::{Category, Event, EventType};
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
 use lanner_machine::{Container, ContainerId, Machine, MachineOptions};
 use lanner_output::{Alert, ChannelStats, Colour, Formatter, Overflow, Priority};
@@ -25,6 +25,7 @@ use crate::log::{Log, now};
 use crate::memory::{self, MemoryGuard, Pressure};
 use crate::metrics::{Board, STRIDE, Station, View, Waiting};
 use crate::notify::Notify;
+use crate::prefilter::of_program;
 use crate::program::Program;
 use crate::reload::{News, Slot};
 use crate::sending::Sending;
@@ -217,6 +218,7 @@ pub fn run(
         live.machine.apply(event);
     })?;
     live.station.begin(&snapshot);
+    probe.update_prefilter(&of_program(&live.program, live.crew.as_deref()));
     live.enrichment.ask(&mut live.machine);
     started(&Started {
         attachment: probe.attachment(),
@@ -351,11 +353,15 @@ impl Live {
     fn adopt(&mut self, program: Arc<Program>, probe: &mut Probe) {
         let config = &program.config;
         self.notify.reloading();
+        // Until the new prefilter is in place, everything is delivered.
+        probe.update_prefilter(&Default::default());
         if let Err(error) = probe.update_events(&asked(&program, self.crew.as_deref())) {
+            probe.update_prefilter(&of_program(&self.program, self.crew.as_deref()));
             let message = format!("Not reloaded, the old rules go on: {error}");
             self.notify.ready(&self.status());
             return self.log.write(Priority::Error, &message);
         }
+        probe.update_prefilter(&of_program(&program, self.crew.as_deref()));
         self.log = Log::new(config.log.clone(), config.iso8601);
         if let Err(error) = self.sending.follow(config, &self.log) {
             let message = format!("The outputs stay as they were, the new ones can't be started: {error}");
@@ -410,8 +416,12 @@ impl Live {
 
     /// One event: what it does to the machine, and which rules it matches.
     fn event(&mut self, event: &Event<'_>) {
-        self.events += 1;
         let subject = self.machine.apply(event);
+        // what a file is that a call is about to use, and that nobody was told of
+        if event.info.is(Category::Iter) {
+            return;
+        }
+        self.events += 1;
         self.progress.advance(event);
         if let Some(crew) = &self.crew {
             self.parsing.note(crew.parse(event, self.progress.meta().num, &self.machine), &self.log);

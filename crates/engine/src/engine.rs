@@ -96,18 +96,18 @@ pub struct Engine {
     tuning: Tuning,
     texts: bool,
     rules: Vec<CompiledRule>,
-    sources: Vec<Source>,
+    pub(crate) sources: Vec<Source>,
     /// The types of events that a rule of any source can match.
     types: EventTypes,
 }
 
 /// The rules over events of one source.
 #[derive(Debug)]
-struct Source {
-    name: Box<str>,
-    graph: Graph,
-    roots: Vec<(RuleId, Edge)>,
-    types: EventTypes,
+pub(crate) struct Source {
+    pub(crate) name: Box<str>,
+    pub(crate) graph: Graph,
+    pub(crate) roots: Vec<(RuleId, Edge)>,
+    pub(crate) types: EventTypes,
     /// How many event types each rule can match.
     widths: Vec<(RuleId, usize)>,
     /// By event type.

@@ -58,6 +58,16 @@ impl Glob {
         })
     }
 
+    /// What every text that fits has at its start and at its end; `None` if that can't be told.
+    pub(crate) fn literals(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let items = self.items.as_ref().filter(|_| !self.fold)?;
+        let byte = |item: &Item| if let Item::Byte(byte) = item { Some(*byte) } else { None };
+        let start = items.iter().map_while(byte).collect();
+        let mut end: Vec<u8> = items.iter().rev().map_while(byte).collect();
+        end.reverse();
+        Some((start, end))
+    }
+
     /// Whether all of `text` fits.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         let Some(items) = &self.items else { return false };

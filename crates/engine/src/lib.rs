@@ -31,6 +31,7 @@ mod pattern;
 mod plan;
 mod predicate;
 mod profile;
+mod pushdown;
 mod services;
 mod tune;
 mod types;
@@ -40,5 +41,6 @@ pub use engine::{BuildError, CompiledRule, Engine, EngineOptions, Matching, Rule
 pub use explain::{Explainer, Explanation, Saying};
 pub use memory::Memory;
 pub use profile::{ComparisonCost, Profiler, RuleCost, Work};
+pub use pushdown::{Needs, Pushed};
 pub use tune::Tuning;
 pub use types::EventTypes;

@@ -4,6 +4,9 @@ use rustc_hash::FxHashMap;
 
 use crate::glob::Glob;
 
+/// The most ways to begin that are told.
+const MOST_STARTS: usize = 256;
+
 /// A tree of path components. Slashes at the ends and doubled ones don't count, nor does whether
 /// a path begins with one; a component may be a shell pattern.
 #[derive(Clone, Default, Debug)]
@@ -37,6 +40,18 @@ impl PathSet {
             };
         }
         node.ends = true;
+    }
+
+    /// How every absolute path that it covers begins; `None` if there are too many ways.
+    pub(crate) fn starts(&self) -> Option<Vec<Vec<u8>>> {
+        if self.ends || !self.patterns.is_empty() {
+            return Some(vec![Vec::new()]);
+        }
+        let mut starts = Vec::new();
+        for (component, below) in &self.plain {
+            starts.extend(below.starts()?.into_iter().map(|rest| [b"/", &**component, &rest].concat()));
+        }
+        (starts.len() <= MOST_STARTS).then_some(starts)
     }
 
     /// Whether a path of the set is `path` or lies above it.

@@ -1,7 +1,7 @@
 //! One comparison of a condition, compiled.
 
 use lanner_event::{EVENTS, EventType, SYSCALL_NAMES};
-use lanner_fields::{Context, FieldType, Term, Value, Vocabulary};
+use lanner_fields::{Context, Field, FieldType, Term, Value, Vocabulary};
 use lanner_filter::{Check, Expr, ExprKind, Literal, Operator, Right};
 use lanner_rules::Problem;
 
@@ -78,6 +78,15 @@ impl Predicate {
             Test::Shares(matcher) => matcher.intersects(left),
             Test::With(operator, right) => dynamic::compare(*operator, left, &right.operand(cx)),
         }
+    }
+
+    /// All fields that it looks at.
+    pub(crate) fn fields(&self) -> Vec<&Field> {
+        let mut fields = self.term.fields();
+        if let Test::With(_, right) = &self.test {
+            fields.extend(right.fields());
+        }
+        fields
     }
 
     /// On what its truth depends.

@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod extra;
+pub mod prefilter;
 mod print;
 mod print_bytes;
 mod print_names;

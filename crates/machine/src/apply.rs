@@ -140,7 +140,7 @@ impl Machine {
     #[inline(never)]
     fn apply_special(&mut self, event: &Event<'_>, shape: Shape) -> Subject {
         if event.info.is(Category::Iter) {
-            return self.apply_snapshot(event);
+            return if event.tid >> 32 == 0 { self.told_of_file(event) } else { self.apply_snapshot(event) };
         }
         self.settle(event.ts);
         if event.info.has(EventFlag::Skipparsereset) {
@@ -165,7 +165,7 @@ impl Machine {
 
     /// Carries out what the last event ended.
     #[inline]
-    fn settle(&mut self, ts: u64) {
+    pub(crate) fn settle(&mut self, ts: u64) {
         if self.ending != Ending::Nothing || !self.unlinked.is_empty() {
             self.carry_out(ts);
         }

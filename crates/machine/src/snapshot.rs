@@ -143,6 +143,19 @@ impl Machine {
         Subject::unresolved(tid)
     }
 
+    /// A file whose opening was left out as mattering to nobody, and which its thread now uses. Other than in a
+    /// snapshot, the event's thread id is that of the thread alone.
+    pub(crate) fn told_of_file(&mut self, event: &Event<'_>) -> Subject {
+        self.settle(event.ts);
+        let table = self.threads.get(event.tid).and_then(|record| record.table);
+        if let (Some(table), Some(fd)) = (table, fd_of_snapshot(event)) {
+            if !self.tables.insert(table, fd, self.options.max_fds) {
+                self.stats.fds_refused += 1;
+            }
+        }
+        Subject::unresolved(event.tid)
+    }
+
     /// Whether what an event tells was over when the snapshot was taken: a source is attached first, and its
     /// first events come after the snapshot that already knows their outcome.
     pub(crate) fn is_in_snapshot(&self, slot: Slot, event: &Event<'_>) -> bool {

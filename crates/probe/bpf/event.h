@@ -56,6 +56,8 @@ struct scratch {
 	u64 own_file;	 /* the file that it works on */
 	s64 own_fd;	 /* and its descriptor */
 	struct operation operation;
+	u32 path_len; /* of a path, by sieve.h; what was found of it */
+	u64 found, unclean;
 	u8 data[EVENT_MAX + 2 * TEXT_MAX];
 	u8 path[3 * TEXT_MAX]; /* where a path is built from its end */
 };

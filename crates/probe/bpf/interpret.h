@@ -8,6 +8,7 @@
 
 #include "arguments.h"
 #include "convert.h"
+#include "fds.h"
 #include "message.h"
 #include "net.h"
 #include "output.h"
@@ -380,6 +381,47 @@ static __always_inline void write_messages(struct scratch *s)
 	}
 }
 
+/* Tells what an fd is that the current thread uses and that nobody was told of. */
+__noinline int tell_file(s32 fd)
+{
+	struct scratch *s = get_scratch();
+	struct file *file;
+	struct mount *mount;
+
+	if (!s || !reveal_fd(fd))
+		return 0;
+	file = file_of_number(fd);
+	if (!file)
+		return 0;
+	mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+	begin(s, EV_ITER_TASK_FILE_REGULAR_E);
+	put_u32(s, fd);
+	put_path(path_of_file(file));
+	put_u32(s, convert(SET_OPEN_FLAGS, BPF_CORE_READ(file, f_flags)) |
+			   (closes_on_exec(fd) ? FLAG_OPEN_FLAGS_O_CLOEXEC : 0));
+	put_u32(s, BPF_CORE_READ(mount, mnt_id));
+	put_u64(s, inode_of(file));
+	return submit();
+}
+
+/* What the call has to do with fds that nobody was told of. */
+static __always_inline void tell_fds(struct scratch *s, const struct plan *plan)
+{
+	struct hidden *hidden;
+
+	if (plan->fds[0])
+		tell_file(argument(s, plan->fds[0] - 1));
+	if (plan->fds[1])
+		tell_file(argument(s, plan->fds[1] - 1));
+	if (plan->makes == MAKES_FD)
+		reveal_fd(s->ret);
+	if (plan->makes == MAKES_FDS) {
+		hidden = hidden_of_current(false);
+		if (hidden)
+			reveal_all(hidden);
+	}
+}
+
 SEC("tp_btf/sys_exit")
 int interpret(void *ctx)
 {
@@ -387,6 +429,8 @@ int interpret(void *ctx)
 
 	if (!s)
 		return 0;
+	if (can_hide && hiding)
+		tell_fds(s, plan_of(s));
 	if (takes_several(plan_of(s)->type)) {
 		write_messages(s);
 		return 0;

@@ -37,6 +37,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 
 enum {
@@ -47,6 +48,14 @@ enum {
 enum bpf_func_id {
 	BPF_FUNC_get_current_task_btf = 158,
 	BPF_FUNC_task_pt_regs = 175,
+};
+
+enum {
+	BPF_F_NO_PREALLOC = 1,
+};
+
+enum {
+	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 };
 
 enum {
@@ -157,11 +166,17 @@ struct file {
 };
 
 struct fdtable {
+	unsigned long *close_on_exec;
 	unsigned int max_fds;
 	struct file **fd;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct files_struct {
+	atomic_t count;
 	struct fdtable *fdt;
 };
 
@@ -226,6 +241,7 @@ struct tty_struct {
 };
 
 struct signal_struct {
+	int nr_threads;
 	struct pid *pids[4];
 	struct list_head thread_head;
 	struct tty_struct *tty;
@@ -314,7 +330,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	int exit_code;
 	pid_t pid, tgid;
-	struct task_struct *real_parent;
+	struct task_struct *real_parent, *group_leader;
 	struct list_head children;
 	struct list_head thread_node;
 	struct pid *thread_pid;
@@ -414,6 +430,7 @@ struct bpf_iter__task_file {
 #define TS_COMPAT 0x2
 #define FMODE_CREATED 0x100000
 #define O_CREAT 0x40
+#define O_TRUNC 0x200
 #if defined(__TARGET_ARCH_arm64)
 #define O_TMPFILE 0x404000
 #else

@@ -8,11 +8,8 @@
 #include "event.h"
 #include "output.h"
 
-/* For each number, whether somebody wants the call: bit 0 as a native, bit 1 as a 32-bit call. */
-u8 wanted[NUMBERS] = {};
-/* The plan of each native and of each 32-bit call, plus one; 0: not wanted. */
-u16 native_plans[NUMBERS] = {};
-u16 ia32_plans[NUMBERS] = {};
+/* For each number the plan of the native call, plus one, and above 16 bits that of the 32-bit call; 0: not wanted. */
+u32 wanted[NUMBERS] = {};
 /* The plans of the calls that the 32-bit socketcall stands for. */
 u16 socketcall_plans[SOCKETCALLS_ROOM] = {};
 u8 want_exec = 0;
@@ -23,6 +20,12 @@ u8 drop_failed = 0;
 /* Processes whose events are not wanted. */
 u32 skip_pids[8] = {};
 u32 skip_count = 0;
+
+/* The plan of a call, plus one; 0: not wanted. */
+static __always_inline u32 plan_wanted(u64 nr, bool compat)
+{
+	return compat ? wanted[nr] >> 16 : wanted[nr] & 0xffff;
+}
 
 static __always_inline bool skipped(void)
 {
@@ -40,6 +43,7 @@ static __always_inline bool skipped(void)
 #include "call.h"
 #include "exit.h"
 #include "interpret.h"
+#include "sieve.h"
 #include "process.h"
 
 /* What a 32-bit socketcall stands for: its number in argument 0, its arguments behind argument 1. */
@@ -80,8 +84,8 @@ int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
 	if (!wanted[nr] || nr != called)
 		return 0;
 	compat = is_compat();
-	plan = compat ? ia32_plans[nr] : native_plans[nr];
-	if (!plan || skipped() || (drop_failed && (compat ? (s32)ret : ret) < 0))
+	plan = plan_wanted(nr, compat);
+	if (!plan || (drop_failed && (compat ? (s32)ret : ret) < 0))
 		return 0;
 	s = get_scratch();
 	if (!s) {
@@ -98,6 +102,8 @@ int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
 	if (!plan || plan > PLANS)
 		return 0;
 	s->plan = plan - 1;
+	if (!passes(s) || skipped())
+		return 0;
 	bpf_tail_call(ctx, &programs, plan_of(s)->program);
 	count_lost(plan_of(s)->type, LOST_NO_PROGRAM);
 	return 0;

@@ -4,6 +4,7 @@
 #define LANNER_PROCESS_H
 
 #include "convert.h"
+#include "fds.h"
 #include "output.h"
 #include "task.h"
 
@@ -287,7 +288,7 @@ static __always_inline u32 forking_call(struct scratch *s, struct task_struct *p
 	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	nr = bounded(number_of(regs), NUMBERS - 1);
 	s->compat = is_compat();
-	s->plan = (s->compat ? ia32_plans[nr] : native_plans[nr]) - 1;
+	s->plan = plan_wanted(nr, s->compat) - 1;
 	plan = plan_of(s);
 	read_args(s, regs);
 	return plan->program == PROGRAM_CLONE ? plan->type : 0;
@@ -304,6 +305,8 @@ int BPF_PROG(on_fork, struct task_struct *forking, struct task_struct *forked)
 	struct scratch *s;
 	u32 type, flags;
 
+	if (can_hide && hiding && forked->pid == forked->tgid)
+		inherit_hidden(forking->group_leader, forked);
 	if (!want_fork || BPF_CORE_READ(child, flags) & PF_KTHREAD || skipped())
 		return 0;
 	s = get_scratch();

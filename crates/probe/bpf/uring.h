@@ -405,6 +405,8 @@ __noinline int tell_operation(u64 req, s32 result)
 	s->plan = o->plan;
 	s->tid = o->tid;
 	s->uring = 1;
+	if (can_hide && hiding)
+		tell_fds(s, plan_of(s));
 	write_event();
 	s->uring = 0;
 	return 0;

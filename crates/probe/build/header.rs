@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lanner_event::{EVENTS, flag_sets};
+use lanner_event::{EVENTS, flag_sets, prefilter};
 
 use crate::Error;
 use crate::conversions::{Conversion, Kind};
@@ -22,7 +22,8 @@ const NAMED_SETS: [&str; 7] = [
 
 const TYPES: &str = "
 struct param { unsigned char kind, source, offset, size, set, width, what; };
-struct plan { unsigned short type; unsigned char program, count, opens; struct param params[PLAN_PARAMS]; };
+struct plan { unsigned short type; unsigned char program, count, opens, makes, fds[2]; struct param params[PLAN_PARAMS]; };
+enum { MAKES_NONE, MAKES_FD, MAKES_FDS };
 enum { CONVERT_BITS, CONVERT_VALUES, CONVERT_KEEP };
 struct conversion { unsigned short kind, first, count; unsigned long long fallback; };
 struct step { unsigned long long mask, match, result; };
@@ -52,6 +53,9 @@ pub fn write(plans: &[Plan], conversions: &[Conversion], calls: &[Call]) -> Resu
         ("CONVERSIONS_ROOM", (conversions.len() + 1).next_power_of_two()),
         ("CONVERSION_STEPS_ROOM", steps.next_power_of_two()),
         ("CONVERSION_LONGEST", longest),
+        ("SLOTS", prefilter::TABLE),
+        ("SLOT_PROBES", prefilter::PROBES),
+        ("GRAM_WORDS", prefilter::GRAM_WORDS),
     ] {
         define(&mut out, name, value);
     }
@@ -101,7 +105,15 @@ fn write_plans(out: &mut String, plans: &[Plan]) -> Result<(), Error> {
     writeln!(out, "static const struct plan plans[PLANS_ROOM] = {{")?;
     for plan in plans {
         let opens = u8::from(plan.opens());
-        write!(out, "\t{{ {}, {}, {}, {opens}, {{", plan.event.code.0, plan.program, plan.params.len())?;
+        let [one, two] = plan.fds();
+        write!(
+            out,
+            "\t{{ {}, {}, {}, {opens}, {}, {{ {one}, {two} }}, {{",
+            plan.event.code.0,
+            plan.program,
+            plan.params.len(),
+            plan.makes()
+        )?;
         for p in &plan.params {
             write!(
                 out,

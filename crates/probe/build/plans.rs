@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lanner_event::{Direction, EVENTS, EventInfo, ParamInfo, ParamType};
+use lanner_event::{Direction, EVENTS, EventFlag, EventInfo, ParamInfo, ParamType};
 
 use crate::conversions::Conversion;
 use crate::numbers::{Call, NUMBERS, OPERATIONS, SOCKETCALLS};
@@ -121,6 +121,27 @@ impl Plan {
             .iter()
             .position(|kind| *kind == "dev")
             .is_some_and(|dev| self.params.iter().any(|p| p.kind == dev))
+    }
+
+    /// The arguments, plus one, that are fds; 0: none.
+    pub fn fds(&self) -> [usize; 2] {
+        let is_fd = |info: &ParamInfo| info.ty == ParamType::Fd;
+        let used = self.event.params.iter().zip(&self.params).skip(1);
+        let used = used.filter(|(info, param)| is_fd(info) && param.source < 6 && param.size == 0);
+        let mut arguments = used.map(|(_, param)| param.source + 1);
+        [arguments.next().unwrap_or(0), arguments.next().unwrap_or(0)]
+    }
+
+    /// What fds the call makes or frees, as the BPF side numbers it: 0 none, 1 the one that it returns, 2 several.
+    pub fn makes(&self) -> usize {
+        let returned = self.event.params.first().is_some_and(|info| info.ty == ParamType::Fd);
+        match self.call.as_str() {
+            // at its beginning a call has made nothing
+            _ if self.event.direction == Direction::Enter => 0,
+            "pipe" | "pipe2" | "socketpair" | "close_range" => 2,
+            _ if returned || self.event.has(EventFlag::CreatesFd) => 1,
+            _ => 0,
+        }
     }
 }
 
@@ -283,6 +304,19 @@ pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Resul
     )?;
     for plan in plans {
         writeln!(out, "EventType({}), // {}", plan.event.code.0, plan.call)?;
+    }
+    writeln!(out, "];")?;
+    writeln!(
+        out,
+        "/// Each plan's parameters that are texts or open flags, with the argument that has them.\n\
+         pub static PLACES: [&[(usize, u8)]; {}] = [",
+        plans.len()
+    )?;
+    for plan in plans {
+        let told = |param: &&Param| matches!(KINDS[param.kind], "str" | "openflags") && param.size == 0;
+        let places = plan.params.iter().enumerate().filter(|(_, param)| told(param) && param.source < 6);
+        let places: Vec<(usize, usize)> = places.map(|(i, param)| (i, param.source)).collect();
+        writeln!(out, "&{places:?},")?;
     }
     writeln!(out, "];")?;
     let generic = plan_of(plans, "*", Direction::Exit).unwrap_or(0);

@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lanner_event::Event;
+use lanner_event::prefilter::{Prefilter, Sieves};
 
 use load::Loaded;
 use snapshot::Iterators;
@@ -138,6 +139,12 @@ impl Probe {
     /// How the probe is attached, for people.
     pub fn attachment(&self) -> &Attachment {
         &self.loaded.attachment
+    }
+
+    /// Changes what is dropped before it is written, from now on; at first nothing is. The snapshot must have been
+    /// read before: of what is dropped, only what no snapshot lists is told later.
+    pub fn update_prefilter(&mut self, prefilter: &Prefilter) {
+        self.loaded.update_prefilter(&Sieves::new(prefilter));
     }
 
     /// Changes which event types are delivered, from now on.

@@ -3,13 +3,15 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
+use lanner_event::prefilter::{Sieve, Sieves};
 use lanner_event::{EventType, types};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType};
 
 use crate::log;
-use crate::plans::Wanted;
+use crate::plans::{self, Wanted};
 use crate::points::{self, Points};
 use crate::require::kernel_release;
 use crate::skeleton::probe::{ProbeSkelBuilder, types as bpf};
@@ -87,6 +89,9 @@ pub fn boot_time() -> u64 {
 /// than steady corrections by NTP amount to in the time between two looks, less than anyone notices in a log.
 const TOLERATED_DRIFT: u64 = 5_000_000;
 
+/// Longer than any program runs.
+const SIEVES_IN_USE: Duration = Duration::from_millis(2);
+
 /// Whether one of the types is wanted.
 fn any(events: &EventSet, types: &[EventType]) -> u8 {
     u8::from(types.iter().any(|&ty| events.contains(ty)))
@@ -94,9 +99,9 @@ fn any(events: &EventSet, types: &[EventType]) -> u8 {
 
 /// Writes what a set of events means into the variables.
 fn fill(globals: &mut Globals, events: &EventSet, wanted: &Wanted) {
-    globals.wanted.copy_from_slice(&wanted.numbers);
-    globals.native_plans.copy_from_slice(&wanted.native);
-    globals.ia32_plans.copy_from_slice(&wanted.ia32);
+    for (place, (native, ia32)) in globals.wanted.iter_mut().zip(wanted.native.iter().zip(&wanted.ia32)) {
+        *place = u32::from(*native) | u32::from(*ia32) << 16;
+    }
     globals.socketcall_plans[..wanted.socketcalls.len()].copy_from_slice(&wanted.socketcalls);
     globals.operation_plans[..wanted.operations.len()].copy_from_slice(&wanted.operations);
     globals.native_entries.copy_from_slice(&wanted.entries.native);
@@ -114,6 +119,51 @@ fn fill(globals: &mut Globals, events: &EventSet, wanted: &Wanted) {
         ],
     );
     globals.want_exit = any(events, &[types::PROCEXIT_1_E]);
+}
+
+/// Writes a prefilter into the variables.
+fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
+    for (slot, made) in globals.slots.iter_mut().zip(sieves.table()) {
+        (slot.key, slot.states) = (made.key, made.states);
+    }
+    globals.grams.copy_from_slice(sieves.grams());
+    for (plan, place) in globals.sieves.iter_mut().enumerate() {
+        *place = plans::PLANS.get(plan).and_then(|ty| sieve(plan, sieves.get(*ty)?)).unwrap_or_default();
+    }
+}
+
+/// What is decided at the end of a plan's call. `None`: nothing, because the plan can't read what it takes.
+fn sieve(plan: usize, sieve: &Sieve) -> Option<bpf::sieve> {
+    // the kernel side looks at the first four arguments
+    let argument = |at: &usize| {
+        let (_, argument) =
+            plans::PLACES[plan].iter().find(|(param, argument)| param == at && *argument < 4)?;
+        Some(argument + 1)
+    };
+    let mut path_args = [0; 2];
+    for (place, at) in path_args.iter_mut().zip(&sieve.places.paths) {
+        *place = argument(at)?;
+    }
+    let flags_arg = match &sieve.places.flags {
+        None => 0,
+        Some(at) => argument(at)?,
+    };
+    Some(bpf::sieve {
+        whatever: sieve.whatever.0 as u32,
+        paths: sieve.paths.0 as u32,
+        starts: sieve.starts.0 as u32,
+        ends: sieve.ends.0 as u32,
+        grams: sieve.grams.0 as u32,
+        salt: u16::try_from(sieve.salt).ok()?,
+        used: 1,
+        keep: sieve.keep as u8,
+        fixed: sieve.places.fixed,
+        flags_arg,
+        path_args,
+        prefixes: sieve.prefixes,
+        suffixes: sieve.suffixes,
+        ..bpf::sieve::default()
+    })
 }
 
 /// The rings: one for each group of CPUs.
@@ -173,6 +223,8 @@ pub fn load(
         constants.completion_by_value = u8::from(found.by_value);
         open.progs.on_submit.set_attach_target(0, Some(found.submit.into())).map_err(|e| refused(&e))?;
     }
+    let can_hide = open.maps.rodata_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
+    can_hide.can_hide = 1;
     let loaded = open.load().map_err(|e| refused(&e))?;
 
     let per_ring = options.cpus_per_ring.max(1);
@@ -262,6 +314,25 @@ impl Loaded {
             self.globals.boot_time = now;
             self.shared.store(&self.globals);
         }
+    }
+
+    /// Changes what is dropped before it is written. Whatever happens meanwhile is written.
+    pub fn update_prefilter(&mut self, sieves: &Sieves) {
+        for plan in &mut self.globals.sieves {
+            plan.used = 0;
+        }
+        self.shared.store(&self.globals);
+        // a call that ends now may still be decided by what was there before
+        std::thread::sleep(SIEVES_IN_USE);
+        fill_sieves(&mut self.globals, sieves);
+        let made = self.globals.sieves;
+        for plan in &mut self.globals.sieves {
+            plan.used = 0;
+        }
+        self.globals.hiding = 1;
+        self.shared.store(&self.globals);
+        self.globals.sieves = made;
+        self.shared.store(&self.globals);
     }
 
     /// Changes what is delivered.

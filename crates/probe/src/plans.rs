@@ -29,8 +29,6 @@ pub fn convert_open_flags(flags: u32) -> u32 {
 /// What the kernel side's tables are to hold for a set of events.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// By number: bit 0 for a native, bit 1 for a 32-bit call.
-    pub numbers: Vec<u8>,
     /// By number: the plan plus one.
     pub native: Vec<u16>,
     /// By 32-bit number: the plan plus one.
@@ -84,7 +82,6 @@ impl Wanted {
     pub fn of(events: &EventSet) -> Wanted {
         let socketcalls: Vec<u16> = SOCKETCALL_PLANS.iter().map(|&plan| if_wanted(plan, events)).collect();
         let mut wanted = Wanted {
-            numbers: vec![0; NUMBERS],
             native: vec![0; NUMBERS],
             ia32: vec![0; NUMBERS],
             socketcalls,
@@ -104,11 +101,9 @@ impl Wanted {
             }
             wanted.names.push(call.name);
             for &number in call.native {
-                wanted.numbers[number] |= 1;
                 wanted.native[number] = plan;
             }
             for &number in call.ia32 {
-                wanted.numbers[number] |= 2;
                 wanted.ia32[number] = plan;
             }
         }
@@ -126,7 +121,6 @@ mod tests {
         let wanted = Wanted::of(&[types::SYSCALL_OPENAT_2_X].into_iter().collect());
         assert_eq!(wanted.names, ["openat"]);
         let number = libc::SYS_openat as usize;
-        assert_eq!(wanted.numbers[number] & 1, 1);
         assert_eq!(PLANS[usize::from(wanted.native[number]) - 1], types::SYSCALL_OPENAT_2_X);
         assert_eq!(wanted.native.iter().filter(|p| **p != 0).count(), 1);
         assert_eq!(Wanted::of(&EventSet::new()).names.len(), 0);
@@ -137,7 +131,9 @@ mod tests {
     fn a_32_bit_call_has_its_own_number() {
         let wanted = Wanted::of(&[types::SOCKET_CONNECT_X].into_iter().collect());
         assert_eq!(wanted.names, ["connect", "socketcall"]);
-        assert_eq!((wanted.numbers[42], wanted.numbers[362], wanted.numbers[102]), (1, 2, 2));
+        let on = |plans: &[u16], number: usize| plans[number] != 0;
+        assert!(on(&wanted.native, 42) && !on(&wanted.ia32, 42));
+        assert!(on(&wanted.ia32, 362) && on(&wanted.ia32, 102));
         assert_eq!(wanted.socketcalls.iter().filter(|p| **p != 0).count(), 1);
     }
 

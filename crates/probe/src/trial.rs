@@ -98,6 +98,28 @@ pub fn run(ring_bytes: usize) -> Trials {
     }
 }
 
+/// A program that does nothing, at the end of every system call: what looking at calls costs at the very least.
+/// It is detached when this is dropped.
+#[derive(Debug)]
+pub struct Empty {
+    _link: std::os::fd::OwnedFd,
+}
+
+impl Empty {
+    /// Loads and attaches it.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn attach() -> io::Result<Empty> {
+        let found = KINDS.iter().find(|kind| kind.name == "tp_btf/sys_exit");
+        let kind = found.ok_or_else(|| io::Error::other("no such kind"))?;
+        let btf = Btf::from_vmlinux().map_err(|error| crate::load::io_error(&error))?;
+        let place = place(kind, Some(&btf)).map_err(io::Error::other)?;
+        let program = program::load(place, &code::zero(None))?;
+        Ok(Empty { _link: program::attach(program.as_fd(), None, place)? })
+    }
+}
+
 /// Makes a map; the error is the system's own.
 fn map(ty: MapType, key: u32, value: u32, entries: u32) -> io::Result<MapHandle> {
     let options = libbpf_rs::libbpf_sys::bpf_map_create_opts {

@@ -1,0 +1,189 @@
+//! What the kernel may drop without changing an alert, and what is said about it.
+
+use std::fmt::Write;
+
+use lanner_engine::{Engine, Needs, Pushed, RuleId};
+use lanner_event::prefilter::{
+    CREATES, Interest, Keep, PathTest, Places, Prefilter, READS, SUCCESS, States, TRUNCATES, WRITES,
+};
+use lanner_plugin::host::Crew;
+use lanner_probe::EventSet;
+
+use crate::config::BaseSyscalls;
+use crate::program::Program;
+use crate::wanted::wanted;
+
+/// The prefilter for rules and the types that are watched for them and for the state.
+pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Prefilter {
+    let needs = engine.needs();
+    let mut prefilter = Prefilter::default();
+    if off(&needs, base).is_some() {
+        return prefilter;
+    }
+    for ty in watched.iter() {
+        let Some(info) = ty.info().filter(|info| Places::of(info).is_some()) else { continue };
+        // Whoever adds a call by name wants to have it all.
+        if base.custom.iter().any(|name| name == info.name) {
+            continue;
+        }
+        let keep = match lanner_machine::keep(ty) {
+            Keep::Opens if needs.every_open.is_some() => Keep::Successes,
+            Keep::All => continue,
+            keep => keep,
+        };
+        let Some(interest) = engine.interest(ty) else { continue };
+        prefilter.types.insert(ty, (interest, keep));
+    }
+    prefilter
+}
+
+/// The prefilter of a running program: for its rules, the captures that they trigger, and plugins that parse events.
+pub fn of_program(program: &Program, crew: Option<&Crew>) -> Prefilter {
+    let base = &program.config.base_syscalls;
+    let mut prefilter = prefilter(&program.engine, base, &wanted(&program.engine.event_types(), base));
+    match crew.filter(|crew| crew.parses()).map(Crew::parse_types) {
+        Some(None) => return Prefilter::default(),
+        Some(Some(parsed)) => prefilter.types.retain(|ty, _| !parsed.contains(&ty.0)),
+        None => {}
+    }
+    // A capture that a rule triggers begins before the rule's event and holds every event.
+    if program.config.capture.enabled { Prefilter::default() } else { prefilter }
+}
+
+/// Why nothing is dropped.
+fn off(needs: &Needs, base: &BaseSyscalls) -> Option<String> {
+    if base.all {
+        return Some("base_syscalls.all asks for every event".to_owned());
+    }
+    let (rule, field) = needs.every_event.as_ref()?;
+    Some(format!("rule '{rule}' looks at {field}, which counts every event"))
+}
+
+/// What holds for all rules: why nothing, or no open, is dropped.
+pub fn overall(engine: &Engine, base: &BaseSyscalls) -> Option<String> {
+    let needs = engine.needs();
+    if let Some(why) = off(&needs, base) {
+        return Some(format!("The kernel drops nothing: {why}."));
+    }
+    let (rule, field) = needs.every_open.as_ref()?;
+    Some(format!(
+        "The kernel drops no open that succeeds: rule '{rule}' looks at {field} of files that are open already."
+    ))
+}
+
+/// What the kernel decides for a rule, a line for each group of calls.
+pub fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
+    let mut groups: Vec<(Pushed, Vec<&'static str>)> = Vec::new();
+    for pushed in engine.pushed(id) {
+        let live = |info: &&lanner_event::EventInfo| {
+            use lanner_event::{Direction, EventFlag};
+            info.direction == Direction::Exit
+                && !info.has(EventFlag::OldVersion)
+                && !info.has(EventFlag::Unused)
+        };
+        let Some(info) = pushed.ty.info().filter(live) else { continue };
+        let same = |(known, _): &&mut (Pushed, Vec<_>)| {
+            known.interest == pushed.interest && known.undecided == pushed.undecided
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, names)) => names.push(info.name),
+            None => groups.push((pushed, vec![info.name])),
+        }
+    }
+    groups.iter().map(|(pushed, names)| format!("{}: {}", names.join(" "), told(pushed))).collect()
+}
+
+fn told(pushed: &Pushed) -> String {
+    let Pushed { interest, undecided, .. } = pushed;
+    if interest.whatever == States::ALL {
+        return match &undecided[..] {
+            [] => "all".to_owned(),
+            fields => format!("all, since the kernel can't decide {}", fields.join(", ")),
+        };
+    }
+    let mut text = String::new();
+    if !interest.whatever.is_empty() {
+        text = format!("those that {}", states(interest.whatever));
+    }
+    if !interest.paths.is_empty() {
+        let join = if text.is_empty() { "" } else { ", and " };
+        let _ = write!(text, "{join}those that {} {}", states(interest.hull()), paths(interest));
+    }
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+/// States in words; what all of a set have in common.
+fn states(set: States) -> String {
+    let mut said = Vec::new();
+    for (bit, yes, no) in [
+        (SUCCESS, "succeed", "fail"),
+        (READS, "read", "don't read"),
+        (WRITES, "write", "don't write"),
+        (CREATES, "may create", "don't create"),
+        (TRUNCATES, "empty the file", "don't empty the file"),
+    ] {
+        if set.and(States::without(bit)).is_empty() {
+            said.push(yes);
+        } else if set.and(States::with(bit)).is_empty() {
+            said.push(no);
+        }
+    }
+    if said.is_empty() { "are made".to_owned() } else { said.join(" and ") }
+}
+
+fn paths(interest: &Interest) -> String {
+    let mut counts = [0usize; 4];
+    for test in interest.paths.keys() {
+        counts[match test {
+            PathTest::Exact(_) => 0,
+            PathTest::Prefix(_) => 1,
+            PathTest::Suffix(_) => 2,
+            PathTest::Holds(_) => 3,
+        }] += 1;
+    }
+    let names = ["names", "beginnings", "endings", "parts"];
+    let told: Vec<String> = counts
+        .iter()
+        .zip(names)
+        .filter(|(count, _)| **count > 0)
+        .map(|(count, name)| {
+            let name = if *count == 1 { &name[..name.len() - 1] } else { name };
+            format!("{count} {name}")
+        })
+        .collect();
+    format!("by path ({})", told.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use lanner_event::types;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::ruleset::{load, own_rules};
+
+    #[test]
+    fn our_own_rules_leave_most_opens_out() {
+        let config = Config::default();
+        let rules = load(&own_rules(), &config).unwrap();
+        let watched = wanted(&rules.engine.event_types(), &config.base_syscalls);
+        let prefilter = prefilter(&rules.engine, &config.base_syscalls, &watched);
+        let (interest, keep) = &prefilter.types[&types::SYSCALL_OPENAT_2_X];
+        assert_eq!((interest.whatever, *keep), (States::NONE, Keep::Opens));
+        assert_eq!(overall(&rules.engine, &config.base_syscalls), None);
+        for (at, rule) in rules.engine.rules().iter().enumerate() {
+            for line in of_rule(&rules.engine, RuleId::from_index(at)) {
+                eprintln!("{}: {line}", rule.rule.name);
+            }
+        }
+    }
+
+    #[test]
+    fn all_events_are_kept_where_all_are_asked_for() {
+        let config = Config::default();
+        let rules = load(&own_rules(), &config).unwrap();
+        let base = BaseSyscalls { all: true, ..BaseSyscalls::default() };
+        assert_eq!(prefilter(&rules.engine, &base, &EventSet::all()), Prefilter::default());
+        assert!(overall(&rules.engine, &base).unwrap().contains("base_syscalls.all"));
+    }
+}

@@ -1,0 +1,346 @@
+//! Alerts are the same whether events that the prefilter can spare come or not.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use lanner_agent::announce::Announcer;
+use lanner_agent::config::{BaseSyscalls, Config};
+use lanner_agent::{prefilter, records, ruleset};
+use lanner_capture::Reader;
+use lanner_engine::{Engine, Memory};
+use lanner_event::prefilter::{Keep, Sieves};
+use lanner_event::{Event, EventBuf, EventFlag, EventType, ParamType, types as t};
+use lanner_fields::{Context, Progress, Scratch};
+use lanner_machine::{Fd, FdKind, Machine, Thread};
+use lanner_probe::EventSet;
+use lanner_rules::SourceText;
+
+/// Rules, and what they have said so far of a host of their own.
+struct Watcher<'e> {
+    engine: &'e Engine,
+    announcer: Announcer,
+    machine: Machine,
+    progress: Progress,
+    scratch: Scratch,
+    memory: Memory,
+    alerts: Vec<String>,
+}
+
+impl<'e> Watcher<'e> {
+    fn new(engine: &'e Engine) -> Watcher<'e> {
+        Watcher {
+            engine,
+            announcer: Announcer::new(engine, false),
+            machine: Machine::default(),
+            progress: Progress::default(),
+            scratch: Scratch::new(),
+            memory: Memory::default(),
+            alerts: Vec::new(),
+        }
+    }
+
+    /// Whether a rule matches.
+    fn see(&mut self, event: &Event<'_>) -> bool {
+        let subject = self.machine.apply(event);
+        self.progress.advance(event);
+        self.scratch.reset();
+        let (machine, meta, scratch) = (&self.machine, self.progress.meta(), &self.scratch);
+        let cx = Context { event, machine, subject: &subject, meta, scratch };
+        let mut hits = Vec::new();
+        self.engine.process(&mut self.memory, &cx, &mut hits);
+        self.alerts.extend(hits.iter().map(|id| {
+            let alert = self.announcer.alert(self.engine, *id, &cx);
+            format!("{} {} {:?} {}", event.ts, alert.rule, event.ty(), alert.message)
+        }));
+        !hits.is_empty()
+    }
+}
+
+/// The kernel's side of the prefilter: which fds were opened unseen.
+#[derive(Default)]
+struct Hidden {
+    fds: BTreeSet<(i64, i64)>,
+    spared: u64,
+}
+
+/// Whether the machine needs an event that matters to no rule.
+fn keeps(keep: Keep, event: &Event<'_>, process: i64, regular: bool, hidden: &mut Hidden) -> bool {
+    let result = event.i64(0).unwrap_or(-1);
+    let fd = event.i64(1).unwrap_or(-1);
+    match keep {
+        Keep::All => true,
+        Keep::Nothing => false,
+        Keep::Successes => result >= 0,
+        Keep::Opens => result >= 0 && !(regular && hidden.fds.insert((process, result))),
+        Keep::Closes => result >= 0 && !hidden.fds.remove(&(process, fd)),
+        Keep::FdCommands => {
+            let command = event.u8(2).unwrap_or(0);
+            // those of the event table
+            result >= 0 && (matches!(command, 1 | 26) || command == 3 && !hidden.fds.contains(&(process, fd)))
+        }
+    }
+}
+
+/// The fds that a call uses.
+fn used_fds(event: &Event<'_>) -> Vec<i64> {
+    let params = event.info.params.iter().enumerate().skip(1);
+    let used = params.filter(|(_, param)| param.ty == ParamType::Fd);
+    used.filter_map(|(at, _)| event.i64(at)).collect()
+}
+
+/// What the kernel tells of a file that a call uses.
+fn told(event: &Event<'_>, fd: &Fd) -> EventBuf {
+    let name = [&*fd.name, b"\0"].concat();
+    let params: [&[u8]; 5] = [
+        &(fd.num as i32).to_ne_bytes(),
+        &name,
+        &fd.open_flags.to_ne_bytes(),
+        &fd.mount_id.to_ne_bytes(),
+        &fd.ino.to_ne_bytes(),
+    ];
+    EventBuf::new(event.ts, event.tid, event.cpu, t::ITER_TASK_FILE_REGULAR_E, &params).unwrap()
+}
+
+/// Two watchers of one host: one is spared what the prefilter takes out.
+struct Comparison<'e> {
+    whole: Watcher<'e>,
+    spared: Watcher<'e>,
+    sieves: Sieves,
+    hidden: Hidden,
+}
+
+impl<'e> Comparison<'e> {
+    fn new(engine: &'e Engine) -> Comparison<'e> {
+        let prefilter = prefilter::prefilter(engine, &BaseSyscalls::default(), &EventSet::all());
+        Comparison {
+            whole: Watcher::new(engine),
+            spared: Watcher::new(engine),
+            sieves: Sieves::new(&prefilter),
+            hidden: Hidden::default(),
+        }
+    }
+
+    fn see(&mut self, event: &Event<'_>) {
+        let matched = self.whole.see(event);
+        let matters = self.sieves.may_matter(event);
+        assert!(matters || !matched, "{} at {} would be missed", event.info.symbol, event.ts);
+        let process = self.whole.machine.thread(event.tid).map_or(event.tid, |thread| thread.pid);
+        // the machine takes for a directory what was opened as one
+        let opened = event.i64(0).and_then(|fd| self.whole.machine.fd(event.tid, fd));
+        let regular = opened.is_some_and(|fd| fd.kind == FdKind::File);
+        let keep = self.sieves.get(event.ty()).map_or(Keep::All, |sieve| sieve.keep);
+        if !matters && !keeps(keep, event, process, regular, &mut self.hidden) {
+            self.hidden.spared += 1;
+            return;
+        }
+        for fd in used_fds(event) {
+            if self.hidden.fds.remove(&(process, fd)) {
+                if let Some(known) = self.whole.machine.fd(event.tid, fd) {
+                    self.spared.machine.apply(&told(event, known).event().unwrap());
+                }
+            }
+        }
+        match event.ty() {
+            t::SYSCALL_PIPE_X | t::SYSCALL_PIPE2_X | t::SOCKET_SOCKETPAIR_X | t::SYSCALL_CLOSE_RANGE_X => {
+                self.hidden.fds.retain(|(of, _)| *of != process);
+            }
+            t::SYSCALL_CLONE_20_X | t::SYSCALL_CLONE3_X | t::SYSCALL_FORK_20_X | t::SYSCALL_VFORK_20_X => {
+                self.inherited(event);
+            }
+            _ if event.info.has(EventFlag::CreatesFd) || event.ty() == t::SYSCALL_FCNTL_X => {
+                let made = event.i64(0).unwrap_or(-1);
+                self.hidden.fds.remove(&(process, made));
+            }
+            _ => {}
+        }
+        self.spared.see(event);
+    }
+
+    /// A child has its parent's fds, and what is hidden of them.
+    fn inherited(&mut self, event: &Event<'_>) {
+        let machine = &self.whole.machine;
+        let Some(child) =
+            machine.thread(event.tid).filter(|thread| event.i64(0) == Some(0) && thread.is_main())
+        else {
+            return;
+        };
+        let parent = machine.thread(child.ptid).map_or(child.ptid, |parent| parent.pid);
+        let of_parent = self.hidden.fds.iter().filter(|(of, _)| *of == parent);
+        let copies: Vec<(i64, i64)> = of_parent.map(|(_, fd)| (child.pid, *fd)).collect();
+        self.hidden.fds.extend(copies);
+    }
+
+    /// How many alerts there were, and how many events were spared.
+    fn close(self, what: &str) -> (usize, u64) {
+        for (one, other) in self.whole.alerts.iter().zip(&self.spared.alerts) {
+            assert_eq!(one, other, "{what}");
+        }
+        assert_eq!(self.whole.alerts.len(), self.spared.alerts.len(), "{what}");
+        (self.whole.alerts.len(), self.hidden.spared)
+    }
+}
+
+fn engine(texts: &[SourceText]) -> Engine {
+    ruleset::load(texts, &Config::default()).map_err(|error| error.to_string()).unwrap().engine
+}
+
+#[test]
+fn captures_give_the_same_alerts() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/compat");
+    if !shared.exists() {
+        eprintln!("skipped: there is no {}", shared.display());
+        return;
+    }
+    let read =
+        |name: &str| SourceText::from_bytes(name, std::fs::read(shared.join("rules").join(name)).unwrap());
+    let official = ["falco_rules.yaml", "falco-incubating_rules.yaml", "falco-sandbox_rules.yaml"].map(read);
+    let everything = SourceText::new(
+        "all.yaml",
+        "- rule: Any file\n  desc: d\n  condition: evt.type in (open, openat, fchmod, fcntl, dup, unlink) and fd.num > 1\n  \
+         output: \"%evt.args %fd.name\"\n  priority: INFO\n",
+    );
+    let rule_sets = [engine(&official), engine(&ruleset::own_rules()), engine(&[everything])];
+    let (mut alerts, mut spared) = (0, 0);
+    for entry in std::fs::read_dir(shared.join("captures")).unwrap() {
+        let path = entry.unwrap().path();
+        // large ones take a test build too long
+        if path.metadata().unwrap().len() > 3 << 20 {
+            continue;
+        }
+        for engine in &rule_sets {
+            let mut comparison = Comparison::new(engine);
+            let mut reader = Reader::open(&path).unwrap();
+            for watcher in [&mut comparison.whole, &mut comparison.spared] {
+                records::give_to(reader.snapshot().clone(), &mut watcher.machine);
+            }
+            let mut seen = 0;
+            // a capture may end in the middle of an event
+            while let Ok(Some(event)) = reader.next() {
+                comparison.see(&event);
+                seen += 1;
+                if seen > 60_000 {
+                    break;
+                }
+            }
+            let (a, s) = comparison.close(&path.display().to_string());
+            (alerts, spared) = (alerts + a, spared + s);
+        }
+    }
+    eprintln!("{alerts} alerts, {spared} events spared");
+    assert!(alerts > 0 && spared > 0);
+}
+
+/// Numbers that look like chance.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
+    }
+
+    fn of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.roll(all.len())]
+    }
+}
+
+/// The fds of a process that are open.
+type Open = BTreeSet<i64>;
+
+/// An event of a thread that has these fds.
+fn event(dice: &mut Dice, ts: u64, tid: i64, open: &mut Open) -> EventBuf {
+    const TYPES: &[EventType] = &[
+        t::SYSCALL_OPENAT_2_X,
+        t::SYSCALL_OPENAT_2_X,
+        t::SYSCALL_OPENAT_2_X,
+        t::SYSCALL_OPEN_X,
+        t::SYSCALL_CREAT_X,
+        t::SYSCALL_CLOSE_X,
+        t::SYSCALL_CLOSE_X,
+        t::SYSCALL_DUP2_X,
+        t::SYSCALL_FCHMOD_X,
+        t::SYSCALL_FCHMODAT_X,
+        t::SYSCALL_UNLINKAT_2_X,
+        t::SYSCALL_RENAME_X,
+        t::SOCKET_SOCKET_X,
+        t::SYSCALL_FCHDIR_X,
+    ];
+    const PATHS: &[&str] = &[
+        "/etc/shadow",
+        "/etc/passwd",
+        "/etc/../etc/shadow",
+        "/usr/bin/ls",
+        "/home/me/.bashrc",
+        "/root/.bash_history",
+        "/tmp/x",
+        "x",
+        "../etc/shadow",
+        "/var/log/auth.log",
+        "/",
+        "",
+    ];
+    let ty = dice.of(TYPES);
+    let info = ty.info().unwrap();
+    let fd = dice.of(&[3i64, 4, 5, 6]);
+    let fails = dice.roll(4) == 0 || info.has(EventFlag::UsesFd) && !open.contains(&fd);
+    let free = (3..).find(|fd| !open.contains(fd)).unwrap();
+    let result = match ty {
+        _ if fails => -2,
+        t::SYSCALL_DUP2_X => dice.of(&[3i64, 4, 5, 6, 7]),
+        _ if info.has(EventFlag::CreatesFd) => free,
+        _ => 0,
+    };
+    match ty {
+        _ if fails => {}
+        t::SYSCALL_CLOSE_X => drop(open.remove(&fd)),
+        _ if info.has(EventFlag::CreatesFd) => drop(open.insert(result)),
+        _ => {}
+    }
+    let params = info.params.iter().enumerate().map(|(at, param)| -> Vec<u8> {
+        match param.ty {
+            _ if at == 0 => result.to_ne_bytes().into(),
+            ParamType::Fspath | ParamType::Fsrelpath | ParamType::Charbuf => {
+                [dice.of(PATHS).as_bytes(), b"\0"].concat()
+            }
+            ParamType::Fd if param.name.contains("dir") && dice.roll(2) == 0 => {
+                (-100i64).to_ne_bytes().into()
+            }
+            ParamType::Fd => fd.to_ne_bytes().into(),
+            ParamType::Flags32 => dice.of(&[1u32, 2, 3, 6, 262, 1025]).to_ne_bytes().into(),
+            ParamType::Mode => dice.of(&[0o644u32, 0o4755]).to_ne_bytes().into(),
+            ParamType::Uint64 => 7u64.to_ne_bytes().into(),
+            ParamType::Uint16 | ParamType::Flags16 => 0u16.to_ne_bytes().into(),
+            _ => 0u32.to_ne_bytes().into(),
+        }
+    });
+    let params: Vec<Vec<u8>> = params.collect();
+    let params: Vec<&[u8]> = params.iter().map(Vec::as_slice).collect();
+    EventBuf::new(ts, tid, 0, ty, &params).unwrap()
+}
+
+#[test]
+fn random_hosts_give_the_same_alerts() {
+    let own = engine(&ruleset::own_rules());
+    let (mut alerts, mut spared) = (0, 0);
+    for seed in 0..30 {
+        let mut comparison = Comparison::new(&own);
+        for watcher in [&mut comparison.whole, &mut comparison.spared] {
+            for tid in [10, 20] {
+                let thread =
+                    Thread { pid: tid, comm: "cat".into(), cwd: "/etc".into(), ..Thread::unknown(tid) };
+                watcher.machine.add_thread(thread);
+            }
+        }
+        let mut dice = Dice(seed);
+        let mut open = [Open::new(), Open::new()];
+        for ts in 1..1500 {
+            let which = dice.roll(2);
+            let tid = [10, 20][which];
+            comparison.see(&event(&mut dice, ts, tid, &mut open[which]).event().unwrap());
+        }
+        let (a, s) = comparison.close(&format!("seed {seed}"));
+        (alerts, spared) = (alerts + a, spared + s);
+    }
+    assert!(alerts > 1000 && spared > 1000, "{alerts} alerts, {spared} spared");
+}

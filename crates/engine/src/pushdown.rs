@@ -1,0 +1,198 @@
+//! What rules can spare: for each event type a bound, from above, on the events that a rule may match, made of
+//! what the source of events can decide by itself: how the call ended, what an open asked for, and paths.
+//!
+//! A comparison that can't be decided there holds and fails, so it never takes an event away from a rule.
+
+mod leaf;
+mod needs;
+
+use lanner_event::EventType;
+use lanner_event::prefilter::{Interest, Places};
+use rustc_hash::FxHashMap;
+
+use crate::engine::Source;
+use crate::graph::Edge;
+use crate::plan::Plan;
+use crate::{Engine, RuleId};
+
+pub use needs::Needs;
+
+/// What a rule asks of events of one type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pushed {
+    /// The type.
+    pub ty: EventType,
+    /// The events of it that the rule may match.
+    pub interest: Interest,
+    /// Fields of the rule's comparisons that can't be decided at the source.
+    pub undecided: Vec<String>,
+}
+
+impl Engine {
+    /// The events of a type that a rule over system calls may match; `None` if the source can decide nothing
+    /// about events of the type.
+    pub fn interest(&self, ty: EventType) -> Option<Interest> {
+        ty.info().and_then(Places::of)?;
+        let Some(source) = self.syscall_source().filter(|source| source.types.contains(ty)) else {
+            return Some(Interest::default());
+        };
+        let plan = Plan::new(&source.graph, &source.roots, ty);
+        let mut bound = Bound::new(source, &plan, ty);
+        Some(plan.roots.iter().fold(Interest::default(), |all, root| all.or(&bound.of(*root))))
+    }
+
+    /// The same for one rule, type by type.
+    pub fn pushed(&self, id: RuleId) -> Vec<Pushed> {
+        let Some(source) = self.syscall_source() else { return Vec::new() };
+        let own = |(rule, _): &&(RuleId, Edge)| *rule == id;
+        let Some(root) = source.roots.iter().find(own) else { return Vec::new() };
+        let plan_for = |ty: EventType| Plan::new(&source.graph, std::slice::from_ref(root), ty);
+        let types = source.types.iter().map(|ty| (ty, plan_for(ty))).filter(|(_, plan)| !plan.is_empty());
+        let pushed = types.map(|(ty, plan)| {
+            let mut bound = Bound::new(source, &plan, ty);
+            let root = plan.roots[0];
+            let interest = match ty.info().and_then(Places::of) {
+                Some(_) => bound.of(root),
+                None => Interest::all(),
+            };
+            let mut undecided = bound.undecided;
+            undecided.sort();
+            undecided.dedup();
+            Pushed { ty, interest, undecided }
+        });
+        pushed.collect()
+    }
+
+    /// The rules over system calls.
+    pub(crate) fn syscall_source(&self) -> Option<&Source> {
+        self.sources.iter().find(|source| &*source.name == "syscall")
+    }
+}
+
+/// Finds bounds for a plan's conditions.
+struct Bound<'p> {
+    source: &'p Source,
+    plan: &'p Plan,
+    ty: EventType,
+    known: FxHashMap<Edge, Interest>,
+    undecided: Vec<String>,
+}
+
+impl<'p> Bound<'p> {
+    fn new(source: &'p Source, plan: &'p Plan, ty: EventType) -> Bound<'p> {
+        Bound { source, plan, ty, known: FxHashMap::default(), undecided: Vec::new() }
+    }
+
+    fn of(&mut self, edge: Edge) -> Interest {
+        if edge == Edge::TRUE {
+            return Interest::all();
+        }
+        if edge == Edge::FALSE {
+            return Interest::default();
+        }
+        if let Some(known) = self.known.get(&edge) {
+            return known.clone();
+        }
+        let interest = match edge.node().checked_sub(self.plan.leaves.len() + 1) {
+            None => self.leaf(edge),
+            Some(and) if edge.negated() => {
+                let parts = self.plan.parts(and).iter();
+                parts.fold(Interest::default(), |all, part| all.or(&self.of(part.not())))
+            }
+            Some(and) => {
+                let mut parts: Vec<Interest> =
+                    self.plan.parts(and).iter().map(|part| self.of(*part)).collect();
+                // What has no paths bounds the others without loss.
+                parts.sort_by_key(|part| part.paths.len());
+                parts.iter().fold(Interest::all(), |all, part| all.and(part))
+            }
+        };
+        self.known.insert(edge, interest.clone());
+        interest
+    }
+
+    fn leaf(&mut self, edge: Edge) -> Interest {
+        let predicate = &self.source.graph.predicates[self.plan.leaves[edge.node() - 1].predicate as usize];
+        leaf::interest(predicate, edge.negated(), self.ty).unwrap_or_else(|| {
+            self.undecided.extend(predicate.term.fields().iter().map(ToString::to_string));
+            Interest::all()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanner_event::prefilter::{PathTest, READS, SUCCESS, States, WRITES};
+    use lanner_event::types;
+    use lanner_rules::{LoadOptions, SourceText, load};
+
+    use super::*;
+    use crate::{Catalog, EngineOptions};
+
+    pub(super) fn engine(condition: &str) -> Engine {
+        let text =
+            format!("- rule: r\n  desc: d\n  condition: {condition}\n  output: out\n  priority: INFO\n");
+        let texts = [SourceText::new("r.yaml", &*text)];
+        let loaded = load(&texts, &Catalog::new(["syscall"]), &LoadOptions::default());
+        assert!(loaded.report.successful(), "{}", loaded.report.human_text());
+        Engine::build(&loaded.rules, EngineOptions::default()).unwrap()
+    }
+
+    fn opens(condition: &str) -> Interest {
+        engine(&format!("evt.type = openat and {condition}")).interest(types::SYSCALL_OPENAT_2_X).unwrap()
+    }
+
+    fn exact(path: &str) -> PathTest {
+        PathTest::Exact(path.as_bytes().into())
+    }
+
+    #[test]
+    fn flags_results_and_paths_are_decided() {
+        let read =
+            opens("evt.is_open_read = true and fd.num >= 0 and fd.name in (/etc/shadow, /etc/sudoers)");
+        assert!(read.whatever.is_empty());
+        let wanted = States::with(READS).and(States::with(SUCCESS));
+        assert_eq!(
+            read.paths.keys().cloned().collect::<Vec<_>>(),
+            [exact("/etc/shadow"), exact("/etc/sudoers")]
+        );
+        assert!(read.paths.values().all(|states| *states == wanted));
+        let write = opens("evt.is_open_write = true and not evt.is_open_read = true");
+        assert_eq!(write.whatever, States::with(WRITES).and(States::without(READS)));
+    }
+
+    #[test]
+    fn what_is_not_decided_takes_nothing_away() {
+        for condition in [
+            "proc.name = cat",
+            "not fd.name startswith /etc",
+            "fd.name glob *",
+            "fd.name icontains shadow",
+            "(proc.name = cat or fd.name = /etc/shadow)",
+            "tolower(fd.name) = /etc/shadow",
+            "fd.name != /etc/shadow",
+        ] {
+            assert_eq!(opens(condition).whatever, States::ALL, "{condition}");
+        }
+        let or = opens("(proc.name = cat and fd.name = /a/b or fd.filename = x and not proc.name = dog)");
+        assert_eq!(or.paths.len(), 2);
+        assert!(or.whatever.is_empty());
+    }
+
+    #[test]
+    fn a_type_that_no_rule_asks_for_matters_in_no_state() {
+        let engine = engine("evt.type = openat");
+        assert_eq!(engine.interest(types::SYSCALL_CLOSE_X), Some(Interest::default()));
+        assert_eq!(engine.interest(types::PROCEXIT_1_E), None);
+        assert_eq!(engine.interest(types::SYSCALL_OPENAT_2_X), Some(Interest::all()));
+    }
+
+    #[test]
+    fn a_rule_is_told_what_stands_in_the_way() {
+        let engine =
+            engine("evt.type in (openat, ptrace) and proc.name = cat and not fd.name startswith /x/y");
+        let pushed = engine.pushed(RuleId::from_index(0));
+        assert!(pushed.iter().any(|p| p.ty == types::SYSCALL_PTRACE_X), "{pushed:?}");
+        assert!(pushed.iter().any(|p| p.undecided == ["fd.name", "proc.name"]), "{pushed:?}");
+    }
+}

@@ -1,0 +1,141 @@
+//! What rules need beyond the events that they may match: every event, or what every open file is.
+
+use lanner_event::{EventInfo, ParamType};
+use lanner_fields::Field;
+
+use crate::plan::Plan;
+use crate::{CompiledRule, Engine};
+
+/// Rules that can't spare what others can: the rule and the field that it looks at.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Needs {
+    /// One that counts events or the time between them: none may be missing.
+    pub every_event: Option<(String, String)>,
+    /// One that looks, at a later call, at how a file was opened: no open may be missing.
+    pub every_open: Option<(String, String)>,
+}
+
+/// Fields whose values depend on which events came before.
+const COUNTING: [&str; 7] = [
+    "evt.num",
+    "evt.deltatime",
+    "evt.deltatime.s",
+    "evt.deltatime.ns",
+    "evt.reltime",
+    "evt.reltime.s",
+    "evt.reltime.ns",
+];
+
+/// Fields that look at all open files of a process.
+const ALL_FILES: [&str; 3] = ["fd.types", "proc.fdopencount", "proc.fdusage"];
+
+/// Fields that say where a file is. When it is used, the kernel tells the path that was found in place of the one
+/// that was asked for: good enough to be shown, not to be compared.
+const PATHS: [&str; 6] =
+    ["fd.name", "fd.nameraw", "fd.directory", "fd.filename", "fd.containername", "fd.containerdirectory"];
+
+/// Fields that only the open call itself tells.
+const OF_OPEN: [&str; 5] =
+    ["fd.dev", "fd.dev.major", "fd.dev.minor", "fd.is_upper_layer", "fd.is_lower_layer"];
+
+impl Engine {
+    /// What rules over system calls need beyond the events that they may match.
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        let Some(source) = self.syscall_source() else { return needs };
+        for (id, root) in &source.roots {
+            let rule = self.rule(*id);
+            let mut note = |place: fn(&mut Needs) -> &mut Option<(String, String)>, field: &Field| {
+                place(&mut needs).get_or_insert_with(|| (rule.rule.name.clone(), field.to_string()));
+            };
+            for ty in source.types.iter() {
+                let plan = Plan::new(&source.graph, &[(*id, *root)], ty);
+                let Some(info) = ty.info().filter(|_| !plan.is_empty()) else { continue };
+                let predicates =
+                    plan.leaves.iter().map(|leaf| &source.graph.predicates[leaf.predicate as usize]);
+                let compared: Vec<&Field> = predicates.flat_map(|predicate| predicate.fields()).collect();
+                let shown: Vec<&Field> = shown(rule).collect();
+                for field in compared.iter().chain(&shown) {
+                    if COUNTING.contains(&field.info().name) {
+                        note(|needs| &mut needs.every_event, field);
+                    }
+                    if ALL_FILES.contains(&field.info().name) || field.info().class.name == "fdlist" {
+                        note(|needs| &mut needs.every_open, field);
+                    }
+                }
+                if !uses_files(info) {
+                    continue;
+                }
+                for field in compared.into_iter().filter(|field| tells_path(field, info) || of_open(field)) {
+                    note(|needs| &mut needs.every_open, field);
+                }
+                for field in shown.into_iter().filter(|field| of_open(field)) {
+                    note(|needs| &mut needs.every_open, field);
+                }
+            }
+        }
+        needs
+    }
+}
+
+fn shown(rule: &CompiledRule) -> impl Iterator<Item = &Field> {
+    rule.output.fields().chain(rule.extra_fields.iter().flat_map(|(_, format, _)| format.fields()))
+}
+
+fn of_open(field: &Field) -> bool {
+    OF_OPEN.contains(&field.info().name)
+}
+
+fn is_fd(ty: ParamType) -> bool {
+    matches!(ty, ParamType::Fd | ParamType::Fd32)
+}
+
+/// Whether calls of the type use files that were opened before; directories, which are always known, aside.
+fn uses_files(info: &EventInfo) -> bool {
+    let socket = info.symbol.starts_with("SOCKET_");
+    // The first parameter is the result.
+    let used = |param: &&lanner_event::ParamInfo| is_fd(param.ty) && !param.name.contains("dir");
+    !socket && info.params.iter().skip(1).any(|param| used(&param))
+}
+
+/// Whether a field has the path of a file that the call uses.
+fn tells_path(field: &Field, info: &EventInfo) -> bool {
+    match field.info().name {
+        "evt.args" | "evt.info" | "evt.is_syslog" => true,
+        "evt.arg" => {
+            let name = field.to_string();
+            let named = |at: usize| {
+                name.strip_prefix("evt.arg.") == Some(info.params[at].name)
+                    || name == format!("evt.arg[{at}]")
+            };
+            (0..info.params.len()).any(|at| named(at) && is_fd(info.params[at].ty))
+        }
+        "fs.path.name" | "fs.path.nameraw" => true,
+        name => PATHS.contains(&name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::engine;
+
+    fn open(condition: &str) -> Option<String> {
+        engine(condition).needs().every_open.map(|(_, field)| field)
+    }
+
+    #[test]
+    fn paths_compared_at_later_calls_need_every_open() {
+        assert_eq!(open("evt.type = fchmod and fd.name = /etc/x"), Some("fd.name".into()));
+        assert_eq!(open("evt.type = fchmod and evt.arg.mode contains S_ISUID"), None);
+        assert_eq!(open("evt.type in (openat, unlinkat) and fd.name = /etc/x"), None);
+        assert_eq!(open("evt.type = connect and fd.name = x"), None);
+        assert_eq!(open("evt.type = execve and proc.fdopencount > 9"), Some("proc.fdopencount".into()));
+    }
+
+    #[test]
+    fn counting_needs_every_event() {
+        let needs = engine("evt.type = openat and evt.num < 100").needs();
+        assert_eq!(needs.every_event, Some(("r".into(), "evt.num".into())));
+        assert_eq!(engine("evt.type = openat and evt.rawtime > 5").needs().every_event, None);
+    }
+}

@@ -1,0 +1,138 @@
+//! A table of hashed tests, small enough for the kernel's side to keep whole. An entry that is found by chance
+//! lets an event through that doesn't matter, which is allowed.
+
+use super::{PathTest, States};
+
+/// Places of the table; a power of two.
+pub const TABLE: usize = 2048;
+
+/// So many places are looked at for one key.
+pub const PROBES: usize = 4;
+
+/// Lengths of prefixes that are told apart.
+pub const PREFIXES: [usize; 6] = [4, 8, 12, 16, 24, 32];
+
+/// Words of the bit set that says which four bytes some test asks for.
+pub const GRAM_WORDS: usize = 64;
+
+const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// What a key stands for, beside the bytes.
+const EXACT: u64 = 1 << 32;
+const PREFIX: u64 = 2 << 32;
+const SUFFIX: u64 = 3 << 32;
+const GRAM: u64 = 4 << 32;
+
+/// A place of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Slot {
+    /// The hash; 0 if the place is free.
+    pub key: u64,
+    /// In which states the event matters then.
+    pub states: u64,
+}
+
+fn mix(hash: u64, word: u64) -> u64 {
+    let hash = (hash ^ word).wrapping_mul(FACTOR);
+    hash ^ hash >> 32
+}
+
+/// The bytes as a number, the first one lowest.
+fn word(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+fn hash(salt: u32, bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(u64::from(salt), |hash, chunk| mix(hash, word(chunk)))
+}
+
+fn exact(salt: u32, path: &[u8]) -> u64 {
+    mix(hash(salt, path), EXACT | path.len() as u64)
+}
+
+fn prefix(salt: u32, start: &[u8]) -> u64 {
+    mix(hash(salt, start), PREFIX | start.len() as u64)
+}
+
+fn suffix(salt: u32, end: &[u8]) -> u64 {
+    mix(mix(u64::from(salt), word(end)), SUFFIX | end.len() as u64)
+}
+
+fn gram(salt: u32, four: &[u8]) -> u64 {
+    mix(mix(u64::from(salt), word(four)), GRAM)
+}
+
+/// The bit of four bytes: word and place in it.
+fn gram_bit(four: &[u8]) -> (usize, u32) {
+    let bit = (word(four) as u32).wrapping_mul(FACTOR as u32) >> 20;
+    ((bit >> 6) as usize, bit & 63)
+}
+
+/// The table and the bit set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Table {
+    pub(super) slots: Box<[Slot]>,
+    pub(super) grams: [u64; GRAM_WORDS],
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        Table { slots: vec![Slot::default(); TABLE].into(), grams: [0; GRAM_WORDS] }
+    }
+}
+
+impl Table {
+    /// Puts in a test of the group `salt`. False if there is no room.
+    pub(super) fn insert(&mut self, salt: u32, test: &PathTest, states: States) -> bool {
+        let key = match test {
+            PathTest::Exact(path) => exact(salt, path),
+            PathTest::Prefix(start) => prefix(salt, start),
+            PathTest::Suffix(end) => suffix(salt, end),
+            PathTest::Holds(four) => gram(salt, four),
+        };
+        let places = (0..PROBES).map(|step| (key as usize).wrapping_add(step) % TABLE);
+        let Some(at) =
+            places.into_iter().find(|at| matches!(self.slots[*at].key, 0) || self.slots[*at].key == key)
+        else {
+            return false;
+        };
+        self.slots[at].key = key;
+        self.slots[at].states |= states.0;
+        if let PathTest::Holds(four) = test {
+            let (word, bit) = gram_bit(four);
+            self.grams[word] |= 1 << bit;
+        }
+        true
+    }
+
+    fn states(&self, key: u64) -> u64 {
+        for step in 0..PROBES {
+            let slot = &self.slots[(key as usize).wrapping_add(step) % TABLE];
+            if slot.key == key {
+                return slot.states;
+            }
+            if slot.key == 0 {
+                return 0;
+            }
+        }
+        0
+    }
+
+    /// The states in which an event at a path matters, by the tests of a group.
+    pub(super) fn of_path(&self, salt: u32, path: &[u8]) -> States {
+        let mut states = self.states(exact(salt, path));
+        for len in PREFIXES.into_iter().filter(|len| *len <= path.len()) {
+            states |= self.states(prefix(salt, &path[..len]));
+        }
+        for len in 1..=path.len().min(8) {
+            states |= self.states(suffix(salt, &path[path.len() - len..]));
+        }
+        for four in path.windows(4) {
+            let (word, bit) = gram_bit(four);
+            if self.grams[word] >> bit & 1 != 0 {
+                states |= self.states(gram(salt, four));
+            }
+        }
+        States(states)
+    }
+}

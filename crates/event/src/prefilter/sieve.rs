@@ -1,0 +1,223 @@
+//! A prefilter as tables, in the form in which the source of events runs it.
+
+use super::hash::{GRAM_WORDS, PREFIXES, Slot, Table};
+use super::path::is_clean;
+use super::{
+    CREATES, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, PathTest, Places, Prefilter, READS, SUCCESS,
+    States, TRUNCATES, WRITES,
+};
+use crate::{EVENTS, Event, EventType};
+
+/// Bits of the flags of open calls, as the event table numbers them.
+mod flag {
+    pub(super) const RDONLY: u32 = 1;
+    pub(super) const WRONLY: u32 = 2;
+    pub(super) const CREAT: u32 = 4;
+    pub(super) const TRUNC: u32 = 256;
+    pub(super) const TMPFILE: u32 = 8192;
+}
+
+/// What is decided for events of one type.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sieve {
+    /// States in which an event matters whatever its paths.
+    pub whatever: States,
+    /// States in which it may because of a path.
+    pub paths: States,
+    /// States in which the start of a path may be the reason.
+    pub starts: States,
+    /// States in which its end may.
+    pub ends: States,
+    /// States in which four bytes anywhere in it may.
+    pub grams: States,
+    /// Which group of tests in the table is its own.
+    pub salt: u32,
+    /// What is needed of events that don't matter.
+    pub keep: Keep,
+    /// Lengths of prefixes that are asked for: bit 0 for the first of [`PREFIXES`].
+    pub prefixes: u8,
+    /// Lengths of suffixes that are asked for: bit 0 for one byte.
+    pub suffixes: u8,
+    /// Where such events have what is decided by.
+    pub places: Places,
+}
+
+/// A prefilter, made ready.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Sieves {
+    by_type: Vec<Option<Sieve>>,
+    table: Table,
+}
+
+impl Sieves {
+    /// Makes a prefilter ready.
+    pub fn new(prefilter: &Prefilter) -> Sieves {
+        let mut sieves = Sieves { by_type: vec![None; EVENTS.len()], table: Table::default() };
+        let mut groups: Vec<&Interest> = Vec::new();
+        for (ty, (interest, keep)) in &prefilter.types {
+            let Some(places) = ty.info().and_then(Places::of) else { continue };
+            let known = groups.iter().position(|known| known.paths == interest.paths);
+            let group = known.unwrap_or_else(|| {
+                groups.push(interest);
+                groups.len() - 1
+            });
+            // Without a path nothing can be asked of one.
+            let mut whatever = if places.paths.is_empty() { interest.hull() } else { interest.whatever };
+            let mut sieve = Sieve {
+                whatever,
+                paths: States::NONE,
+                starts: States::NONE,
+                ends: States::NONE,
+                grams: States::NONE,
+                salt: group as u32 + 1,
+                keep: *keep,
+                prefixes: 0,
+                suffixes: 0,
+                places,
+            };
+            for (test, states) in &interest.paths {
+                if sieve.places.paths.is_empty() {
+                    continue;
+                }
+                if !sieves.table.insert(sieve.salt, test, *states) {
+                    whatever = whatever.or(*states);
+                    continue;
+                }
+                sieve.paths = sieve.paths.or(*states);
+                match test {
+                    PathTest::Exact(_) => {}
+                    PathTest::Prefix(start) => {
+                        sieve.starts = sieve.starts.or(*states);
+                        let at = PREFIXES.iter().position(|len| *len == start.len());
+                        sieve.prefixes |= at.map_or(u8::MAX, |at| 1 << at);
+                    }
+                    PathTest::Suffix(end) => {
+                        sieve.ends = sieve.ends.or(*states);
+                        sieve.suffixes |= 1 << (end.len() - 1);
+                    }
+                    PathTest::Holds(_) => sieve.grams = sieve.grams.or(*states),
+                }
+            }
+            sieve.whatever = whatever;
+            sieves.by_type[usize::from(ty.0)] = Some(sieve);
+        }
+        sieves
+    }
+
+    /// What is decided for events of a type; `None`: all are let through.
+    pub fn get(&self, ty: EventType) -> Option<&Sieve> {
+        self.by_type.get(usize::from(ty.0))?.as_ref()
+    }
+
+    /// The table of tests.
+    pub fn table(&self) -> &[Slot] {
+        &self.table.slots
+    }
+
+    /// Which four bytes some test asks for, by hash.
+    pub fn grams(&self) -> &[u64; GRAM_WORDS] {
+        &self.table.grams
+    }
+
+    /// Whether an event may matter to a rule.
+    pub fn may_matter(&self, event: &Event<'_>) -> bool {
+        let Some(sieve) = self.get(event.ty()) else { return true };
+        let Some(state) = state_of(&sieve.places, event) else { return true };
+        if sieve.whatever.has(state) {
+            return true;
+        }
+        sieve.paths.has(state)
+            && sieve.places.paths.iter().any(|at| match event.text(*at) {
+                Some(path) if path.len() <= LONGEST_PATH && is_clean(path) => {
+                    let unsearched = sieve.grams.has(state) && path.len() > LONGEST_SEARCHED;
+                    unsearched || self.table.of_path(sieve.salt, path).has(state)
+                }
+                _ => true,
+            })
+    }
+}
+
+/// The state that a call was in when it ended; `None` if the event doesn't say.
+fn state_of(places: &Places, event: &Event<'_>) -> Option<u8> {
+    let mut state = places.fixed;
+    if event.i64(0)? >= 0 {
+        state |= SUCCESS;
+    }
+    if let Some(at) = places.flags {
+        let flags = event.u32(at)?;
+        for (bits, means) in [
+            (flag::RDONLY, READS),
+            (flag::WRONLY, WRITES),
+            (flag::CREAT | flag::TMPFILE, CREATES),
+            (flag::TRUNC, TRUNCATES),
+        ] {
+            if flags & bits != 0 {
+                state |= means;
+            }
+        }
+    }
+    Some(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EventBuf, types};
+
+    fn open(fd: i64, name: &str, flags: u32) -> EventBuf {
+        let name = [name.as_bytes(), b"\0"].concat();
+        let params: [&[u8]; 7] = [
+            &fd.to_ne_bytes(),
+            &(-100i64).to_ne_bytes(),
+            &name,
+            &flags.to_ne_bytes(),
+            &0u32.to_ne_bytes(),
+            &0u32.to_ne_bytes(),
+            &0u64.to_ne_bytes(),
+        ];
+        EventBuf::new(1, 2, 0, types::SYSCALL_OPENAT_2_X, &params).unwrap()
+    }
+
+    fn sieves(tests: impl IntoIterator<Item = (PathTest, States)>) -> Sieves {
+        let interest = Interest { whatever: States::NONE, paths: tests.into_iter().collect() };
+        let mut prefilter = Prefilter::default();
+        prefilter.types.insert(types::SYSCALL_OPENAT_2_X, (interest, Keep::Opens));
+        Sieves::new(&prefilter)
+    }
+
+    #[test]
+    fn what_matters_is_let_through_and_little_else() {
+        let bytes = |text: &str| Box::<[u8]>::from(text.as_bytes());
+        let sieves = sieves([
+            (PathTest::Exact(bytes("/etc/shadow")), States::with(READS)),
+            (PathTest::prefix(b"/usr/bin/").unwrap(), States::with(WRITES)),
+            (PathTest::suffix(b"/.bashrc").unwrap(), States::with(WRITES).and(States::with(SUCCESS))),
+            (PathTest::holds(b"id_rsa").unwrap(), States::ALL),
+        ]);
+        let matters = |fd, name: &str, flags| sieves.may_matter(&open(fd, name, flags).event().unwrap());
+        assert!(matters(3, "/etc/shadow", 1) && matters(-2, "/etc/shadow", 3));
+        assert!(!matters(3, "/etc/shadow", 2) && !matters(3, "/etc/shadow-", 1));
+        assert!(matters(-1, "/usr/bin/x", 2) && !matters(3, "/usr/bin/x", 1));
+        assert!(matters(3, "/root/.bashrc", 2) && !matters(-1, "/root/.bashrc", 2));
+        assert!(matters(3, "/home/me/.ssh/id_rsa.pub", 1));
+        assert!(!matters(3, "/tmp/some/longer/path/than/thirty-two/bytes", 1));
+        for undecided in ["shadow", "/etc/../etc/shadow", "", "//x", &format!("/{}", "x".repeat(300))] {
+            assert!(matters(3, undecided, 1), "{undecided}");
+        }
+    }
+
+    #[test]
+    fn other_types_are_let_through() {
+        let close =
+            EventBuf::new(1, 2, 0, types::SYSCALL_CLOSE_X, &[&0i64.to_ne_bytes(), &3i64.to_ne_bytes()])
+                .unwrap();
+        assert!(sieves([]).may_matter(&close.event().unwrap()));
+    }
+
+    #[test]
+    fn what_finds_no_room_in_the_table_is_let_through() {
+        let many = (0..5000).map(|n| (PathTest::Exact(format!("/file/{n}").as_bytes().into()), States::ALL));
+        let sieves = sieves(many);
+        assert!((0..5000).all(|n| sieves.may_matter(&open(3, &format!("/file/{n}"), 1).event().unwrap())));
+    }
+}

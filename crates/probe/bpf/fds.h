@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Which fds of a process were opened without anybody being told. Their close is not told either; before an event
+ * that uses one, what it is, is told.
+ *
+ * A note may outlive its fd, as when a new program closes some: whatever makes an fd that is told ends it. A
+ * process for which nothing is noted has none, and nothing is hidden in fd tables that processes share.
+ */
+#ifndef LANNER_FDS_H
+#define LANNER_FDS_H
+
+#include "file.h"
+
+#define HIDDEN_WORDS 16
+#define HIDDEN_MOST (64 * HIDDEN_WORDS)
+
+struct hidden {
+	u64 fds[HIDDEN_WORDS];
+	u64 table; /* the fd table that they are of */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct hidden);
+} hidden_fds SEC(".maps");
+
+/* Whether the kernel has such maps for these programs; set before loading. */
+const volatile u8 can_hide = 0;
+/* Whether any fd has been hidden yet. */
+u8 hiding = 0;
+
+static __always_inline void reveal_all(struct hidden *hidden)
+{
+	for (u32 i = 0; i < HIDDEN_WORDS; i++)
+		hidden->fds[i] = 0;
+}
+
+/* What is noted for the current process, or NULL. */
+static __always_inline struct hidden *hidden_of_current(bool create)
+{
+	struct task_struct *task = bpf_get_current_task_btf(), *main = task->group_leader;
+	u64 table = (u64)task->files;
+	struct hidden *hidden;
+
+	/* a thread may have left the table of its process */
+	if ((u64)main->files != table)
+		return NULL;
+	hidden = bpf_task_storage_get(&hidden_fds, main, 0, create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	if (hidden && hidden->table != table) {
+		reveal_all(hidden);
+		hidden->table = table;
+	}
+	return hidden;
+}
+
+/* Notes that nobody was told of the current process's new fd; false if that can't be noted. */
+static __always_inline bool hide_fd(s64 fd)
+{
+	struct task_struct *task;
+	struct hidden *hidden;
+
+	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
+		return false;
+	task = bpf_get_current_task_btf();
+	/* other processes that have the table can close its fds unseen */
+	if (task->files->count.counter > task->signal->nr_threads)
+		return false;
+	hidden = hidden_of_current(true);
+	if (!hidden)
+		return false;
+	hidden->fds[bounded(fd >> 6, HIDDEN_WORDS - 1)] |= 1ull << (fd & 63);
+	return true;
+}
+
+/* The word in which it is noted whether an fd of the current process is hidden, if any is. */
+static __always_inline u64 *hidden_word(s64 fd)
+{
+	struct hidden *hidden;
+
+	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
+		return NULL;
+	hidden = hidden_of_current(false);
+	return hidden ? &hidden->fds[bounded(fd >> 6, HIDDEN_WORDS - 1)] : NULL;
+}
+
+static __always_inline bool is_hidden(s64 fd)
+{
+	u64 *word = hidden_word(fd);
+
+	return word && *word >> (fd & 63) & 1;
+}
+
+/* Forgets such a note; whether there was one. */
+static __always_inline bool reveal_fd(s64 fd)
+{
+	u64 *word = hidden_word(fd), bit = 1ull << (fd & 63);
+
+	if (!word || !(*word & bit))
+		return false;
+	*word &= ~bit;
+	return true;
+}
+
+/* A new process has its parent's fds, the hidden ones too; `parent` is the first thread of that. */
+static __always_inline void inherit_hidden(struct task_struct *parent, struct task_struct *child)
+{
+	struct hidden *old = bpf_task_storage_get(&hidden_fds, parent, 0, 0), *new;
+	u64 any = 0;
+
+	for (u32 i = 0; old && i < HIDDEN_WORDS; i++)
+		any |= old->fds[i];
+	if (!old || !any)
+		return;
+	new = bpf_task_storage_get(&hidden_fds, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!new)
+		return;
+	for (u32 i = 0; i < HIDDEN_WORDS; i++)
+		new->fds[i] = old->fds[i];
+	new->table = (u64)child->files;
+}
+
+/* The current thread's open file of that number, or NULL. */
+static __always_inline struct file *file_of_number(s64 fd)
+{
+	struct file **files, *file = NULL;
+	u32 len;
+
+	if (fd < 0 || !table_of_current(&len, &files) || fd >= len)
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
+	return file;
+}
+
+/* Whether the current thread's fd is closed by a new program. */
+static __always_inline bool closes_on_exec(s64 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(current_task(), files, fdt);
+	unsigned long *bits = table ? BPF_CORE_READ(table, close_on_exec) : NULL;
+	u64 word = 0;
+
+	if (!bits || fd < 0)
+		return false;
+	bpf_probe_read_kernel(&word, sizeof(word), &bits[fd >> 6]);
+	return word >> (fd & 63) & 1;
+}
+
+/* Whether a file is one that the snapshot tells as ITER_TASK_FILE_REGULAR: of these nothing is lost. */
+static __always_inline bool is_plain(struct file *file)
+{
+	u32 mode = file ? BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT : 0;
+
+	return mode == S_IFREG || mode == S_IFCHR;
+}
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Drops events that matter to nobody before they are written. The decision is that of lanner_event::prefilter,
+ * bit for bit; only what the machine needs is decided here alone, because it takes the kernel's own objects.
+ */
+#ifndef LANNER_SIEVE_H
+#define LANNER_SIEVE_H
+
+#include "fds.h"
+
+#define STATE_SUCCESS 1
+#define STATE_READS 2
+#define STATE_WRITES 4
+#define STATE_CREATES 8
+#define STATE_TRUNCATES 16
+
+#define PATH_MOST 255 /* longer paths are let through */
+#define PATH_SEARCHED 128 /* longer ones are not searched for four bytes but let through */
+#define PATH_WORDS 32
+#define PATH_START 8 /* zeros before, so that the 8 bytes before any path's end can be read */
+#define FACTOR 0x9e3779b97f4a7c15ull
+
+enum { KEEP_ALL, KEEP_NOTHING, KEEP_SUCCESSES, KEEP_OPENS, KEEP_CLOSES, KEEP_FD_COMMANDS };
+enum { COMMAND_DUPFD = 0, COMMAND_SETFD = 2, COMMAND_DUPFD_CLOEXEC = 1030 };
+enum { TEST_EXACT = 1, TEST_PREFIX, TEST_SUFFIX, TEST_GRAM };
+
+struct sieve {
+	u32 whatever; /* states in which an event matters whatever its path */
+	u32 paths;    /* states in which it may because of a path */
+	u32 starts;   /* states in which the path's start may be the reason */
+	u32 ends;     /* states in which its end may */
+	u32 grams;    /* states in which four bytes anywhere in it may */
+	u16 salt;
+	u8 used;
+	u8 keep;
+	u8 fixed;	  /* bits of every state */
+	u8 flags_arg;	  /* the argument with an open's flags, plus one */
+	u8 path_args[2];  /* arguments that are paths, plus one */
+	u8 prefixes;	  /* lengths of prefixes that are asked for: bit 0 for 4, then 8, 12, 16, 24, 32 bytes */
+	u8 suffixes;	  /* lengths of suffixes that are asked for: bit 0 for one byte */
+};
+
+_Static_assert(sizeof(struct sieve) == 32, "two fit into a cache line");
+
+struct slot {
+	u64 key, states;
+};
+
+/* By plan. */
+struct sieve sieves[PLANS_ROOM] __attribute__((aligned(64))) = {};
+struct slot slots[SLOTS] __attribute__((aligned(64))) = {};
+u64 grams[GRAM_WORDS] = {};
+
+static __always_inline u64 mix(u64 hash, u64 word)
+{
+	hash = (hash ^ word) * FACTOR;
+	return hash ^ hash >> 32;
+}
+
+/* All bits if it is 0, else none; without a branch, because the verifier follows both sides of each. */
+static __always_inline u64 all_if_zero(u64 value)
+{
+	return ((value | -value) >> 63) - 1;
+}
+
+static __always_inline u64 states_of(u64 key)
+{
+	u64 states = 0;
+
+	for (u32 i = 0; i < SLOT_PROBES; i++) {
+		const struct slot *slot = &slots[bounded(key + i, SLOTS - 1)];
+
+		states |= slot->states & all_if_zero(slot->key ^ key);
+	}
+	return states;
+}
+
+static __always_inline u64 states_of_test(u64 hash, u32 test, u32 len)
+{
+	return states_of(mix(hash, (u64)test << 32 | len));
+}
+
+#define EVERY(byte) (0x0101010101010101ull * (byte))
+
+/* The highest bit of each byte that is 0. */
+static __always_inline u64 zeros(u64 word)
+{
+	return ~(((word & EVERY(0x7f)) + EVERY(0x7f)) | word | EVERY(0x7f));
+}
+
+static __always_inline u64 bytes_that_are(u64 word, u8 byte)
+{
+	return zeros(word ^ EVERY(byte));
+}
+
+/* The lowest `n` bytes. */
+static __always_inline u64 lowest(u64 word, u32 n)
+{
+	return n >= 8 ? word : word & ((1ull << (8 * n)) - 1);
+}
+
+static __always_inline u64 ends_name(u64 word)
+{
+	return bytes_that_are(word, '/') | zeros(word);
+}
+
+/* Not 0 if in the 8 bytes from `at` on one of the slashes begins a component that is empty, `.` or `..`. */
+static __always_inline u64 unclean(const u8 *at, u64 slashes)
+{
+	u64 one = *(u64 *)(at + 1), two = *(u64 *)(at + 2), three = *(u64 *)(at + 3);
+	u64 dots = bytes_that_are(one, '.');
+
+	return slashes & (ends_name(one) | (dots & (ends_name(two) | (bytes_that_are(two, '.') & ends_name(three)))));
+}
+
+/* Read from memory each time, so that the verifier takes all that were found for one. */
+static __always_inline u32 path_len(struct scratch *s)
+{
+	return bounded(*(volatile u32 *)&s->path_len, PATH_MOST);
+}
+
+/*
+ * The states that an event with this path matters in; all of them if that can't be told. What a loop finds is
+ * kept in memory, see `struct scratch`.
+ */
+static __always_inline u64 states_of_path(struct scratch *s, const struct sieve *sieve, u32 state, u64 from)
+{
+	u64 seed = sieve->salt, hash = seed, word;
+	u32 prefixes = sieve->starts & state ? sieve->prefixes : 0;
+	u8 *path = &s->path[PATH_START];
+	long n = bpf_probe_read_user_str(path, PATH_MOST + 2, (void *)from);
+
+	/* unreadable, empty, too long */
+	if (n <= 1 || n > PATH_MOST + 1)
+		return ~0ull;
+	s->path_len = n - 1;
+	if (path[0] != '/')
+		return ~0ull;
+	s->found = 0;
+	s->unclean = 0;
+	for (u32 i = 0; i < PATH_WORDS; i++) {
+		u32 at = i * 8, left = path_len(s) - at;
+		u64 slashes;
+
+		if (at >= path_len(s))
+			break;
+		word = *(u64 *)(path + at);
+		slashes = lowest(bytes_that_are(word, '/'), left);
+		/* `.` and `/` differ in the lowest bit alone; a slash at the end is looked for below */
+		slashes &= bytes_that_are(*(u64 *)(path + at + 1) | EVERY(1), '/');
+		if (slashes)
+			s->unclean |= unclean(path + at, slashes);
+		/* no start that is asked for has a NUL in it, so what lies behind the path's end does no harm */
+		if (i < 2 && prefixes & 1 << (2 * i))
+			s->found |= states_of_test(mix(hash, lowest(word, 4)), TEST_PREFIX, at + 4);
+		hash = mix(hash, lowest(word, left));
+		if (i < 4 && prefixes & (i < 2 ? 2 << (2 * i) : 4 << i))
+			s->found |= states_of_test(hash, TEST_PREFIX, at + 8);
+	}
+	/* the path's last 8 bytes */
+	word = *(u64 *)(s->path + PATH_START - 8 + path_len(s));
+	if (s->unclean || word >> 56 == '/')
+		return ~0ull;
+	s->found |= states_of_test(hash, TEST_EXACT, path_len(s));
+	for (u32 i = 0; i < 8 && sieve->ends & state; i++) {
+		if (sieve->suffixes >> i & 1 && i < path_len(s))
+			s->found |= states_of_test(mix(seed, word >> (56 - 8 * i)), TEST_SUFFIX, i + 1);
+	}
+	if (!(sieve->grams & state) || s->found & state)
+		return s->found;
+	if (path_len(s) > PATH_SEARCHED)
+		return ~0ull;
+	for (u32 i = 0; i < PATH_SEARCHED - 3; i++) {
+		u32 four, bit;
+
+		if (i + 4 > path_len(s))
+			break;
+		four = *(u32 *)(path + i);
+		bit = (four * (u32)FACTOR) >> 20;
+		if (grams[bit >> 6 & (GRAM_WORDS - 1)] >> (bit & 63) & 1)
+			s->found |= states_of_test(mix(seed, four), TEST_GRAM, 0);
+	}
+	return s->found;
+}
+
+static __always_inline u8 state_of(struct scratch *s, const struct sieve *sieve)
+{
+	u8 state = sieve->fixed | (s->ret >= 0 ? STATE_SUCCESS : 0);
+
+	if (sieve->flags_arg) {
+		u64 flags = s->args[(sieve->flags_arg - 1) & 3];
+		u32 access = flags & 3;
+
+		state |= access == 0 || access == 2 ? STATE_READS : 0;
+		state |= access == 1 || access == 2 ? STATE_WRITES : 0;
+		state |= flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? STATE_CREATES : 0;
+		state |= flags & O_TRUNC ? STATE_TRUNCATES : 0;
+	}
+	return state;
+}
+
+/* Whether the machine needs an event that matters to no rule. */
+static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve)
+{
+	switch (sieve->keep) {
+	case KEEP_NOTHING:
+		return false;
+	case KEEP_SUCCESSES:
+		return s->ret >= 0;
+	case KEEP_OPENS:
+		return s->ret >= 0 && !(is_plain(file_of_number(s->ret)) && hide_fd(s->ret));
+	case KEEP_CLOSES:
+		return s->ret >= 0 && !reveal_fd((s32)s->args[0]);
+	case KEEP_FD_COMMANDS:
+		if (s->ret < 0)
+			return false;
+		if ((u32)s->args[1] == COMMAND_SETFD)
+			return !is_hidden((s32)s->args[0]);
+		return (u32)s->args[1] == COMMAND_DUPFD || (u32)s->args[1] == COMMAND_DUPFD_CLOEXEC;
+	}
+	return true;
+}
+
+/* Whether the event of the call that has just ended is wanted. */
+static __always_inline bool passes(struct scratch *s)
+{
+	const struct sieve *sieve = &sieves[bounded(s->plan, PLANS_ROOM - 1)];
+	u32 state;
+
+	if (!sieve->used)
+		return true;
+	state = 1u << (state_of(s, sieve) & 31);
+	if (sieve->whatever & state)
+		return true;
+	if (sieve->paths & state) {
+		for (u32 i = 0; i < 2; i++) {
+			u32 arg = sieve->path_args[i];
+
+			if (arg && states_of_path(s, sieve, state, s->args[(arg - 1) & 3]) & state)
+				return true;
+		}
+	}
+	return is_kept(s, sieve);
+}
+
+#endif

@@ -1,0 +1,216 @@
+//! What is dropped before it is written.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod support;
+
+use std::ffi::CString;
+
+use lanner_event::prefilter::{Interest, Keep, PathTest, Prefilter, READS, SUCCESS, Sieves, States, WRITES};
+use lanner_event::{EventBuf, EventType, types as t};
+use support::call::{Arg::N, Arg::P, call};
+use support::{Watch, number, text, watch};
+
+const TYPES: [EventType; 4] =
+    [t::SYSCALL_OPENAT_2_X, t::SYSCALL_CLOSE_X, t::SYSCALL_FCNTL_X, t::SYSCALL_MUNLOCKALL_X];
+
+fn exact(path: &str) -> PathTest {
+    PathTest::Exact(path.as_bytes().into())
+}
+
+/// A prefilter for opens that matter so, and for what else the state needs of these types.
+fn prefilter(opens: Interest) -> Prefilter {
+    let mut prefilter = Prefilter::default();
+    prefilter.types.insert(t::SYSCALL_OPENAT_2_X, (opens, Keep::Opens));
+    prefilter.types.insert(t::SYSCALL_CLOSE_X, (Interest::default(), Keep::Closes));
+    prefilter.types.insert(t::SYSCALL_FCNTL_X, (Interest::default(), Keep::FdCommands));
+    prefilter
+}
+
+fn open(path: &str, flags: i32) -> i64 {
+    let path = CString::new(path).unwrap();
+    call(libc::SYS_openat, &[N(libc::AT_FDCWD.into()), P(path.as_bytes_with_nul()), N(flags.into()), N(0)])
+}
+
+fn close(fd: i64) {
+    assert_eq!(call(libc::SYS_close, &[N(fd)]), 0);
+}
+
+/// This thread's events up to a call that stands for the end.
+fn told(watch: &mut Watch) -> Vec<EventBuf> {
+    call(libc::SYS_munlockall, &[]);
+    let tid = support::call::gettid();
+    let is_end = |e: &EventBuf| {
+        let event = e.event().unwrap();
+        event.tid == tid && event.ty() == t::SYSCALL_MUNLOCKALL_X
+    };
+    let mut events = watch.events_until(|events| events.iter().any(is_end));
+    events.retain(|e| e.event().unwrap().tid == tid && !is_end(e));
+    events
+}
+
+fn types_of(events: &[EventBuf]) -> Vec<EventType> {
+    events.iter().map(|e| e.event().unwrap().ty()).collect()
+}
+
+#[test]
+fn files_that_matter_are_told_and_others_are_not() {
+    let Some(mut watch) = watch(&TYPES) else { return };
+    let readings =
+        Interest { whatever: States::NONE, paths: [(exact("/etc/passwd"), States::with(READS))].into() };
+    watch.probe.update_prefilter(&prefilter(readings));
+    told(&mut watch);
+    let (opened, closed) = (t::SYSCALL_OPENAT_2_X, t::SYSCALL_CLOSE_X);
+
+    close(open("/etc/passwd", libc::O_RDONLY));
+    assert_eq!(types_of(&told(&mut watch)), [opened, closed]);
+    close(open("/etc/hostname", libc::O_RDONLY));
+    close(open("/dev/null", libc::O_RDWR));
+    assert!(open("/etc/passwd/x", libc::O_RDONLY) < 0 && open("/nowhere", libc::O_RDONLY) < 0);
+    assert_eq!(call(libc::SYS_close, &[N(-1)]), -9);
+    assert_eq!(types_of(&told(&mut watch)), []);
+
+    // what means another file than it says at first sight
+    for path in ["/etc/../etc/passwd", "//etc/passwd", "/etc/./passwd", "/proc/self/root/etc//passwd"] {
+        close(open(path, libc::O_RDONLY));
+        assert_eq!(types_of(&told(&mut watch)), [opened, closed], "{path}");
+    }
+    // directories are always told, for paths that count from them
+    close(open("/etc", libc::O_RDONLY));
+    assert_eq!(types_of(&told(&mut watch)), [opened, closed]);
+}
+
+#[test]
+fn a_file_is_told_when_it_is_used() {
+    let Some(mut watch) = watch(&TYPES) else { return };
+    watch.probe.update_prefilter(&prefilter(Interest::default()));
+    let hidden = open("/etc/hostname", libc::O_RDONLY | libc::O_CLOEXEC);
+    call(libc::SYS_fcntl, &[N(hidden), N(libc::F_GETFD.into())]);
+    call(libc::SYS_fcntl, &[N(hidden), N(libc::F_SETFD.into()), N(libc::FD_CLOEXEC.into())]);
+    assert_eq!(types_of(&told(&mut watch)), []);
+
+    let copy = call(libc::SYS_fcntl, &[N(hidden), N(libc::F_DUPFD.into()), N(0)]);
+    let events = told(&mut watch);
+    assert_eq!(types_of(&events), [t::ITER_TASK_FILE_REGULAR_E, t::SYSCALL_FCNTL_X]);
+    let file = events[0].event().unwrap();
+    assert_eq!(file.u32(0).map(i64::from), Some(hidden));
+    assert_eq!(file.text(1), Some(b"/etc/hostname".as_slice()));
+    assert!(file.ts <= events[1].event().unwrap().ts);
+    // now both are known, so that both closes are told
+    close(hidden);
+    close(copy);
+    let closed = told(&mut watch);
+    assert_eq!(types_of(&closed), [t::SYSCALL_CLOSE_X; 2]);
+    assert_eq!(number(&closed[1].event().unwrap(), "fd"), Some(copy));
+}
+
+#[test]
+fn another_thread_of_the_process_may_close_it() {
+    let Some(mut watch) = watch(&TYPES) else { return };
+    watch.probe.update_prefilter(&prefilter(Interest::default()));
+    let hidden = open("/etc/hostname", libc::O_RDONLY);
+    std::thread::spawn(move || close(hidden)).join().unwrap();
+    let closes = |events: &[EventBuf], fd: i64| {
+        let of_fd = |e: &&EventBuf| {
+            let event = e.event().unwrap();
+            event.ty() == t::SYSCALL_CLOSE_X && number(&event, "fd") == Some(fd)
+        };
+        events.iter().filter(of_fd).count()
+    };
+    call(libc::SYS_munlockall, &[]);
+    let events = watch.events_until(|events| types_of(events).contains(&t::SYSCALL_MUNLOCKALL_X));
+    let pid = i64::from(std::process::id());
+    let own: Vec<EventBuf> = events
+        .into_iter()
+        .filter(|e| std::path::Path::new(&format!("/proc/{pid}/task/{}", e.event().unwrap().tid)).exists())
+        .collect();
+    assert_eq!(closes(&own, hidden), 0);
+    assert_eq!(watch.probe.lost().total(), 0);
+}
+
+#[test]
+fn the_kernel_decides_as_the_tables_say() {
+    let Some(mut watch) = watch(&TYPES) else { return };
+    let bytes = |text: &str| Box::<[u8]>::from(text.as_bytes());
+    let failed = States::without(SUCCESS);
+    let mut tests: Vec<(PathTest, States)> = vec![
+        (exact("/no/such/file"), States::with(READS)),
+        (exact("/no/such/longer/name/of/a/file/that/fills/words"), failed),
+        (PathTest::Suffix(bytes(".pem")), States::with(WRITES)),
+        (PathTest::Suffix(bytes("_history")), failed),
+        (PathTest::Suffix(bytes("x")), States::with(WRITES)),
+        (PathTest::Holds(*b"key_"), failed),
+    ];
+    for start in ["/non", "/nowhere", "/nowhere/sub", "/nowhere/sub/dir/", "/nowhere/sub/dir/and/one"] {
+        tests.push((PathTest::prefix(start.as_bytes()).unwrap(), States::with(WRITES)));
+    }
+    let prefilter = prefilter(Interest { whatever: States::NONE, paths: tests.into_iter().collect() });
+    watch.probe.update_prefilter(&prefilter);
+    told(&mut watch);
+    let sieves = Sieves::new(&prefilter);
+    let parts = [
+        "/no", "/such", "/file", "/nowhere", "/sub", "/dir", "/and", "/one", "/a.pem", "/key_1", "/.x",
+        "/..y",
+    ];
+    let odd =
+        ["/.", "/..", "/", "//", "/_history", "", "relative", "/longer/name/of/a/file/that/fills/words"];
+    let mut seed = 7u64;
+    let mut next = |n: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) as usize % n
+    };
+    let mut let_through = 0;
+    for round in 0..4000 {
+        let mut path = String::new();
+        for _ in 0..=next(if round % 50 == 0 { 40 } else { 5 }) {
+            path.push_str(if next(6) == 0 { odd[next(odd.len())] } else { parts[next(parts.len())] });
+        }
+        if round % 5 == 0 {
+            path = format!("/no/such{}", &path);
+        }
+        let flags = [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR][next(3)];
+        let result = open(&path, flags);
+        if result >= 0 {
+            close(result);
+            told(&mut watch);
+            continue;
+        }
+        let events = told(&mut watch);
+        let name = [path.as_bytes(), b"\0"].concat();
+        let raw = u32::from(flags != libc::O_WRONLY) | u32::from(flags != libc::O_RDONLY) << 1;
+        let params: [&[u8]; 7] = [
+            &result.to_ne_bytes(),
+            &(-100i64).to_ne_bytes(),
+            &name,
+            &raw.to_ne_bytes(),
+            &0u32.to_ne_bytes(),
+            &0u32.to_ne_bytes(),
+            &0u64.to_ne_bytes(),
+        ];
+        let event = EventBuf::new(1, 1, 0, t::SYSCALL_OPENAT_2_X, &params).unwrap();
+        let expected = sieves.may_matter(&event.event().unwrap());
+        assert_eq!(!events.is_empty(), expected, "{path:?} {flags}");
+        if let Some(event) = events.first() {
+            assert_eq!(text(&event.event().unwrap(), "name").unwrap(), path);
+            let_through += 1;
+        }
+    }
+    assert!((200..3800).contains(&let_through), "{let_through}");
+}
+
+#[test]
+fn children_and_new_programs_keep_what_is_hidden() {
+    let Some(mut watch) = watch(&[t::SYSCALL_OPENAT_2_X, t::SYSCALL_DUP2_X]) else { return };
+    watch.probe.update_prefilter(&prefilter(Interest::default()));
+    let hidden = open("/etc/hostname", libc::O_RDONLY);
+    let mut shell = std::process::Command::new("sh");
+    let child = shell.arg("-c").arg(format!("exec 8<&{hidden}")).spawn().unwrap();
+    let pid = i64::from(child.id());
+    assert!(child.wait_with_output().unwrap().status.success());
+    let is_told = |e: &EventBuf| {
+        let event = e.event().unwrap();
+        event.tid == pid && event.ty() == t::ITER_TASK_FILE_REGULAR_E
+    };
+    let events = watch.events_until(|events| events.iter().any(is_told));
+    let file = events.iter().find(|e| is_told(e)).expect("the file is told when the child copies it");
+    assert_eq!(file.event().unwrap().text(1), Some(b"/etc/hostname".as_slice()));
+}
