@@ -59,8 +59,25 @@ fn off(needs: &Needs, base: &BaseSyscalls) -> Option<String> {
     Some(format!("rule '{rule}' looks at {field}, which counts every event"))
 }
 
+/// What the kernel lets through for rules over system calls: for all, or for the one of that name.
+pub fn told(engine: &Engine, base: &BaseSyscalls, only: Option<&str>) -> String {
+    let mut out = overall(engine, base).map_or_else(String::new, |line| line + "\n");
+    for (at, compiled) in engine.rules().iter().enumerate() {
+        let name = &compiled.rule.name;
+        if compiled.rule.source != "syscall" || only.is_some_and(|only| only != name) {
+            continue;
+        }
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "The kernel lets through for '{name}':");
+        for line in of_rule(engine, RuleId::from_index(at)) {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
+    if out.is_empty() { "The rule is off: nothing is let through for it.\n".to_owned() } else { out }
+}
+
 /// What holds for all rules: why nothing, or no open, is dropped.
-pub fn overall(engine: &Engine, base: &BaseSyscalls) -> Option<String> {
+fn overall(engine: &Engine, base: &BaseSyscalls) -> Option<String> {
     let needs = engine.needs();
     if let Some(why) = off(&needs, base) {
         return Some(format!("The kernel drops nothing: {why}."));
@@ -72,7 +89,7 @@ pub fn overall(engine: &Engine, base: &BaseSyscalls) -> Option<String> {
 }
 
 /// What the kernel decides for a rule, a line for each group of calls.
-pub fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
+fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
     let mut groups: Vec<(Pushed, Vec<&'static str>)> = Vec::new();
     for pushed in engine.pushed(id) {
         let live = |info: &&lanner_event::EventInfo| {
@@ -90,10 +107,10 @@ pub fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
             None => groups.push((pushed, vec![info.name])),
         }
     }
-    groups.iter().map(|(pushed, names)| format!("{}: {}", names.join(" "), told(pushed))).collect()
+    groups.iter().map(|(pushed, names)| format!("{}: {}", names.join(" "), in_words(pushed))).collect()
 }
 
-fn told(pushed: &Pushed) -> String {
+fn in_words(pushed: &Pushed) -> String {
     let Pushed { interest, undecided, .. } = pushed;
     if interest.whatever == States::ALL {
         return match &undecided[..] {
@@ -171,11 +188,11 @@ mod tests {
         let (interest, keep) = &prefilter.types[&types::SYSCALL_OPENAT_2_X];
         assert_eq!((interest.whatever, *keep), (States::NONE, Keep::Opens));
         assert_eq!(overall(&rules.engine, &config.base_syscalls), None);
-        for (at, rule) in rules.engine.rules().iter().enumerate() {
-            for line in of_rule(&rules.engine, RuleId::from_index(at)) {
-                eprintln!("{}: {line}", rule.rule.name);
-            }
-        }
+        let told = told(&rules.engine, &config.base_syscalls, Some("Set Setuid or Setgid bit"));
+        assert_eq!(
+            told,
+            "The kernel lets through for 'Set Setuid or Setgid bit':\n  fchmodat chmod fchmod: those that succeed\n"
+        );
     }
 
     #[test]

@@ -123,6 +123,10 @@ pub struct RunArgs {
     /// Don't print the start screen
     #[arg(long)]
     pub quiet: bool,
+
+    /// Say, rule by rule, which events the kernel lets through and why
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// `lanner relay`
@@ -269,9 +273,9 @@ pub struct ExplainArgs {
     /// The rule's name
     pub rule: String,
 
-    /// The capture, plain or gzip
+    /// The capture, plain or gzip; without one, what of the rule the kernel decides live is told
     #[arg(long, value_name = "FILE")]
-    pub capture: PathBuf,
+    pub capture: Option<PathBuf>,
 
     /// Only the event with this number (`evt.num`); else all of a type that the rule can match
     #[arg(long, value_name = "NUM")]

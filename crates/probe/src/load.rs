@@ -162,7 +162,6 @@ fn sieve(plan: usize, sieve: &Sieve) -> Option<bpf::sieve> {
         path_args,
         prefixes: sieve.prefixes,
         suffixes: sieve.suffixes,
-        ..bpf::sieve::default()
     })
 }
 

@@ -1,10 +1,10 @@
-//! `lanner rules explain`: why a rule fired at a capture's events, or didn't.
+//! `lanner rules explain`: why a rule fired at a capture's events, or didn't; and what of it the kernel decides.
 
 use std::fmt::Write;
 
-use lanner_agent::config::Config;
+use lanner_agent::config::{BaseSyscalls, Config};
 use lanner_agent::explain::{self, Answer, Moment, Question};
-use lanner_agent::ruleset;
+use lanner_agent::{prefilter, ruleset};
 use lanner_engine::{Explanation, Saying};
 use lanner_rules::Rule;
 
@@ -20,7 +20,8 @@ No event of the capture has a type that the rule can match;
 `lanner rules show RULE` lists these types.
 ";
 
-/// Tells part by part which comparisons of a rule held at the events of a capture.
+/// Tells part by part which comparisons of a rule held at the events of a capture, or, without one, which events
+/// the kernel lets through for it.
 pub fn explain(args: &ExplainArgs) -> Result<(), String> {
     let (rules, _) = load(&args.rules, &mut Config::default(), &ruleset::all_sources())?;
     let rule = rule_named(&rules.rules.rules, &args.rule)?;
@@ -30,10 +31,13 @@ pub fn explain(args: &ExplainArgs) -> Result<(), String> {
             rule.name, rule.source
         ));
     }
+    let Some(capture) = &args.capture else {
+        return print(&prefilter::told(&rules.engine, &BaseSyscalls::default(), Some(&rule.name)));
+    };
     let question = Question { event: args.event, max: args.max as usize };
     let mut answer = Answer::default();
-    let result = explain::explain(&args.capture, rule, &rules.engine, question, &mut answer);
-    let failed = |what: String| format!("lanner: {}: {what}", args.capture.display());
+    let result = explain::explain(capture, rule, &rules.engine, question, &mut answer);
+    let failed = |what: String| format!("lanner: {}: {what}", capture.display());
     if answer.looked_at == 0 {
         result.map_err(|error| failed(error.to_string()))?;
         if let Some(number) = args.event {

@@ -10,6 +10,7 @@ use lanner_agent::live::LiveOptions;
 use lanner_agent::log::Log;
 use lanner_agent::metrics::{Board, LoadedFile, LoadedKind};
 use lanner_agent::plugins::Plugins;
+use lanner_agent::prefilter;
 use lanner_agent::program::{About, Program};
 use lanner_agent::reload::{Built, Reloader};
 use lanner_agent::ruleset::{self, Ruleset};
@@ -32,7 +33,8 @@ pub fn run(args: RunArgs) -> Result<(), String> {
     let sources = sources.map_err(|error| format!("lanner: {error}"))?;
     let system = |error: std::io::Error| format!("lanner: can't start: {error}");
     let signals = Signals::install().map_err(system)?;
-    let (form, quiet, duration) = (config.form, args.quiet, args.duration);
+    let (form, duration) = (config.form, args.duration);
+    let (quiet, verbose) = (args.quiet, args.verbose);
     let off = rules.rules.rules.len() - rules.engine.rules().len();
     let program = Program::new(rules.engine, config, about(&args, &files));
     let built = Built { program: Arc::clone(&program), files: watched(&args, &program.config) };
@@ -61,6 +63,9 @@ pub fn run(args: RunArgs) -> Result<(), String> {
     let outcome = together.run(attached, options, &mut |started| {
         if !quiet {
             eprint!("{}", screen(started, &shown, off, &files));
+        }
+        if verbose {
+            eprint!("{}", prefilter::told(&shown.engine, &shown.config.base_syscalls, None));
         }
     });
     let outcome = outcome.map_err(|error| format!("lanner: {error}"))?;

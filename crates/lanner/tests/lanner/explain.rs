@@ -92,3 +92,12 @@ fn a_cut_capture_tells_what_was_read() {
     assert!(run.out.ends_with("1 events looked at, 1 matched\n"), "{}", run.out);
     assert!(run.err.starts_with("lanner: c.scap: "), "{}", run.err);
 }
+
+#[test]
+fn without_a_capture_it_says_what_the_kernel_decides() {
+    let stage = Stage::new().with("r.yaml", RULES);
+    assert_snapshot!(
+        "explain-kernel",
+        stage.run(&["rules", "explain", "Shadow read", "-r", "r.yaml"]).shown()
+    );
+}
