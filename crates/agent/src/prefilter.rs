@@ -9,7 +9,7 @@ use lanner_event::prefilter::{
 use lanner_plugin::host::Crew;
 use lanner_probe::EventSet;
 
-use crate::config::BaseSyscalls;
+use crate::config::{BaseSyscalls, Config};
 use crate::program::Program;
 use crate::wanted::wanted;
 
@@ -50,6 +50,8 @@ pub fn of_program(program: &Program, crew: Option<&Crew>) -> Prefilter {
     if program.config.capture.enabled { Prefilter::default() } else { prefilter }
 }
 
+const CAPTURES: &str = "The kernel drops nothing: captures that rules trigger hold every event.";
+
 /// Why nothing is dropped.
 fn off(needs: &Needs, base: &BaseSyscalls) -> Option<String> {
     if base.all {
@@ -60,8 +62,10 @@ fn off(needs: &Needs, base: &BaseSyscalls) -> Option<String> {
 }
 
 /// What the kernel lets through for rules over system calls: for all, or for the one of that name.
-pub fn told(engine: &Engine, base: &BaseSyscalls, only: Option<&str>) -> String {
-    let mut out = overall(engine, base).map_or_else(String::new, |line| line + "\n");
+pub fn told(engine: &Engine, config: &Config, only: Option<&str>) -> String {
+    let all = || overall(engine, &config.base_syscalls);
+    let captures = config.capture.enabled.then(|| CAPTURES.to_owned());
+    let mut out = captures.or_else(all).map_or_else(String::new, |line| line + "\n");
     for (at, compiled) in engine.rules().iter().enumerate() {
         let name = &compiled.rule.name;
         if compiled.rule.source != "syscall" || only.is_some_and(|only| only != name) {
@@ -176,7 +180,6 @@ mod tests {
     use lanner_event::types;
 
     use super::*;
-    use crate::config::Config;
     use crate::ruleset::{load, own_rules};
 
     #[test]
@@ -188,7 +191,7 @@ mod tests {
         let (interest, keep) = &prefilter.types[&types::SYSCALL_OPENAT_2_X];
         assert_eq!((interest.whatever, *keep), (States::NONE, Keep::Opens));
         assert_eq!(overall(&rules.engine, &config.base_syscalls), None);
-        let told = told(&rules.engine, &config.base_syscalls, Some("Set Setuid or Setgid bit"));
+        let told = told(&rules.engine, &config, Some("Set Setuid or Setgid bit"));
         assert_eq!(
             told,
             "The kernel lets through for 'Set Setuid or Setgid bit':\n  fchmodat chmod fchmod: those that succeed\n"

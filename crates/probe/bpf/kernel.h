@@ -51,10 +51,6 @@ enum bpf_func_id {
 };
 
 enum {
-	BPF_F_NO_PREALLOC = 1,
-};
-
-enum {
 	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 };
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use lanner_agent::config::{BaseSyscalls, Config};
+use lanner_agent::config::Config;
 use lanner_agent::explain::{self, Answer, Moment, Question};
 use lanner_agent::{prefilter, ruleset};
 use lanner_engine::{Explanation, Saying};
@@ -32,7 +32,7 @@ pub fn explain(args: &ExplainArgs) -> Result<(), String> {
         ));
     }
     let Some(capture) = &args.capture else {
-        return print(&prefilter::told(&rules.engine, &BaseSyscalls::default(), Some(&rule.name)));
+        return print(&prefilter::told(&rules.engine, &Config::default(), Some(&rule.name)));
     };
     let question = Question { event: args.event, max: args.max as usize };
     let mut answer = Answer::default();

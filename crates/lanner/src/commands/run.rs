@@ -65,7 +65,7 @@ pub fn run(args: RunArgs) -> Result<(), String> {
             eprint!("{}", screen(started, &shown, off, &files));
         }
         if verbose {
-            eprint!("{}", prefilter::told(&shown.engine, &shown.config.base_syscalls, None));
+            eprint!("{}", prefilter::told(&shown.engine, &shown.config, None));
         }
     });
     let outcome = outcome.map_err(|error| format!("lanner: {error}"))?;
