@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod attacks;
+mod domains;
 mod drops;
 mod hardening;
 mod host_root;

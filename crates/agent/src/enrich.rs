@@ -1,5 +1,8 @@
-//! What is asked about containers while their events come in: who they are, and which accounts they have.
+//! What is asked while events come in: who containers are, which accounts they have, and what domain names stand
+//! for.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -7,11 +10,13 @@ use lanner_container::{Request, Resolver, ResolverError, RuntimeFound};
 use lanner_machine::{Container, ContainerId, Machine};
 
 use crate::accounts::{AccountReader, Accounts};
+use crate::domains::Domains;
 
 /// Asks runtimes and reads account files, each on threads of their own, for a machine that finds containers.
 pub struct Enrichment {
     resolver: Resolver,
     accounts: AccountReader,
+    domains: Domains,
     host_root: PathBuf,
     /// Containers that the resolver had no room for.
     unasked: Vec<Request>,
@@ -26,7 +31,20 @@ impl Enrichment {
         let host_root = config.host_root.clone();
         let resolver = Resolver::start(config)?;
         let accounts = AccountReader::start(host_root.clone()).map_err(ResolverError::from)?;
-        Ok(Enrichment { resolver, accounts, host_root, unasked: Vec::new() })
+        Ok(Enrichment { resolver, accounts, domains: Domains::default(), host_root, unasked: Vec::new() })
+    }
+
+    /// Wants to know what these domain names stand for, from now on.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn want_domains(&mut self, names: BTreeSet<String>) -> io::Result<()> {
+        self.domains.want(names)
+    }
+
+    /// Puts what was found out about domain names since the last call into the machine.
+    pub fn tell_domains(&mut self, machine: &mut Machine) {
+        self.domains.drain(&mut |(name, addresses)| machine.set_domain(&name, &addresses));
     }
 
     /// The runtimes found, as far as they answer within a time.

@@ -9,6 +9,7 @@ pub mod attach;
 pub mod config;
 pub mod confine;
 pub mod doctor;
+pub mod domains;
 pub mod drops;
 pub mod enrich;
 pub mod explain;

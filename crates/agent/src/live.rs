@@ -35,7 +35,7 @@ use crate::sources::Parsing;
 use crate::tally::Tally;
 use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
 use crate::wanted::wanted;
-use crate::{host, learnt, sinks};
+use crate::{domains, host, learnt, sinks};
 
 /// Why the host is not watched, or no longer.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +172,8 @@ pub fn run(
     let config = &program.config;
     let resolver_config =
         lanner_container::Config { host_root: host_root.clone(), ..config.containers.clone() };
-    let enrichment = Enrichment::start(resolver_config)?;
+    let mut enrichment = Enrichment::start(resolver_config)?;
+    enrichment.want_domains(domains::names(&program.engine)).map_err(ResolverError::from)?;
     if options.crew.as_deref().is_some_and(Crew::parses) {
         probe.update_events(&asked(&program, options.crew.as_deref()))?;
     }
@@ -194,7 +195,8 @@ pub fn run(
             buffer_format: config.buffers,
             foreign: Foreign(options.crew.clone().map(|crew| crew as Arc<dyn ForeignFields>)),
             ..EventMeta::default()
-        }),
+        })
+        .counting_turns(),
         scratch: Scratch::new(),
         memory: Memory::default(),
         hits: Vec::new(),
@@ -363,6 +365,9 @@ impl Live {
         }
         probe.update_prefilter(&of_program(&program, self.crew.as_deref()));
         self.log = Log::new(config.log.clone(), config.iso8601);
+        if let Err(error) = self.enrichment.want_domains(domains::names(&program.engine)) {
+            self.log.write(Priority::Error, &format!("Domain names in rules are not looked up: {error}"));
+        }
         if let Err(error) = self.sending.follow(config, &self.log) {
             let message = format!("The outputs stay as they were, the new ones can't be started: {error}");
             self.log.write(Priority::Error, &message);
@@ -495,6 +500,7 @@ impl Live {
             crew.sent(&mut |event| self.event(event));
         }
         self.enrichment.ask(&mut self.machine);
+        self.enrichment.tell_domains(&mut self.machine);
         let mut news = false;
         let mut answers = Vec::new();
         self.enrichment.drain(&mut |container| answers.push(container), &mut |accounts| {

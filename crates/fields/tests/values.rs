@@ -112,6 +112,25 @@ fn an_absolute_path_leaves_its_directory_as_the_fd_for_what_follows_in_an_output
 }
 
 #[test]
+fn an_address_has_the_domain_names_that_were_looked_up() {
+    let mut world = World::new();
+    let server = [std::net::IpAddr::from([192, 0, 2, 1])];
+    let names = |world: &mut World| {
+        read(world, COMMAND, 5, b"", |cx| {
+            let of = |name| format!("{} {}", text(cx, name), operand(cx, name, None));
+            ["fd.sip.name", "fd.rip.name", "fd.cip.name", "fd.lip.name"].map(of).join("; ")
+        })
+    };
+    assert_eq!(names(&mut world), "<NA> (); <NA> (); <NA> (); <NA> ()");
+    world.machine.set_domain(&"www.example".into(), &server);
+    world.machine.set_domain(&"example".into(), &server);
+    let both = "example (example,www.example)";
+    assert_eq!(names(&mut world), format!("{both}; {both}; <NA> (); <NA> ()"));
+    let of_a_file = read(&mut world, WORKER, 3, b"", |cx| operand(cx, "fd.sip.name", None));
+    assert_eq!(of_a_file, "()");
+}
+
+#[test]
 fn arguments_and_transformers() {
     read(&mut World::new(), WORKER, 7, b"c2VjcmV0", |cx| {
         for (term, want) in [

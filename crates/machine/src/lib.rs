@@ -12,6 +12,7 @@ pub mod cgroup;
 mod clone;
 mod container;
 mod containers;
+mod domains;
 mod exec;
 mod exits;
 mod fd;

@@ -1,10 +1,13 @@
 //! The whole state, and the questions that can be asked of it.
 
+use std::net::IpAddr;
+
 use rustc_hash::FxHashSet;
 
 use crate::accounts::Accounts;
 use crate::apply::Shape;
 use crate::containers::Containers;
+use crate::domains::Domains;
 use crate::exits::RecentExits;
 use crate::fd_table::{FdTables, TableId};
 use crate::lineage::MAX_DEPTH;
@@ -23,6 +26,7 @@ pub struct Machine {
     pub(crate) tables: FdTables,
     pub(crate) accounts: Accounts,
     pub(crate) containers: Containers,
+    domains: Domains,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) boot_ts: u64,
     pub(crate) stats: MachineStats,
@@ -72,6 +76,7 @@ impl Machine {
             tables: FdTables::default(),
             accounts: Accounts::default(),
             containers: Containers::default(),
+            domains: Domains::default(),
             interfaces: Vec::new(),
             boot_ts: 0,
             stats: MachineStats::default(),
@@ -216,6 +221,16 @@ impl Machine {
     pub fn set_container(&mut self, container: Container) {
         self.threads.tick();
         self.containers.set(container);
+    }
+
+    /// The domain names, of those that were put in, that stand for an address, in alphabetical order.
+    pub fn domains_of(&self, address: IpAddr) -> &[Text] {
+        self.domains.of(address)
+    }
+
+    /// Puts in what a domain name stands for, in place of what it did.
+    pub fn set_domain(&mut self, name: &Text, addresses: &[IpAddr]) {
+        self.domains.set(name, addresses);
     }
 
     /// The containers that are known.

@@ -57,12 +57,45 @@ pub(crate) fn extract<'a>(id: Fd, arg: &Arg, cx: &Context<'a>) -> Option<Value<'
         Fd::FdIno => Some(Value::Signed(fd.ino as i64)),
         Fd::FdIsUpperLayer => Some(Value::Bool(fd.upper_layer)),
         Fd::FdIsLowerLayer => Some(Value::Bool(fd.lower_layer)),
+        Fd::FdCipName | Fd::FdSipName | Fd::FdLipName | Fd::FdRipName => {
+            text(cx.machine.domains_of(named_address(id, cx, thread, fd)?).first()?)
+        }
         _ => end_value(id, cx, thread, fd),
     }
 }
 
+/// The address whose domain name a field tells: that of an end of a connection.
+fn named_address(id: Fd, cx: &Context<'_>, thread: &Thread, fd: &Known) -> Option<IpAddr> {
+    let Ends::Ip { source, dest: Some(dest) } = &fd.ends else { return None };
+    if !matches!(fd.kind, FdKind::Ipv4 | FdKind::Ipv6) || fd.role == Role::Unknown {
+        return None;
+    }
+    let of_source = match id {
+        Fd::FdCipName => true,
+        Fd::FdSipName => false,
+        _ => is_local(cx, thread, source.ip) == (id == Fd::FdLipName),
+    };
+    Some(if of_source { source.ip } else { dest.ip })
+}
+
+/// In a condition an end has each of its names. Without any it has an empty one, so that it is different from all.
+fn names_of_end<'a>(id: Fd, cx: &Context<'a>) -> Value<'a> {
+    let Some((thread, fd)) = thread(cx).zip(cx.fd()) else { return Value::Absent };
+    let mut names = cx.scratch.value_buffer();
+    if let Some(address) = named_address(id, cx, thread, fd) {
+        names.extend(cx.machine.domains_of(address).iter().map(|name| Value::Text(name)));
+        if names.is_empty() {
+            names.push(Value::Text(b""));
+        }
+    }
+    Value::Ends(names.into_bump_slice())
+}
+
 /// The value in a condition, for those fields that have another one there.
 pub(crate) fn operand<'a>(id: Fd, cx: &Context<'a>) -> Option<Value<'a>> {
+    if matches!(id, Fd::FdCipName | Fd::FdSipName | Fd::FdLipName | Fd::FdRipName) {
+        return Some(names_of_end(id, cx));
+    }
     if !matches!(id, Fd::FdIp | Fd::FdNet | Fd::FdPort | Fd::FdProto) {
         return None;
     }
@@ -110,7 +143,6 @@ fn side_and_part(id: Fd) -> Option<(Side, Part)> {
         Fd::FdSproto => (Side::Server, Part::Service),
         Fd::FdLproto => (Side::Local, Part::Service),
         Fd::FdRproto => (Side::Remote, Part::Service),
-        // Names of addresses would have to be asked for on the network.
         _ => return None,
     })
 }
