@@ -11,7 +11,7 @@ use crate::live::host_root;
 use crate::log::Log;
 use crate::program::Program;
 use crate::together::KERNEL;
-use crate::wanted::wanted;
+use crate::wanted::{asks_where, wanted};
 use crate::{confine, launcher};
 
 /// What was attached.
@@ -48,6 +48,7 @@ fn open(program: &Program, config: &Config) -> Result<Probe, ProbeError> {
         proc: host_root().join("proc"),
         drop_failed: config.drop_failed,
         snapshot_from: (!config.iterators).then_some(SnapshotSource::Proc),
+        resolved: asks_where(&program.engine),
         ..ProbeOptions::default()
     })
 }

@@ -34,7 +34,7 @@ use crate::silence::Silence;
 use crate::sources::Parsing;
 use crate::tally::Tally;
 use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
-use crate::wanted::wanted;
+use crate::wanted::{asks_where, wanted};
 use crate::{domains, host, learnt, sinks};
 
 /// Why the host is not watched, or no longer.
@@ -364,6 +364,7 @@ impl Live {
             return self.log.write(Priority::Error, &message);
         }
         probe.update_prefilter(&of_program(&program, self.crew.as_deref()));
+        probe.tell_resolved(asks_where(&program.engine));
         self.log = Log::new(config.log.clone(), config.iso8601);
         if let Err(error) = self.enrichment.want_domains(domains::names(&program.engine)) {
             self.log.write(Priority::Error, &format!("Domain names in rules are not looked up: {error}"));

@@ -127,6 +127,7 @@ pub fn run(
         ring_bytes: config.ring_bytes,
         cpus_per_ring: config.cpus_per_ring,
         snaplen: config.snaplen,
+        resolved: true,
         ..ProbeOptions::default()
     })?;
     let containers = lanner_container::Config { host_root: host_root(), ..config.containers.clone() };

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use lanner_engine::EventTypes;
+use lanner_engine::{Engine, EventTypes};
 use lanner_event::{Category, Direction, EVENTS, EventFlag, EventInfo, EventType, SYSCALL_NAMES, types};
 use lanner_probe::EventSet;
+use lanner_rules::Rule;
 
 use crate::config::BaseSyscalls;
 
@@ -89,6 +90,13 @@ pub fn select(rules: &EventTypes, base: &BaseSyscalls) -> Selected {
         unwatched: asked.difference(&chosen).copied().collect(),
         unknown: unknown(base),
     }
+}
+
+/// Whether a rule's condition or output asks where the kernel found what was opened.
+pub fn asks_where(engine: &Engine) -> bool {
+    const ENDING: &str = ".path.resolved";
+    let asks = |rule: &Rule| rule.output.contains(ENDING) || rule.condition.to_string().contains(ENDING);
+    engine.rules().iter().any(|compiled| asks(&compiled.rule))
 }
 
 type Names = BTreeSet<&'static str>;

@@ -92,6 +92,8 @@ pub struct Fd {
     pub name: Text,
     /// Path as the opening call named it (`fd.nameraw`); empty for what no path opened.
     pub name_raw: Text,
+    /// Where the kernel found what was opened; empty where it was not told.
+    pub resolved: Text,
     /// Flags of the open call, in the event table's own bits.
     pub open_flags: u32,
     /// Device number.

@@ -91,6 +91,7 @@ impl Machine {
         let fd = Fd {
             kind: if open.flags & abi::O_DIRECTORY != 0 { FdKind::Directory } else { FdKind::File },
             name_raw: Text::sharing(open.name, &name),
+            resolved: Text::sharing(event.resolved_path().unwrap_or_default(), &name),
             name,
             open_flags: open.flags,
             dev: open.dev,

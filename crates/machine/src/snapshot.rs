@@ -238,6 +238,8 @@ fn fd_of_snapshot(event: &Event<'_>) -> Option<Fd> {
             open_flags: u32_of(p[2]).unwrap_or(0),
             mount_id: u32_of(p[3]).unwrap_or(0),
             ino: ino(4),
+            // what a snapshot calls a file is where the kernel has it
+            resolved: path(1),
             ..named(FdKind::File)
         },
         types::ITER_TASK_FILE_SOCKET_INET_E => inet(num, &p, v4_end)?,

@@ -120,6 +120,11 @@ impl Probe {
         }
     }
 
+    /// Says of what is opened from now on where the kernel found it, or not.
+    pub fn tell_resolved(&mut self, tell: bool) {
+        self.loaded.tell_resolved(tell);
+    }
+
     /// What has been lost since the probe was opened.
     pub fn lost(&self) -> Lost {
         lost::read(&self.loaded.lost, &self.loaded.unreadable, self.damaged)

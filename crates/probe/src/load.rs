@@ -334,6 +334,12 @@ impl Loaded {
         self.shared.store(&self.globals);
     }
 
+    /// Says of what is opened where the kernel found it, or not.
+    pub fn tell_resolved(&mut self, tell: bool) {
+        self.globals.want_resolved = u8::from(tell);
+        self.shared.store(&self.globals);
+    }
+
     /// Changes what is delivered.
     ///
     /// # Errors

@@ -271,15 +271,16 @@ fn sockets() {
     let event = event.event().unwrap();
     is(&event, t::SOCKET_RECVFROM_X, &[("res", 5), ("fd", accepted.into())], &[("data", "hello")]);
 
-    let mut part = [at(b"parts"), 5];
-    let header = [0, 0, part.as_mut_ptr() as u64, 1, 0, 0, 0];
-    let header: Vec<u8> = header.into_iter().flat_map(u64::to_ne_bytes).collect();
-    let sending = Sqe { opcode: SENDMSG, fd, addr: at(&header), len: 1, ..Sqe::default() };
+    let (part, place) = ([at(b"parts"), 5], [room.as_mut_ptr() as u64, 9]);
+    let header = |parts: &[u64; 2]| -> Vec<u8> {
+        [0, 0, parts.as_ptr() as u64, 1, 0, 0, 0].into_iter().flat_map(u64::to_ne_bytes).collect()
+    };
+    let (out, into) = (header(&part), header(&place));
+    let sending = Sqe { opcode: SENDMSG, fd, addr: at(&out), len: 1, ..Sqe::default() };
     let (_, event) = one(&ring, &mut watch, sending);
     let event = event.event().unwrap();
     is(&event, t::SOCKET_SENDMSG_X, &[("res", 5), ("fd", fd.into()), ("size", 5)], &[("data", "parts")]);
-    part[0] = room.as_mut_ptr() as u64;
-    let receiving = Sqe { opcode: RECVMSG, fd: accepted, addr: at(&header), len: 1, ..Sqe::default() };
+    let receiving = Sqe { opcode: RECVMSG, fd: accepted, addr: at(&into), len: 1, ..Sqe::default() };
     let (_, event) = one(&ring, &mut watch, receiving);
     let event = event.event().unwrap();
     is(&event, t::SOCKET_RECVMSG_X, &[("res", 5), ("fd", accepted.into())], &[("data", "parts")]);

@@ -56,6 +56,7 @@ pub(crate) fn extract<'a>(id: Fd, arg: &Arg, cx: &Context<'a>) -> Option<Value<'
         Fd::FdDevMinor => Some(Value::Signed((fd.dev & 0xff | fd.dev >> 12 & 0xf_ff00).into())),
         Fd::FdIno => Some(Value::Signed(fd.ino as i64)),
         Fd::FdIsUpperLayer => Some(Value::Bool(fd.upper_layer)),
+        Fd::FdPathResolved => text(Some(&*fd.resolved).filter(|path| !path.is_empty())?),
         Fd::FdIsLowerLayer => Some(Value::Bool(fd.lower_layer)),
         Fd::FdCipName | Fd::FdSipName | Fd::FdLipName | Fd::FdRipName => {
             text(cx.machine.domains_of(named_address(id, cx, thread, fd)?).first()?)

@@ -3,7 +3,7 @@
 use lanner_event::{EventType, types};
 use lanner_machine::{FdKind, Thread};
 
-use super::{fd, param, path};
+use super::{fd, param, path, syscall};
 use crate::table::FsPath;
 use crate::{Context, Value};
 
@@ -48,11 +48,17 @@ fn paths(ty: EventType) -> Option<Paths> {
 
 /// Whether events of a type can have the field.
 pub(crate) fn has(id: FsPath, ty: EventType) -> bool {
+    if id == FsPath::FsPathResolved {
+        return syscall::opens(ty);
+    }
     let single = matches!(id, FsPath::FsPathName | FsPath::FsPathNameraw);
     paths(ty).is_some_and(|paths| single != matches!(paths, Paths::Two(..)))
 }
 
 pub(crate) fn extract<'a>(id: FsPath, cx: &Context<'a>) -> Option<Value<'a>> {
+    if id == FsPath::FsPathResolved {
+        return cx.event.resolved_path().map(Value::Text);
+    }
     let paths = paths(cx.event.ty())?;
     if !succeeded(cx) {
         return None;
@@ -69,10 +75,10 @@ pub(crate) fn extract<'a>(id: FsPath, cx: &Context<'a>) -> Option<Value<'a>> {
         None => fd::name(cx)?,
     };
     match id {
-        FsPath::FsPathNameraw | FsPath::FsPathSourceraw | FsPath::FsPathTargetraw => Some(Value::Text(raw)),
         FsPath::FsPathName | FsPath::FsPathSource | FsPath::FsPathTarget => {
             Some(Value::Text(absolute(id, cx, cx.thread()?, raw)))
         }
+        _ => Some(Value::Text(raw)),
     }
 }
 

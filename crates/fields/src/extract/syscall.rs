@@ -104,6 +104,7 @@ pub(crate) fn extract<'a>(id: Syscall, arg: &Arg, cx: &Context<'a>) -> Option<Va
             Some(Value::Bool(opened(event).is_some_and(|o| o.flags & open_flag::WRONLY != 0)))
         }
         Syscall::EvtIsOpenExec => Some(Value::Bool(creates_executable(event))),
+        Syscall::EvtIsIoUring => Some(Value::Bool(event.is_io_uring())),
         Syscall::EvtIsOpenCreate => Some(Value::Bool(creates(event))),
     }
 }
@@ -287,7 +288,7 @@ struct Opened {
 }
 
 /// Whether events of a type open a file with flags.
-fn opens(ty: EventType) -> bool {
+pub(crate) fn opens(ty: EventType) -> bool {
     open_params(ty).is_some()
 }
 
