@@ -320,6 +320,7 @@ pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Resul
     }
     writeln!(out, "];")?;
     let generic = plan_of(plans, "*", Direction::Exit).unwrap_or(0);
+    writeln!(out, "/// The plan of calls without their own, plus one.\npub const GENERIC: u16 = {generic};")?;
     writeln!(
         out,
         "/// Every system call of this architecture.\npub static CALLS: [Call; {}] = [",

@@ -1,5 +1,7 @@
 //! Which system calls become which events, as build.rs read it from `data/`.
 
+use std::collections::HashSet;
+
 use lanner_event::EventType;
 
 use crate::EventSet;
@@ -107,12 +109,32 @@ impl Wanted {
                 wanted.ia32[number] = plan;
             }
         }
+        wanted.add_unknown(events);
         wanted
+    }
+
+    /// Numbers that nobody has given a name yet are calls of later kernels: generic, as far as that is wanted.
+    fn add_unknown(&mut self, events: &EventSet) {
+        let plan = if_wanted(GENERIC, events);
+        let known: HashSet<usize> = CALLS.iter().flat_map(|call| call.native).copied().collect();
+        let known_32: HashSet<usize> = CALLS.iter().flat_map(|call| call.ia32).copied().collect();
+        for number in (0..NUMBERS).filter(|_| plan != 0) {
+            if !known.contains(&number) {
+                self.numbers[number] |= 1;
+                self.native[number] = plan;
+            }
+            if !known_32.contains(&number) {
+                self.numbers[number] |= 2;
+                self.ia32[number] = plan;
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use lanner_event::types;
 
@@ -151,6 +173,119 @@ mod tests {
             let call = CALLS.iter().find(|c| c.name == name).unwrap();
             assert!(call.native.contains(&(number as usize)), "{name}");
         }
+    }
+
+    /// Names by which the kernel's own functions call what has a number, where they differ: a variant for 32-bit
+    /// programs or an older form.
+    fn named(function: &str) -> &str {
+        let known = |name: &str| CALLS.iter().any(|call| call.name == name);
+        let other = match function {
+            "mmap_pgoff" | "ia32_mmap" => "mmap2",
+            "oldumount" => "umount",
+            "fstatat64" | "ia32_fstatat64" => "newfstatat",
+            "preadv64" => "preadv",
+            "pwritev64" => "pwritev",
+            "preadv64v2" => "preadv2",
+            "pwritev64v2" => "pwritev2",
+            "sync_file_range2" => "sync_file_range",
+            _ => function,
+        };
+        if known(other) {
+            return other;
+        }
+        let bare =
+            ["ia32_", "old_", "new"].iter().find_map(|prefix| other.strip_prefix(prefix)).unwrap_or(other);
+        let shorter = ["_time32", "16", "32", "64"].iter().find_map(|ending| bare.strip_suffix(ending));
+        shorter.filter(|name| known(name)).unwrap_or(bare)
+    }
+
+    /// Functions of system calls that no x86 program can call: other architectures' or none's.
+    const OF_NOBODY: [&str; 9] = [
+        "ni_syscall",
+        "gethostname",
+        "rtas",
+        "s390_ipc",
+        "s390_pci_mmio_read",
+        "s390_pci_mmio_write",
+        "spu_create",
+        "spu_run",
+        "subpage_prot",
+    ];
+
+    /// The calls that the running kernel serves, by the names of its functions.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_call_of_the_running_kernel_is_known() {
+        let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();
+        let functions: BTreeSet<&str> = symbols
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(2))
+            .filter_map(|name| {
+                let tables = ["__x64_sys_", "__ia32_compat_sys_", "__ia32_sys_"];
+                tables.iter().find_map(|table| name.strip_prefix(table))
+            })
+            .filter(|name| !name.contains('.') && !OF_NOBODY.contains(name))
+            .collect();
+        if functions.is_empty() {
+            eprintln!("skipped: this process may not read the kernel's symbols");
+            return;
+        }
+        assert!(functions.len() > 400, "{}", functions.len());
+        let unknown: Vec<&&str> = functions
+            .iter()
+            .filter(|function| !CALLS.iter().any(|call| call.name == named(function)))
+            .collect();
+        assert!(unknown.is_empty(), "not in crates/event/data/numbers.tbl: {unknown:?}");
+    }
+
+    /// The numbers that the C library's headers know.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_number_of_the_headers_is_known() {
+        for (header, native) in [("unistd_64.h", true), ("unistd_32.h", false)] {
+            let path = format!("/usr/include/x86_64-linux-gnu/asm/{header}");
+            let Ok(text) = std::fs::read_to_string(&path) else {
+                eprintln!("skipped: no {path}");
+                continue;
+            };
+            let numbers: Vec<usize> = text
+                .lines()
+                .filter_map(|line| {
+                    line.strip_prefix("#define __NR_")?.split_whitespace().nth(1)?.parse().ok()
+                })
+                .collect();
+            assert!(numbers.len() > 300);
+            let known = |call: &Call, number| if native { call.native } else { call.ia32 }.contains(number);
+            let missing: Vec<&usize> =
+                numbers.iter().filter(|number| !CALLS.iter().any(|call| known(call, number))).collect();
+            assert!(missing.is_empty(), "{header}: {missing:?}");
+        }
+    }
+
+    #[test]
+    fn every_call_is_told_by_itself_or_left_out_by_name() {
+        let table = include_str!("../data/generic.tbl");
+        let left: Vec<&str> =
+            table.lines().filter(|line| line.starts_with("  ")).flat_map(str::split_whitespace).collect();
+        let unique: BTreeSet<&str> = left.iter().copied().collect();
+        assert_eq!(unique.len(), left.len(), "a name stands twice in data/generic.tbl");
+        let generic: BTreeSet<&str> = CALLS
+            .iter()
+            .filter(|call| call.plan == GENERIC || call.plan == 0)
+            .map(|call| call.name)
+            .collect();
+        let undecided: Vec<_> = generic.difference(&unique).collect();
+        assert!(undecided.is_empty(), "neither in syscalls.tbl nor in generic.tbl: {undecided:?}");
+        let told: Vec<_> = unique.difference(&generic).collect();
+        assert!(told.is_empty(), "in generic.tbl, but told or not in numbers.tbl: {told:?}");
+    }
+
+    #[test]
+    fn calls_of_later_kernels_are_generic() {
+        let wanted = Wanted::of(&[types::GENERIC_X].into_iter().collect());
+        assert_eq!((wanted.native[999], wanted.ia32[999], wanted.numbers[999]), (GENERIC, GENERIC, 3));
+        let none = Wanted::of(&[types::SYSCALL_OPEN_X].into_iter().collect());
+        assert_eq!((none.native[999], none.numbers[999]), (0, 0));
     }
 
     #[test]
