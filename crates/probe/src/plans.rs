@@ -120,11 +120,9 @@ impl Wanted {
         let known_32: HashSet<usize> = CALLS.iter().flat_map(|call| call.ia32).copied().collect();
         for number in (0..NUMBERS).filter(|_| plan != 0) {
             if !known.contains(&number) {
-                self.numbers[number] |= 1;
                 self.native[number] = plan;
             }
             if !known_32.contains(&number) {
-                self.numbers[number] |= 2;
                 self.ia32[number] = plan;
             }
         }
@@ -283,9 +281,9 @@ mod tests {
     #[test]
     fn calls_of_later_kernels_are_generic() {
         let wanted = Wanted::of(&[types::GENERIC_X].into_iter().collect());
-        assert_eq!((wanted.native[999], wanted.ia32[999], wanted.numbers[999]), (GENERIC, GENERIC, 3));
+        assert_eq!((wanted.native[999], wanted.ia32[999]), (GENERIC, GENERIC));
         let none = Wanted::of(&[types::SYSCALL_OPEN_X].into_iter().collect());
-        assert_eq!((none.native[999], none.numbers[999]), (0, 0));
+        assert_eq!((none.native[999], none.ia32[999]), (0, 0));
     }
 
     #[test]
