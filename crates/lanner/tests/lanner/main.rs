@@ -9,6 +9,7 @@ mod help;
 mod live;
 mod memory;
 mod messages;
+mod operations;
 mod profile;
 mod relay;
 mod replay;
