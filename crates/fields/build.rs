@@ -177,8 +177,19 @@ fn write_classes(out: &mut String, classes: &[Class]) -> Result<(), Error> {
 }
 
 fn stability(set: &str) -> Result<String, Error> {
-    const EVENTS: [&str; 10] =
-        ["exec", "rename", "credentials", "session", "cwd", "parent", "enrichment", "fd", "event", "name"];
+    const EVENTS: [&str; 11] = [
+        "exec",
+        "rename",
+        "credentials",
+        "session",
+        "cwd",
+        "parent",
+        "enrichment",
+        "fd",
+        "event",
+        "name",
+        "raw",
+    ];
     let mut bits = 0u16;
     for word in set.split('+').filter(|w| *w != "never") {
         let at = EVENTS.iter().position(|e| *e == word);

@@ -77,8 +77,10 @@ impl Walk {
     ) -> Result<(), E> {
         let Some(event) = reader.event() else { return Ok(()) };
         let subject = self.machine.apply(&event);
-        if let Some(container) = container_told(&event) {
-            self.machine.set_container(container);
+        if matches!(event.ty(), types::CONTAINER_JSON_2_E | types::ASYNCEVENT_E) {
+            if let Some(container) = container_told(&event) {
+                self.machine.set_container(container);
+            }
         }
         if reader.is_learnt() {
             learnt::give_to(&event, &mut self.machine);

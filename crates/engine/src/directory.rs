@@ -31,8 +31,9 @@ impl Predicate {
         let (Some(field), Test::Fits(matcher)) = (self.term.as_field(), &self.test) else { return None };
         match (field.info().name, matcher) {
             ("fd.directory" | "fd.type" | "fd.typechar", _) => Some(self.holds(left, cx)),
-            ("fd.name", Matcher::Exists) => Some(true),
-            ("fd.name", Matcher::Text(text)) => text.in_directory(directory),
+            // `fd.nameraw` is asked about only where both names are the same.
+            ("fd.name" | "fd.nameraw", Matcher::Exists) => Some(true),
+            ("fd.name" | "fd.nameraw", Matcher::Text(text)) => text.in_directory(directory),
             _ => None,
         }
     }
@@ -51,7 +52,7 @@ impl TextMatcher {
             TextMatcher::NotEqual(unwanted) => name_in(directory, unwanted).is_none().then_some(true),
             TextMatcher::In(set) => is_in(set, directory),
             TextMatcher::StartsWith(start) => begins(start, directory),
-            TextMatcher::Contains(finder) => finder.find(directory).map(|_| true),
+            TextMatcher::Contains(finder) => contains(finder.needle(), directory),
             TextMatcher::EndsWith(end) => ends(end, directory),
             TextMatcher::Glob(glob) => no(glob.begins_otherwise(directory)),
             TextMatcher::Under(paths) => paths.covers_in(directory),
@@ -75,6 +76,14 @@ fn ends(end: &[u8], directory: &[u8]) -> Option<bool> {
     (directory.len() >= above.len() && !directory.ends_with(above)).then_some(false)
 }
 
+/// Whether all files in a directory have such a part; one that ends in a slash can only lie in the directory.
+fn contains(part: &[u8], directory: &[u8]) -> Option<bool> {
+    match memchr::memmem::find(directory, part) {
+        Some(_) => Some(true),
+        None => part.ends_with(b"/").then_some(false),
+    }
+}
+
 fn is_in(set: &TextSet, directory: &[u8]) -> Option<bool> {
     (!set.iter().any(|item| name_in(directory, item).is_some())).then_some(false)
 }
@@ -85,7 +94,7 @@ impl AnyOf {
             |set| is_in(set, directory),
             |start| begins(start, directory),
             |end| ends(&end, directory),
-            |part| memchr::memmem::find(directory, part).map(|_| true),
+            |part| contains(part, directory),
         )
     }
 }
@@ -128,6 +137,7 @@ mod tests {
             ("startswith /root", "/etc/", Some(false)),
             ("contains ssh/", "/home/me/.ssh/", Some(true)),
             ("contains id_rsa", "/home/me/.ssh/", None),
+            ("contains '../'", "/etc/", Some(false)),
             ("endswith .pem", "/etc/", None),
             ("endswith .ssh/config", "/home/.ssh/", None),
             ("endswith .ssh/config", "/home/some/", Some(false)),

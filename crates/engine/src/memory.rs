@@ -4,7 +4,7 @@
 use std::hash::Hasher;
 
 use lanner_event::{Category, EventFlag, EventType};
-use lanner_fields::{Context, StableUntil, named_file};
+use lanner_fields::{Context, NamedFile, StableUntil, named_file};
 use lanner_machine::{FdKind, Versions};
 use rustc_hash::FxHasher;
 
@@ -29,6 +29,11 @@ impl Scope {
     pub(crate) const FD: Scope = Scope(1 << 3);
     /// On kind and name of the file that the fd refers to.
     pub(crate) const NAME: Scope = Scope(1 << 4);
+    /// The same, and on the name by which it was asked for.
+    pub(crate) const RAW: Scope = Scope(1 << 5);
+
+    /// Any of what depends on the fd.
+    const FILE: Scope = Scope(Scope::FD.0 | Scope::NAME.0 | Scope::RAW.0);
 
     /// The scope of a value that is stable for so long.
     pub(crate) fn of(stable: StableUntil) -> Scope {
@@ -37,12 +42,18 @@ impl Scope {
             StableUntil::PARENT | StableUntil::ENRICHMENT => Scope::THREADS,
             StableUntil::FD => Scope::FD,
             StableUntil::NAME => Scope::NAME,
+            StableUntil::RAW => Scope::RAW,
             _ => Scope::THREAD,
         };
         if stable == StableUntil::default() {
             return Scope::THREAD;
         }
         stable.iter().map(scope_of).fold(Scope::NONE, Scope::and)
+    }
+
+    /// Whether it depends on a file's names and nothing else.
+    pub(crate) fn is_of_name(self) -> bool {
+        self != Scope::NONE && self.0 & !(Scope::NAME.0 | Scope::RAW.0) == 0
     }
 
     /// That of an answer which depends on both.
@@ -81,14 +92,14 @@ impl Files {
     pub(crate) fn keeps(self, scope: Scope) -> bool {
         match self {
             Files::Nothing => false,
-            Files::ByName => scope == Scope::NAME,
-            Files::ByFd => !scope.has(Scope::EVENT) && scope.has(Scope::FD.and(Scope::NAME)),
+            Files::ByName => scope.is_of_name(),
+            Files::ByFd => !scope.has(Scope::EVENT) && scope.has(Scope::FILE),
         }
     }
 
     /// Whether an answer of that scope can be remembered at all.
     pub(crate) fn or_thread_keeps(self, scope: Scope) -> bool {
-        !scope.has(Scope::EVENT) && (!scope.has(Scope::FD.and(Scope::NAME)) || self.keeps(scope))
+        !scope.has(Scope::EVENT) && (!scope.has(Scope::FILE) || self.keeps(scope))
     }
 }
 
@@ -142,6 +153,8 @@ struct Named {
     hash: u64,
     ty: u16,
     kind: Option<FdKind>,
+    /// The file was asked for by the name that it has.
+    as_asked: bool,
     name: Vec<u8>,
     /// How often it was seen; more than a few times isn't counted.
     visits: u8,
@@ -202,13 +215,14 @@ impl Memory {
         match plan.files {
             Files::Nothing => {}
             Files::ByName => {
-                if let Some((kind, name)) = named_file(cx).filter(|(_, name)| name.len() <= LONGEST) {
-                    if directory::has_one(kind) {
-                        let directory = directory::of_path(name);
-                        recalled.directory = directory.map(|name| named(directories, ty, kind, name));
+                if let Some(file) = named_file(cx).filter(|file| file.name.len() <= LONGEST) {
+                    if directory::has_one(file.kind) {
+                        let directory = directory::of_path(file.name);
+                        recalled.directory =
+                            directory.map(|name| named(directories, ty, NamedFile { name, ..file }));
                     }
                     if wanted & !recalled.dead() != 0 {
-                        recalled.name = Some(named(names, ty, kind, name));
+                        recalled.name = Some(named(names, ty, file));
                     }
                 }
             }
@@ -241,17 +255,20 @@ fn entry(entries: &mut Vec<Entry>, versions: Versions, fd: u64, ty: EventType) -
     entry
 }
 
-fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, kind: Option<FdKind>, name: &[u8]) -> &'m mut Named {
+fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, file: NamedFile<'_>) -> &'m mut Named {
+    let NamedFile { kind, name, as_asked } = file;
     if names.is_empty() {
         names.resize_with(NAMES, Named::default);
     }
     let mut hasher = FxHasher::default();
     hasher.write(name);
-    hasher.write_u16(ty.0);
+    hasher.write_u16(ty.0 << 1 | u16::from(as_asked));
     let hash = hasher.finish();
     let entry = &mut names[hash as usize % NAMES];
-    if entry.hash != hash || entry.ty != ty.0 || entry.kind != kind || entry.name != name {
-        (entry.hash, entry.ty, entry.kind, entry.visits, entry.dead) = (hash, ty.0, kind, 0, 0);
+    let same = (entry.hash, entry.ty, entry.kind, entry.as_asked) == (hash, ty.0, kind, as_asked);
+    if !same || entry.name != name {
+        (entry.hash, entry.ty, entry.kind, entry.as_asked) = (hash, ty.0, kind, as_asked);
+        (entry.visits, entry.dead) = (0, 0);
         entry.name.clear();
         entry.name.extend_from_slice(name);
     } else {
@@ -274,23 +291,36 @@ impl Recalled<'_> {
         [&self.directory, &self.name].into_iter().flatten().any(|named| named.visits == CURIOUS)
     }
 
+    /// Whether the file was asked for by the name that it has.
+    pub(crate) fn as_asked(&self) -> bool {
+        self.directory.as_ref().or(self.name.as_ref()).is_some_and(|file| file.as_asked)
+    }
+
     /// Remembers that conditions cannot hold, for a reason of that scope; `settled` says whether a file's directory
-    /// is reason enough.
-    pub(crate) fn bury(&mut self, conditions: u128, scope: Scope, settled: impl Fn(&[u8]) -> bool) {
-        if scope.has(Scope::EVENT) {
-            return;
-        }
-        if !scope.has(Scope::FD.and(Scope::NAME)) {
+    /// is reason enough. False: it is not, and only this name is remembered.
+    pub(crate) fn bury(&mut self, conditions: u128, scope: Scope, settled: impl Fn(&[u8]) -> bool) -> bool {
+        if !scope.has(Scope::FILE) {
             if let Some(thread) = &mut self.thread {
                 thread.bury(conditions, scope);
             }
         } else if let Some(fd) = &mut self.fd {
             fd.bury(conditions, scope);
-        } else if scope == Scope::NAME {
-            let directory = self.directory.as_mut().filter(|directory| settled(&directory.name));
-            if let Some(file) = directory.or(self.name.as_mut()) {
+        } else if scope.is_of_name() && (!scope.has(Scope::RAW) || self.as_asked()) {
+            if let Some(directory) = self.directory.as_mut().filter(|directory| settled(&directory.name)) {
+                directory.dead |= conditions;
+            } else if let Some(file) = &mut self.name {
                 file.dead |= conditions;
+                return false;
             }
+        }
+        true
+    }
+
+    /// Remembers with the directory that conditions cannot hold, while it is new enough to be asked what it settles.
+    pub(crate) fn bury_with_directory(&mut self, conditions: u128, settled: impl Fn(&[u8]) -> bool) {
+        let young = self.directory.as_mut().filter(|directory| directory.visits <= CURIOUS);
+        if let Some(directory) = young.filter(|directory| settled(&directory.name)) {
+            directory.dead |= conditions;
         }
     }
 }

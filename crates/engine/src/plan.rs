@@ -256,15 +256,31 @@ impl<'a, 'r, W: Watch> Run<'a, 'r, W> {
             return;
         }
         let settled = |directory: &[u8]| self.in_directory(reason, directory) == Some(false);
-        recalled.bury(roots, scope, settled);
+        if recalled.bury(roots, scope, settled) {
+            return;
+        }
+        // What decided here says nothing of other files in the directory; another part may.
+        let (mut rest, as_asked) = (roots, recalled.as_asked());
+        while let Some(root) = take_lowest(&mut rest) {
+            recalled.bury_with_directory(1 << root, |directory| {
+                let mut parts = self.parts_by_name(root, as_asked);
+                parts.any(|part| self.in_directory(*part, directory) == Some(false))
+            });
+        }
+    }
+
+    /// The parts without which a condition fails that depend on the file's names alone.
+    fn parts_by_name(&self, root: usize, as_asked: bool) -> impl Iterator<Item = &'a Edge> + use<'a, 'r, W> {
+        let plan = self.plan;
+        let of_name = move |scope: Scope| scope.is_of_name() && (as_asked || !scope.has(Scope::RAW));
+        plan.needs(&plan.roots[root]).iter().filter(move |part| of_name(plan.scopes[part.node()]))
     }
 
     /// Remembers which of the conditions, that failed for another reason this time, never hold for this file.
     fn bury_by_name(&self, recalled: &mut Recalled<'_>, mut roots: u128) {
+        let as_asked = recalled.as_asked();
         while let Some(root) = take_lowest(&mut roots) {
-            let needs = self.plan.needs(&self.plan.roots[root]).iter();
-            let mut by_name = needs.filter(|part| self.plan.scopes[part.node()] == Scope::NAME);
-            if let Some(reason) = by_name.find(|part| !self.holds(**part)) {
+            if let Some(reason) = self.parts_by_name(root, as_asked).find(|part| !self.holds(**part)) {
                 self.bury(recalled, 1 << root, *reason);
             }
         }

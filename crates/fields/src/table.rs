@@ -80,6 +80,8 @@ impl StableUntil {
     /// The event is about a file of another name or another kind (see [`crate::named_file`]), or is itself of
     /// another type.
     pub const NAME: StableUntil = StableUntil(1 << 9);
+    /// The same, or the file was asked for by another name than it has.
+    pub const RAW: StableUntil = StableUntil(1 << 10);
 
     pub(crate) const fn from_bits(bits: u16) -> StableUntil {
         StableUntil(bits)
@@ -103,7 +105,7 @@ impl StableUntil {
 
     /// The names in the set; `never` for the empty one.
     pub fn names(self) -> Vec<&'static str> {
-        const NAMES: [&str; 10] = [
+        const NAMES: [&str; 11] = [
             "exec",
             "rename",
             "credentials",
@@ -114,6 +116,7 @@ impl StableUntil {
             "fd",
             "event",
             "name",
+            "raw",
         ];
         if self.0 == 0 {
             return vec!["never"];

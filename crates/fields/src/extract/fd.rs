@@ -218,14 +218,26 @@ fn types_of<'a>(arg: &Arg, cx: &Context<'a>, thread: &'a Thread) -> Option<Value
     Some(Value::List(kinds.into_bump_slice()))
 }
 
-/// Kind and name of the file that an event is about, or the name that a failed call asked for. Fields that are
-/// stable until the name changes depend on nothing else but the event's type.
-pub fn named_file<'a>(cx: &Context<'a>) -> Option<(Option<FdKind>, &'a [u8])> {
+/// The file that an event is about, or what a failed call asked for. Fields that are stable until the name changes
+/// depend on nothing else but the event's type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NamedFile<'a> {
+    /// `None`: the fd isn't known.
+    pub kind: Option<FdKind>,
+    /// Its name.
+    pub name: &'a [u8],
+    /// It was asked for by this very name, in which no two slashes stand side by side.
+    pub as_asked: bool,
+}
+
+/// The file that an event is about, if it has a name.
+pub fn named_file<'a>(cx: &Context<'a>) -> Option<NamedFile<'a>> {
     thread(cx)?;
-    match cx.fd() {
-        Some(fd) => Some((Some(fd.kind), &fd.name)),
-        None => Some((None, asked_name(cx, false)?)),
-    }
+    let (kind, name, raw): (_, &[u8], &[u8]) = match cx.fd() {
+        Some(fd) => (Some(fd.kind), &fd.name, &fd.name_raw),
+        None => (None, asked_name(cx, false)?, asked_name(cx, true).unwrap_or_default()),
+    };
+    Some(NamedFile { kind, name, as_asked: name == raw && !has_double_slash(raw) })
 }
 
 /// The fd's name, or the one that a failed call asked for.
@@ -275,8 +287,12 @@ fn asked_name<'a>(cx: &Context<'a>, raw: bool) -> Option<&'a [u8]> {
     }
 }
 
+fn has_double_slash(text: &[u8]) -> bool {
+    text.iter().zip(text.iter().skip(1)).fold(false, |found, (a, b)| found | ((*a == b'/') & (*b == b'/')))
+}
+
 fn without_double_slashes<'a>(cx: &Context<'a>, text: &'a [u8]) -> &'a [u8] {
-    if !text.windows(2).any(|pair| pair == b"//") {
+    if !has_double_slash(text) {
         return text;
     }
     let mut out = cx.scratch.buffer();
