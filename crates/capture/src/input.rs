@@ -1,33 +1,15 @@
 //! The bytes of a capture, unpacked, through a window that moves over them.
 
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, Read};
 
-use flate2::bufread::GzDecoder;
+use crate::unpack::{GZIP, Source, Unpacked, open_source, read_first};
 
 /// Bytes that the window holds at a time, unless a block is longer: small enough for the CPU's cache.
 const WINDOW: usize = 256 << 10;
-/// Bytes read at a time of a compressed file.
-const PACKED: usize = 64 << 10;
-/// How a gzip member begins.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-type Source = BufReader<Box<dyn Read + Send>>;
 
 enum Input {
     Plain(Source),
-    /// A gzip member under way; `None` behind the last one.
-    Gzip(Option<Box<GzDecoder<Source>>>),
-}
-
-/// The first bytes, put back before the rest.
-fn open_source(first: Vec<u8>, rest: Box<dyn Read + Send>) -> Source {
-    BufReader::with_capacity(PACKED, Box::new(Cursor::new(first).chain(rest)))
-}
-
-fn read_first(source: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut first = Vec::with_capacity(GZIP.len());
-    source.take(GZIP.len() as u64).read_to_end(&mut first)?;
-    Ok(first)
+    Gzip(Unpacked),
 }
 
 impl Input {
@@ -35,30 +17,15 @@ impl Input {
         let first = read_first(&mut source)?;
         let packed = first == GZIP;
         let source = open_source(first, source);
-        Ok(if packed { Input::Gzip(Some(Box::new(GzDecoder::new(source)))) } else { Input::Plain(source) })
+        Ok(if packed { Input::Gzip(Unpacked::new(source)?) } else { Input::Plain(source) })
     }
 
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         match self {
             Input::Plain(source) => source.read(to),
-            Input::Gzip(member) => loop {
-                let Some(decoder) = member else { return Ok(0) };
-                match decoder.read(to)? {
-                    0 => *member = member.take().map_or(Ok(None), |done| next_member(done.into_inner()))?,
-                    n => return Ok(n),
-                }
-            },
+            Input::Gzip(unpacked) => unpacked.read(to),
         }
     }
-}
-
-/// The gzip member that follows, if one does. Whatever else follows is no part of the capture, as for gunzip.
-fn next_member(mut source: Source) -> io::Result<Option<Box<GzDecoder<Source>>>> {
-    let first = read_first(&mut source)?;
-    if first != GZIP {
-        return Ok(None);
-    }
-    Ok(Some(Box::new(GzDecoder::new(open_source(first, Box::new(source))))))
 }
 
 /// A window over the unpacked bytes.
@@ -163,7 +130,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{Cursor, Write as _};
 
     use flate2::{Compression, write::GzEncoder};
 

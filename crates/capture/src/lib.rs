@@ -12,6 +12,7 @@ mod layout;
 mod reader;
 mod records;
 mod snapshot;
+mod unpack;
 mod upgrade;
 mod upgrade_table;
 mod writer;
