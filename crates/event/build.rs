@@ -26,13 +26,14 @@ struct Event {
 }
 
 fn main() -> Result<(), Error> {
-    for file in ["events", "flags", "syscalls", "numbers"] {
+    for file in ["events", "descriptions", "flags", "syscalls", "numbers"] {
         println!("cargo:rerun-if-changed=data/{file}.tbl");
     }
     let events = read_events()?;
     let mut out = String::new();
     write_flag_sets(&mut out)?;
     write_events(&mut out, &events)?;
+    write_descriptions(&mut out, &events)?;
     write_codes(&mut out, &events)?;
     write_params(&mut out, &events)?;
     write_syscalls(&mut out)?;
@@ -175,6 +176,30 @@ fn write_events(out: &mut String, events: &[Event]) -> Result<(), Error> {
             )?;
         }
         writeln!(out, "] }},")?;
+    }
+    writeln!(out, "];")?;
+    Ok(())
+}
+
+fn write_descriptions(out: &mut String, events: &[Event]) -> Result<(), Error> {
+    let mut texts = BTreeMap::new();
+    for (n, line) in lines("descriptions")? {
+        let (name, text) = line.split_once(" : ").ok_or(format!("data/descriptions.tbl:{n}: no text"))?;
+        if !events.iter().any(|e| e.name == name) {
+            return Err(format!("data/descriptions.tbl:{n}: no event is called {name}").into());
+        }
+        texts.insert(name.to_string(), text.to_string());
+    }
+    let is_past = |e: &Event| e.flags.iter().any(|flag| flag == "old_version" || flag == "unused");
+    if let Some(e) = events.iter().find(|e| !is_past(e) && !texts.contains_key(&e.name)) {
+        return Err(format!("data/descriptions.tbl: {} is missing", e.name).into());
+    }
+    writeln!(
+        out,
+        "/// What events tell, by name, in order.\npub(crate) static DESCRIPTIONS: &[(&str, &str)] = &["
+    )?;
+    for (name, text) in &texts {
+        writeln!(out, "({name:?}, {text:?}),")?;
     }
     writeln!(out, "];")?;
     Ok(())

@@ -281,6 +281,12 @@ pub struct EventInfo {
 }
 
 impl EventInfo {
+    /// What such an event tells, in one sentence; empty for a name that only old captures have.
+    pub fn description(&self) -> &'static str {
+        let place = DESCRIPTIONS.binary_search_by(|(name, _)| name.cmp(&self.name));
+        place.map_or("", |place| DESCRIPTIONS[place].1)
+    }
+
     /// Whether the type has a flag.
     pub const fn has(&self, flag: EventFlag) -> bool {
         self.flags & flag.bit() != 0

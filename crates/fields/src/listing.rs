@@ -70,6 +70,8 @@ pub struct EventRow {
     pub categories: Vec<&'static str>,
     /// Today's sources still write it.
     pub current: bool,
+    /// What it tells.
+    pub description: &'static str,
     /// Parameters: name and type.
     pub params: Vec<(&'static str, String)>,
 }
@@ -84,6 +86,7 @@ pub fn event_rows() -> Vec<EventRow> {
         direction: if e.direction == Direction::Enter { ">" } else { "<" },
         categories: Category::ALL.iter().filter(|c| e.is(**c)).map(|c| c.as_str()).collect(),
         current: !e.has(EventFlag::OldVersion),
+        description: e.description(),
         params: e.params.iter().map(|p| (p.name, format!("{:?}", p.ty).to_lowercase())).collect(),
     };
     EVENTS.iter().filter(used).map(row).collect()
@@ -102,6 +105,7 @@ mod tests {
         let audit = field_rows(Some("k8s_audit".into()));
         assert!(audit.iter().any(|r| r.name == "ka.verb") && audit.iter().all(|r| r.name != "fd.name"));
         let open = event_rows().into_iter().find(|e| e.symbol == "SYSCALL_OPENAT_2_X").unwrap();
+        assert!(open.description.starts_with("A file was opened"), "{}", open.description);
         assert_eq!((open.direction, open.current, open.params[1].1.as_str()), ("<", true, "fd"));
     }
 }

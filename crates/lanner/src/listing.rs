@@ -31,11 +31,18 @@ pub fn events(form: ListForm) -> String {
     match form {
         ListForm::Text => rows.iter().map(event_text).collect(),
         ListForm::Markdown => {
-            let head = "Dir | Name | Parameters\n:---|:-----|:----------\n".to_owned();
+            let head =
+                "Dir | Name | Parameters | Description\n:---|:-----|:-----------|:-----------\n".to_owned();
             rows.iter().fold(head, |out, r| {
                 let params: Vec<String> =
                     r.params.iter().map(|(name, ty)| format!("{ty} **{name}**")).collect();
-                out + &format!("`{}` | `{}` | {}\n", r.direction, r.name, params.join(", "))
+                out + &format!(
+                    "`{}` | `{}` | {} | {}\n",
+                    r.direction,
+                    r.name,
+                    params.join(", "),
+                    r.description
+                )
             })
         }
         ListForm::Json => pretty(&Value::Array(rows.iter().map(event_json).collect())),
@@ -48,12 +55,20 @@ fn pretty(value: &Value) -> String {
 
 fn event_text(row: &EventRow) -> String {
     let params: Vec<String> = row.params.iter().map(|(name, ty)| format!("{ty} {name}")).collect();
-    format!("{} {}({})\n", row.direction, row.name, params.join(", "))
+    let mut out = format!("{} {}({})\n", row.direction, row.name, params.join(", "));
+    wrap(row.description, 92, "    ", &mut out);
+    out
 }
 
 fn event_json(row: &EventRow) -> Value {
     let params: Vec<Value> = row.params.iter().map(|(name, ty)| json!({"name": name, "type": ty})).collect();
-    json!({"name": row.name, "dir": row.direction, "categories": row.categories, "params": params})
+    json!({
+        "name": row.name,
+        "dir": row.direction,
+        "categories": row.categories,
+        "params": params,
+        "description": row.description,
+    })
 }
 
 /// Rows by class, in order.
@@ -174,6 +189,15 @@ mod tests {
         assert_eq!(classes.iter().map(|c| c["fields"].as_array().unwrap().len()).sum::<usize>(), count);
         let rows = fields(None, false, ListForm::Markdown).lines().filter(|l| l.starts_with('`')).count();
         assert_eq!(rows, count);
+    }
+
+    #[test]
+    fn every_event_says_what_it_tells() {
+        let json: Value = serde_json::from_str(&events(ListForm::Json)).unwrap();
+        let all = json.as_array().unwrap();
+        assert!(all.len() > 190 && all.iter().all(|e| e["description"].as_str().unwrap().ends_with('.')));
+        let lines = events(ListForm::Text).lines().filter(|l| l.starts_with(['<', '>'])).count();
+        assert_eq!(lines, all.len());
     }
 
     #[test]
