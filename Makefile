@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check compat demo bench memory fuzz soak soak-idle
+.PHONY: help run build test check vmtest compat demo bench memory fuzz soak soak-idle
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -24,6 +24,10 @@ test: ## Run all tests; closes with `N passed, N failed, N skipped`
 check: ## Formatting, lints, licences, shell scripts, warnings of the eBPF programs
 	@scripts/setup.sh --check
 	@scripts/check.sh
+
+vmtest: ## Run the probe's tests under Debian's stock kernels, in QEMU
+	@scripts/setup.sh --vm
+	@scripts/vmtest.sh
 
 compat: ## Compare with what Falco answered, where ../shared/compat exists
 	@scripts/setup.sh

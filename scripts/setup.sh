@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# setup [--test | --check]: installs what building lanner needs, with --test what its tests need too, with
-# --check what `make check` needs. Says what it installs and why; does nothing where all is there.
+# setup [--test | --check | --vm]: installs what building lanner needs, with --test what its tests need too, with
+# --check what `make check` needs, with --vm what tests under other kernels need. Says what it installs and why; does nothing where all is there.
 set -euo pipefail
 
 packages=()
@@ -45,11 +45,15 @@ for option in "$@"; do
         need python3-venv "keeps Kubernetes' schemas apart from the system's Python" python3 -c 'import ensurepip, venv'
         need prometheus "promtool reads lanner's metrics" has promtool
         ;;
+    --vm)
+        need qemu-system-x86 "boots other kernels" has qemu-system-x86_64
+        need busybox-static "the root file system of the guests" test -e /bin/busybox
+        ;;
     --check)
         need shellcheck "checks the shell scripts" has shellcheck
         ;;
     *)
-        echo "setup: unknown option $option (use --test or --check)" >&2
+        echo "setup: unknown option $option (use --test, --check or --vm)" >&2
         exit 2
         ;;
     esac

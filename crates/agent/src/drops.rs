@@ -1,8 +1,9 @@
 //! Lost events, told once a second at most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lanner_event::EventType;
+use lanner_engine::{Engine, RuleId};
+use lanner_event::{EventInfo, EventType};
 use lanner_output::{Alert, Origin, Priority};
 use lanner_probe::{Lost, LostReason};
 
@@ -10,6 +11,9 @@ use crate::config::DropConfig;
 
 /// The rule name of the alert, which users route by.
 pub const RULE: &str = "Falco internal: syscall event drop";
+
+/// Rules that the alert's text names; of more it says how many.
+const NAMED: usize = 8;
 
 /// Between two looks at the counters, ns.
 const INTERVAL: u64 = 1_000_000_000;
@@ -195,6 +199,32 @@ impl Drops {
         format!("{RULE}. {} system calls dropped in last second.", self.lost)
     }
 
+    /// Names of the rules that may have matched one of them, in load order.
+    pub fn missed_by<'e>(&self, engine: &'e Engine) -> Vec<&'e str> {
+        let types: BTreeSet<EventType> = self.by.keys().map(|(ty, _)| *ty).collect();
+        let rules: BTreeSet<RuleId> = types.into_iter().flat_map(|ty| engine.rules_for(ty)).collect();
+        rules.into_iter().map(|id| &*engine.rule(id).rule.name).collect()
+    }
+
+    /// The alert, at `ts` ns since 1970, with the rules that may have missed something. Its fields carry Falco's
+    /// names, but for the last two: how many of the lost events the state of the host needs most, and the rules.
+    pub fn alert_naming(&self, ts: u64, rules: &[&str]) -> Alert {
+        let mut alert = self.alert(ts);
+        let vital = |ty: EventType| ty.info().is_some_and(EventInfo::is_vital);
+        let of_processes: u64 = self.by.iter().filter(|((ty, _), _)| vital(*ty)).map(|(_, n)| n).sum();
+        alert.fields.insert("n_drops_of_processes".to_owned(), of_processes.to_string().into());
+        if rules.is_empty() {
+            return alert;
+        }
+        let mut named = rules[..rules.len().min(NAMED)].join(", ");
+        if rules.len() > NAMED {
+            named += &format!(" and {} more", rules.len() - NAMED);
+        }
+        alert.message += &format!(" Rules that may have missed something: {named}.");
+        alert.fields.insert("rules_that_may_have_missed_something".to_owned(), rules.join(", ").into());
+        alert
+    }
+
     /// The alert, at `ts` ns since 1970. Its fields carry Falco's names.
     pub fn alert(&self, ts: u64) -> Alert {
         let ring = LostReason::RingFull;
@@ -269,5 +299,13 @@ mod tests {
         assert_eq!(alert.fields["n_drops_buffer_open_exit"], "3");
         assert_eq!(alert.fields["n_drops_buffer_close_exit"], "0");
         assert_eq!(alert.fields.len(), 15);
+        let named = drops.alert_naming(5, &["One", "Two"]);
+        assert!(
+            named.message.ends_with(" Rules that may have missed something: One, Two."),
+            "{}",
+            named.message
+        );
+        assert_eq!(named.fields["n_drops_of_processes"], "0");
+        assert_eq!(named.fields["rules_that_may_have_missed_something"], "One, Two");
     }
 }

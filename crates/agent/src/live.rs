@@ -545,7 +545,7 @@ impl Live {
         let Some(drops) = self.drops.check(ts, probe.lost(), self.events) else { return Ok(()) };
         for action in &self.program.config.drops.actions {
             match action {
-                DropAction::Alert => send(drops.alert(ts)),
+                DropAction::Alert => send(drops.alert_naming(ts, &drops.missed_by(&self.program.engine))),
                 DropAction::Log => self.log.write(Priority::Debug, &drops.message()),
                 DropAction::Exit => {
                     self.log.write(Priority::Critical, &drops.message());

@@ -63,6 +63,15 @@ impl Engine {
         pushed.collect()
     }
 
+    /// The rules over system calls that an event of a type may match, in load order.
+    pub fn rules_for(&self, ty: EventType) -> Vec<RuleId> {
+        let Some(source) = self.syscall_source().filter(|source| source.types.contains(ty)) else {
+            return Vec::new();
+        };
+        let plan = Plan::new(&source.graph, &source.roots, ty);
+        plan.rules.iter().map(|(id, _)| *id).collect()
+    }
+
     /// The rules over system calls.
     pub(crate) fn syscall_source(&self) -> Option<&Source> {
         self.sources.iter().find(|source| &*source.name == "syscall")
@@ -184,6 +193,8 @@ mod tests {
         let engine = engine("evt.type = openat");
         assert_eq!(engine.interest(types::SYSCALL_CLOSE_X), Some(Interest::default()));
         assert_eq!(engine.interest(types::PROCEXIT_1_E), None);
+        assert_eq!(engine.rules_for(types::SYSCALL_OPENAT_2_X), [RuleId::from_index(0)]);
+        assert_eq!(engine.rules_for(types::SYSCALL_CLOSE_X), []);
         assert_eq!(engine.interest(types::SYSCALL_OPENAT_2_X), Some(Interest::all()));
     }
 

@@ -12,6 +12,7 @@ mod print_bytes;
 mod print_names;
 mod print_net;
 mod table;
+mod vital;
 
 pub use decode::{DecodeError, Event, HEADER_LEN, Head};
 pub use encode::{EncodeError, EventBuf};

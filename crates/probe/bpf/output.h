@@ -42,6 +42,55 @@ struct {
 /* Unread bytes of a ring from which on the agent is woken before its time. */
 u64 wakeup_bytes = 0;
 
+/*
+ * Unread bytes of a ring from which on it is kept for those who write little, and from which on for vital events
+ * alone: a flood fills neither.
+ */
+u64 fair_bytes = 0;
+u64 reserve_bytes = 0;
+/* Bytes that the processes of one place may write to a ring's fair part in FAIR_PERIOD. */
+u64 share_bytes = 0;
+
+#define FAIR_PERIOD 1000000000ull /* nanoseconds */
+#define SENDERS 1024	      /* a power of two; processes of one place share what they may write */
+
+struct sender {
+	u64 since, bytes;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SENDERS);
+	__type(key, u32);
+	__type(value, struct sender);
+} senders SEC(".maps");
+
+/* Whether the current process writes more than its share, `len` bytes more at `now`. */
+static __always_inline bool floods(u64 now, u64 len)
+{
+	u32 place = ((u32)(bpf_get_current_pid_tgid() >> 32) * 0x9e3779b1u) >> 22;
+	struct sender *sender = bpf_map_lookup_elem(&senders, &place);
+
+	if (!sender)
+		return false;
+	if (now - sender->since > FAIR_PERIOD) {
+		sender->since = now;
+		sender->bytes = 0;
+	}
+	sender->bytes += len;
+	return sender->bytes > share_bytes;
+}
+
+/* Whether an event finds room in a ring that has so much unread. */
+static __always_inline bool has_room(struct scratch *s, u64 unread, u64 len)
+{
+	if (unread < fair_bytes / 2 || vital[s->type < EVENT_COUNT ? s->type : 0])
+		return true;
+	if (unread >= reserve_bytes)
+		return false;
+	return !floods(*(u64 *)&s->data[0], len) || unread < fair_bytes;
+}
+
 static __always_inline void count_lost(u32 type, enum lost_reason reason)
 {
 	struct lost *lost = bpf_map_lookup_elem(&lost_map, &type);
@@ -75,6 +124,10 @@ __noinline int submit(void)
 	/* one wakeup when the mark is passed: the agent looks by itself every few milliseconds */
 	unread = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 	flags = unread < wakeup_bytes && unread + len >= wakeup_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	if (!has_room(s, unread, len)) {
+		count_lost(s->type, LOST_RING_FULL);
+		return 0;
+	}
 	if (bpf_ringbuf_output(ring, s->data, len, flags))
 		count_lost(s->type, LOST_RING_FULL);
 	return 0;

@@ -98,7 +98,9 @@ fn array(out: &mut String, ty: &str, name: &str, len: &str, values: &[usize]) ->
 
 fn write_events(out: &mut String) -> Result<(), Error> {
     let counts: Vec<usize> = EVENTS.iter().map(|e| e.params.len()).collect();
-    array(out, "unsigned char", "param_counts", "EVENT_COUNT", &counts)
+    array(out, "unsigned char", "param_counts", "EVENT_COUNT", &counts)?;
+    let vital: Vec<usize> = EVENTS.iter().map(|e| usize::from(e.is_vital())).collect();
+    array(out, "unsigned char", "vital", "EVENT_COUNT", &vital)
 }
 
 fn write_plans(out: &mut String, plans: &[Plan]) -> Result<(), Error> {

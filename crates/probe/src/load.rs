@@ -184,10 +184,23 @@ fn create_rings(cpus: usize, options: &ProbeOptions) -> Result<(Vec<MapHandle>, 
 }
 
 /// Loads the programs and attaches them. `iterators` is asked when they are loaded: for this process's id and
-/// whether the snapshot comes from iterators.
+/// whether the snapshot comes from iterators. Kernels before 5.13 have no memory for a thread's fds that these
+/// programs may use: there no file is opened unseen.
 pub fn load(
     options: &ProbeOptions,
     iterators: impl FnOnce() -> Result<(u32, bool), ProbeError>,
+) -> Result<Loaded, ProbeError> {
+    let mut iterators = Some(iterators);
+    match load_with(options, true, &mut iterators) {
+        Err(ProbeError::Refused { .. }) if iterators.is_some() => load_with(options, false, &mut iterators),
+        other => other,
+    }
+}
+
+fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
+    options: &ProbeOptions,
+    can_hide: bool,
+    iterators: &mut Option<I>,
 ) -> Result<Loaded, ProbeError> {
     let cpus = libbpf_rs::num_possible_cpus().map_err(map_error("rings"))?;
     let (ring_maps, ring_bytes) = create_rings(cpus, options)?;
@@ -210,7 +223,11 @@ pub fn load(
     globals.snaplen = options.snaplen.min(ProbeOptions::MOST_SHOWN);
     globals.drop_failed = u8::from(options.drop_failed);
     globals.want_resolved = u8::from(options.resolved);
-    globals.wakeup_bytes = (ring_bytes / 8) as u64;
+    let part = |eighths: usize| (ring_bytes / 8 * eighths) as u64;
+    globals.wakeup_bytes = part(1);
+    globals.fair_bytes = part(4);
+    globals.reserve_bytes = part(6);
+    globals.share_bytes = part(1) / 8;
     fill(globals, &options.events, &wanted);
     let mut globals = *globals;
     let rings_of_calls = points::io_uring();
@@ -222,8 +239,8 @@ pub fn load(
         constants.completion_by_value = u8::from(found.by_value);
         open.progs.on_submit.set_attach_target(0, Some(found.submit.into())).map_err(|e| refused(&e))?;
     }
-    let can_hide = open.maps.rodata_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
-    can_hide.can_hide = 1;
+    open.maps.rodata_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?.can_hide = u8::from(can_hide);
+    open.maps.hidden_fds.set_autocreate(can_hide).map_err(map_error("hidden_fds"))?;
     let loaded = open.load().map_err(|e| refused(&e))?;
 
     let per_ring = options.cpus_per_ring.max(1);
@@ -243,7 +260,8 @@ pub fn load(
     let programs = handle(&loaded.maps.programs, "programs")?;
     let mut shared = SharedGlobals::new(loaded.maps.bss.as_fd())
         .map_err(|source| ProbeError::Map { map: ".bss".into(), source })?;
-    let (own_pid, iterators) = iterators()?;
+    let ask = iterators.take().ok_or_else(|| no_globals("snapshot"))?;
+    let (own_pid, iterators) = ask()?;
     let own = (!options.include_self).then_some(own_pid);
     for (slot, pid) in
         globals.skip_pids.iter_mut().zip(own.into_iter().chain(options.skip_pids.iter().copied()))
@@ -350,5 +368,20 @@ impl Loaded {
         self.shared.store(&self.globals);
         self.attachment.syscalls = wanted.names.iter().map(|name| (*name).to_string()).collect();
         self.points.follow(events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_without_memory_for_fds_do_without() {
+        let options = ProbeOptions { events: EventSet::new(), ring_bytes: 4096, ..ProbeOptions::default() };
+        match load_with(&options, false, &mut Some(|| Ok((1, false)))) {
+            Ok(_) => {}
+            Err(ProbeError::Refused { log, .. }) if !crate::require::check().is_err() => panic!("{log}"),
+            Err(error) => eprintln!("skipped: {error}"),
+        }
     }
 }
