@@ -56,6 +56,8 @@ enum {
 	OP_SENDMSG_ZC = 48,
 	OP_BIND = 56,
 	OP_LISTEN = 57,
+	OP_READV_FIXED = 60,
+	OP_WRITEV_FIXED = 61,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -307,6 +309,8 @@ static __always_inline void keep_files(struct scratch *s, struct operation *o, s
 	case OP_WRITE_FIXED:
 	case OP_READV:
 	case OP_WRITEV:
+	case OP_READV_FIXED:
+	case OP_WRITEV_FIXED:
 		o->args[1] = BPF_CORE_READ(rw, addr);
 		o->args[2] = BPF_CORE_READ(rw, len);
 		break;

@@ -358,6 +358,11 @@ pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Resul
         "/// Plans of the operations of io_uring, by their numbers.\npub static OPERATION_PLANS: [u16; {}] = {operations:?};",
         OPERATIONS.len()
     )?;
+    writeln!(
+        out,
+        "/// Names of the operations.\n#[cfg(test)]\npub static OPERATION_NAMES: [&str; {}] = {OPERATIONS:?};",
+        OPERATIONS.len()
+    )?;
     let open =
         conversions.iter().find(|c| c.name == "open_flags").ok_or("data/conversions.tbl lacks open_flags")?;
     writeln!(

@@ -278,6 +278,20 @@ mod tests {
         assert!(told.is_empty(), "in generic.tbl, but told or not in numbers.tbl: {told:?}");
     }
 
+    /// Operations that are not told: they wait, ask, advise, or serve the ring itself; the last line's change files.
+    const QUIET_OPERATIONS: &str = "nop fsync poll_add poll_remove sync_file_range timeout timeout_remove \
+         async_cancel link_timeout files_update statx fadvise madvise epoll_ctl epoll_wait provide_buffers \
+         remove_buffers tee msg_ring fgetxattr getxattr uring_cmd read_multishot waitid futex_wait \
+         futex_wake futex_waitv fixed_fd_install recv_zc pipe \
+         fallocate ftruncate fsetxattr setxattr";
+
+    #[test]
+    fn every_operation_of_io_uring_is_told_or_left_out_by_name() {
+        let quiet: BTreeSet<&str> = QUIET_OPERATIONS.split_whitespace().collect();
+        let untold = OPERATION_NAMES.iter().zip(OPERATION_PLANS).filter(|(_, plan)| *plan == 0);
+        assert_eq!(untold.map(|(name, _)| *name).collect::<BTreeSet<_>>(), quiet);
+    }
+
     #[test]
     fn calls_of_later_kernels_are_generic() {
         let wanted = Wanted::of(&[types::GENERIC_X].into_iter().collect());
