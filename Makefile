@@ -53,5 +53,5 @@ soak-idle: ## Ten minutes of rest and a whole build must raise nothing, attacks 
 	@scripts/setup.sh --test
 	@scripts/soak-idle.sh
 
-fuzz: ## Run each fuzz target for FUZZ_SECONDS (60)
+fuzz: ## Run each fuzz target (or FUZZ_TARGETS="capture event") for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh

@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(mut reader) = Reader::new(Cursor::new(bytes.to_vec())) else { return };
-    let mut writer = Writer::new(Vec::new(), reader.snapshot()).expect("memory");
+    let mut writer = Writer::new(Vec::new(), reader.snapshot()).expect("memory").for_old_readers();
     let snapshot = reader.snapshot().clone();
     let (mut events, mut faults) = (Vec::new(), 0);
     loop {

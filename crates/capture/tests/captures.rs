@@ -112,6 +112,14 @@ fn write(snapshot: &Snapshot, events: &[EventBuf]) -> Vec<u8> {
     bytes
 }
 
+fn write_for_old_readers(snapshot: &Snapshot, events: &[EventBuf]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), snapshot).unwrap().for_old_readers();
+    for event in events {
+        writer.write(&event.event().unwrap()).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
 /// Reads to the end: the snapshot, the events, and the fault that was met.
 fn read(bytes: Vec<u8>) -> Result<(Snapshot, Vec<EventBuf>, Option<CaptureError>), CaptureError> {
     let mut reader = Reader::new(Cursor::new(bytes))?;
@@ -150,14 +158,7 @@ fn what_old_readers_want_is_written_beside_and_passed_over() {
     let mut events = events();
     events.push(event(types::SYSCALL_DUP2_X, &[&n, &n, &n]));
     events.push(event(types::SYSCALL_READ_X, &[&n, b"data", &n, &9u32.to_ne_bytes()]));
-    let write = |events: &[EventBuf]| {
-        let mut writer = Writer::new(Vec::new(), &snapshot()).unwrap().for_old_readers();
-        for event in events {
-            writer.write(&event.event().unwrap()).unwrap();
-        }
-        writer.finish().unwrap()
-    };
-    let bytes = write(&events);
+    let bytes = write_for_old_readers(&snapshot(), &events);
     // The type's number stands behind time, thread and length; `close`, `dup` and `read` begin.
     for begin in [types::SYSCALL_CLOSE_E, types::SYSCALL_DUP_E, types::SYSCALL_DUP_X, types::SYSCALL_READ_E] {
         let head = [&event(begin, &[]).as_bytes()[..16], &[0; 0]].concat();
@@ -167,7 +168,7 @@ fn what_old_readers_want_is_written_beside_and_passed_over() {
     let (_, events_read, fault) = read(bytes.clone()).unwrap();
     assert!(fault.is_none(), "{fault:?}");
     assert_eq!(events_read, events);
-    assert_eq!(write(&events_read), bytes);
+    assert_eq!(write_for_old_readers(&snapshot(), &events_read), bytes);
 }
 
 #[test]
@@ -401,8 +402,12 @@ proptest! {
         let data = [0x41; 40];
         let params: Vec<&[u8]> = info.params.iter().zip(&lens).map(|(_, len)| &data[..*len]).collect();
         let event = event(info.code, &params);
-        let (_, events, fault) = read(write(&Snapshot::default(), std::slice::from_ref(&event))).unwrap();
-        prop_assert!(fault.is_none());
-        prop_assert_eq!(events, [event]);
+        for write in [write, write_for_old_readers] {
+            let bytes = write(&Snapshot::default(), std::slice::from_ref(&event));
+            let (_, events, fault) = read(bytes.clone()).unwrap();
+            prop_assert!(fault.is_none());
+            prop_assert_eq!(&events, std::slice::from_ref(&event));
+            prop_assert!(write(&Snapshot::default(), &events) == bytes);
+        }
     }
 }
