@@ -327,6 +327,7 @@ impl Live {
                 None => {}
             }
             if signals.take_reopen() {
+                self.log.info("SIGUSR1 received, reopening outputs...");
                 self.sending.reopen();
             }
             let mut wait = self.hold.due_in(before).map_or(LONGEST_WAIT, |due| due.min(HELD_WAIT));

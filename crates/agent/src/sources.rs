@@ -319,6 +319,7 @@ pub fn watch(
             None => {}
         }
         if options.signals.take_reopen() {
+            log.info("SIGUSR1 received, reopening outputs...");
             sending.reopen();
         }
         sending.watch();

@@ -230,6 +230,13 @@ impl Reader<'_> {
         if both {
             return Err(self.error("both 'rules_files' and 'rules_file' keys set"));
         }
+        if self.root.get("rules_file").is_some() {
+            self.warnings.push(
+                "Using deprecated config key 'rules_file' (singular form). Please use new 'rules_files' config key \
+                 (plural form)."
+                    .to_owned(),
+            );
+        }
         let mut files = self.texts("rules_files");
         files.extend(self.texts("rules_file"));
         Ok(files.into_iter().map(PathBuf::from).filter(|p| p.exists()).collect())
@@ -317,7 +324,15 @@ impl Reader<'_> {
 
     fn appends(&mut self) -> Result<Vec<Append>, ConfigError> {
         let items = self.root.at("append_output").map(Node::items).unwrap_or_default();
-        items.iter().map(|item| self.append(item)).collect()
+        let appends: Vec<Append> = items.iter().map(|item| self.append(item)).collect::<Result<_, _>>()?;
+        for append in appends.iter().filter(|append| !append.rule.is_empty() && !append.tags.is_empty()) {
+            let (rule, tags) = (&append.rule, append.tags.join(", "));
+            self.warnings.push(format!(
+                "An append_output entry specifies both a rule ({rule}) and a list of tags ({tags}). It counts for \
+                 that rule only, and only if it has all these tags."
+            ));
+        }
+        Ok(appends)
     }
 
     fn append(&self, item: &Node) -> Result<Append, ConfigError> {
