@@ -132,3 +132,32 @@ const ECHO_RULE: &str = "- rule: echo\n  desc: somebody has something to say\n  
     condition: evt.type = execve and container and proc.name = echo\n  \
     output: ran %proc.cmdline name=%container.name type=%container.type image=%container.image.repository\n\
     - macro: container\n  condition: container.id != host\n";
+
+/// Rules hear when a container is known, as from Falco's plugin: by an event of its own, with its fields.
+#[test]
+fn rules_hear_of_a_container_when_it_is_known() {
+    let Some(_turn) = Turn::take() else { return };
+    let bed = lanner_testbed::bed_or_skip!();
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.yaml");
+    let rule = |name: &str, condition: &str| {
+        format!(
+            "- rule: {name}\n  desc: d\n  condition: {condition}\n  output: {name} %evt.type %evt.asynctype \
+             async=%evt.is_async id=%container.id pod=%k8s.pod.name json=%evt.arg.data\n  priority: NOTICE\n"
+        )
+    };
+    let both = rule("by-type", "evt.type = container") + &rule("by-asynctype", "evt.asynctype = container");
+    std::fs::write(&rules, both).unwrap();
+    let settings = format!("rule_matching: all\nrules_files: [{}]", rules.display());
+    let mut watch = Watch::with_bed(&bed, &settings);
+    let pod = bed.pod("told-by-event").start().unwrap();
+    let container = pod.container("c").start().unwrap();
+    let id = format!("id={} pod=told-by-event json=", container.short_id());
+    for name in ["by-type", "by-asynctype"] {
+        watch.alert(&[&format!("{name} container container async=true {id}"), "image", "mysql"]);
+    }
+    assert_eq!(watch.alerts_with(&["by-type", &id]).len(), 1);
+    container.stop().unwrap();
+    pod.stop().unwrap();
+    watch.stop();
+}

@@ -17,6 +17,19 @@ pub fn container_event(ts: u64, container: &Container) -> Result<EventBuf, Encod
     EventBuf::new(ts, NO_THREAD, 0, types::CONTAINER_JSON_2_E, &[&json])
 }
 
+/// The event by which rules hear that a container is known, as Falco's container plugin sends it; `tid` is one of its
+/// threads.
+///
+/// # Errors
+/// When what is known of it is longer than an event can be.
+pub fn announcement(ts: u64, tid: Option<i64>, container: &Container) -> Result<EventBuf, EncodeError> {
+    let (plugin, json) = (0u32.to_ne_bytes(), lanner_container::to_event(container));
+    // Its data are bytes, which need no end.
+    let data = json.strip_suffix(b"\0").unwrap_or(&json);
+    let params: [&[u8]; 3] = [&plugin, b"container\0", data];
+    EventBuf::new(ts, tid.unwrap_or(NO_THREAD), 0, types::ASYNCEVENT_E, &params)
+}
+
 /// The events that tell the accounts of a container. Names that are longer than an event can be are left out.
 pub fn account_events(ts: u64, accounts: &Accounts) -> Vec<EventBuf> {
     let text = |text: &[u8]| [text, b"\0"].concat();

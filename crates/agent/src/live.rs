@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lanner_container::{ResolverError, RuntimeFound};
 use lanner_engine::{EventTypes, Memory, RuleId};
-use lanner_event::{Category, Event, EventType};
+use lanner_event::{Category, Event, EventType, types};
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
 use lanner_machine::{Container, ContainerId, Machine, MachineOptions};
 use lanner_output::{Alert, ChannelStats, Colour, Formatter, Overflow, Priority};
@@ -477,6 +477,25 @@ impl Live {
         }
     }
 
+    /// Takes in what is known of a container. Rules hear of it once, when all is known.
+    fn learn(&mut self, container: Container) {
+        let known = self.machine.container(container.id.as_bytes()).is_some_and(|known| known.complete);
+        let heard = self.program.engine.event_types().contains(types::ASYNCEVENT_E);
+        if !container.complete || known || !heard {
+            return self.machine.set_container(container);
+        }
+        let tid = self
+            .machine
+            .threads()
+            .find(|thread| *thread.container == *container.id.as_bytes())
+            .map(|t| t.tid);
+        let told = learnt::announcement(now(), tid, &container);
+        self.machine.set_container(container);
+        if let Some(event) = told.as_ref().ok().and_then(|told| told.event().ok()) {
+            self.event(&event);
+        }
+    }
+
     /// Tells a capture under way who a container is.
     fn capture_names(&mut self, container: &Container) {
         let told = learnt::container_event(now(), container);
@@ -515,7 +534,7 @@ impl Live {
                 if self.triggered.is_writing() {
                     self.capture_names(&container);
                 }
-                self.machine.set_container(container);
+                self.learn(container);
             }
         }
         let (formatter, sending) = (&self.formatter, &self.sending);

@@ -147,6 +147,11 @@ impl Plugins {
         Ok(Plugins { loaded, isolate: config.isolate_plugins })
     }
 
+    /// The first whose code isn't ours.
+    pub fn foreign(&self) -> Option<&'static str> {
+        self.loaded.iter().find(|loaded| matches!(loaded.code, Code::Foreign(_))).map(Loaded::name)
+    }
+
     /// In the order of loading.
     pub fn iter(&self) -> impl Iterator<Item = &Loaded> {
         self.loaded.iter()

@@ -100,7 +100,7 @@ fn live(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<()
     }
     let built = built(session, rules);
     let program = Arc::clone(&built.program);
-    let attached = Attached::new(&program, sources, None, log);
+    let attached = Attached::new(&program, sources, session.plugins.foreign(), log);
     let (options, reloader) = follow(session, built)?;
     let _web = web(session, &options.board)?;
     let together = Together { program, plugins: &session.plugins, sources, reloader: &reloader, log };
