@@ -159,7 +159,7 @@ fn the_kernel_decides_as_the_tables_say() {
         (seed >> 33) as usize % n
     };
     let mut let_through = 0;
-    for round in 0..4000 {
+    for round in 0..1500 {
         let mut path = String::new();
         for _ in 0..=next(if round % 50 == 0 { 40 } else { 5 }) {
             path.push_str(if next(6) == 0 { odd[next(odd.len())] } else { parts[next(parts.len())] });
@@ -190,11 +190,12 @@ fn the_kernel_decides_as_the_tables_say() {
         let expected = sieves.may_matter(&event.event().unwrap());
         assert_eq!(!events.is_empty(), expected, "{path:?} {flags}");
         if let Some(event) = events.first() {
-            assert_eq!(text(&event.event().unwrap(), "name").unwrap(), path);
+            // older kernels read nothing from an empty text
+            assert_eq!(text(&event.event().unwrap(), "name").unwrap_or_default(), path);
             let_through += 1;
         }
     }
-    assert!((200..3800).contains(&let_through), "{let_through}");
+    assert!((100..1400).contains(&let_through), "{let_through}");
 }
 
 #[test]
