@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check vmtest compat demo bench memory fuzz soak soak-idle
+.PHONY: help run build test check vmtest compat demo bench memory fuzz soak soak-idle package image
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -16,6 +16,14 @@ run: build ## Install what is missing, build, and watch this host
 build: ## Install what is missing and build the release executable
 	@scripts/setup.sh
 	cargo build --release -p lanner
+
+package: ## Make the Debian package and the archive
+	@scripts/setup.sh
+	@scripts/package.sh
+
+image: ## Build the container images
+	@scripts/setup.sh
+	@scripts/image.sh
 
 test: ## Run all tests; closes with `N passed, N failed, N skipped`
 	@scripts/setup.sh --test

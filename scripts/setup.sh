@@ -38,6 +38,8 @@ for option in "$@"; do
         need iproute2 "network namespaces for the tests" has ip
         need bsdutils "gives a program a terminal (script)" has script
         need python3 "runs the compatibility comparison" has python3
+        need mmdebstrap "a fresh system in which the package is installed" has mmdebstrap
+        need systemd "judges how its service is confined (systemd-analyze)" has systemd-analyze
         need sysdig "reads what lanner records" has sysdig
         need golang-go "renders the Helm chart as Helm does" has go
         need golang-github-masterminds-sprig-dev "the functions of Helm's templates" gocode github.com/Masterminds/sprig

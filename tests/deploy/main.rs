@@ -1,9 +1,11 @@
 //! What `deploy/` gives to a cluster: the chart is rendered as Helm does it (`render/`), with the values of
-//! `values/*.yaml`; its objects are held against Kubernetes' schemas and its settings are given to the executable.
+//! `values/*.yaml`; its objects are held against Kubernetes' schemas and its settings are given to the executable. And
+//! what it gives to a host: the package, installed and run.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod chart;
 mod manifests;
+mod package;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -1,6 +1,6 @@
 //! The outputs that `falco.yaml` asks for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lanner_output::{HttpOptions, SocketOptions, Trust};
@@ -10,6 +10,9 @@ use super::{ConfigError, FileConfig, ProgramConfig, SinkConfig};
 
 /// How long a request to a web server may take. Falco's client has no limit of its own.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What runs the command of a program output.
+const SHELL: &str = "/bin/sh";
 
 impl Reader<'_> {
     pub(super) fn sinks(&mut self) -> Result<SinkConfig, ConfigError> {
@@ -42,6 +45,12 @@ impl Reader<'_> {
         let command = self.text("program_output.program", "");
         if command.is_empty() {
             return Err(self.error("program output enabled but no program in configuration block"));
+        }
+        if !Path::new(SHELL).exists() {
+            let why = format!(
+                "program output enabled but there is no {SHELL} here to run it (a slim image has none)"
+            );
+            return Err(self.error(&why));
         }
         let keep_alive = self.flag("program_output.keep_alive", false);
         Ok(Some(ProgramConfig { command, keep_alive }))

@@ -106,6 +106,8 @@ const CALLS: &[&[c_long]] = &[
         libc::SYS_symlinkat,
         libc::SYS_fchmod,
         libc::SYS_fchmodat,
+        // Of the alerts' socket, to a group of its own: CAP_CHOWN is given up.
+        libc::SYS_fchownat,
         libc::SYS_utimensat,
         libc::SYS_umask,
         libc::SYS_copy_file_range,
@@ -176,6 +178,7 @@ const OLDER: &[c_long] = &[
     libc::SYS_mkdir,
     libc::SYS_rmdir,
     libc::SYS_chmod,
+    libc::SYS_chown,
     libc::SYS_poll,
     libc::SYS_select,
     libc::SYS_epoll_wait,
