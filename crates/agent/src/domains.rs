@@ -119,8 +119,11 @@ fn serve(lookup: Lookup, wishes: &Receiver<BTreeSet<String>>, answers: &SyncSend
         let wait = next.map_or(LONGEST, |next| next.saturating_duration_since(Instant::now()));
         match wishes.recv_timeout(wait) {
             Ok(names) => {
-                let gone = wanted.extract_if(.., |known| !names.contains(&known.name));
-                let gone: Vec<Answer> = gone.map(|known| (known.name.into(), Vec::new())).collect();
+                let (kept, gone): (Vec<_>, Vec<_>) =
+                    wanted.into_iter().partition(|known| names.contains(&known.name));
+                wanted = kept;
+                let gone: Vec<Answer> =
+                    gone.into_iter().map(|known| (known.name.into(), Vec::new())).collect();
                 let is_new = |name: &String| wanted.iter().all(|known| known.name != *name);
                 let new: Vec<String> = names.into_iter().filter(is_new).collect();
                 let next = Instant::now();

@@ -131,6 +131,9 @@ fn tell(log: &Log) -> Tell {
     })
 }
 
+/// A plugin in a shared object, and its settings.
+type InObject = (&'static Foreign, Settings);
+
 impl Plugins {
     /// Loads those that the settings name. Plugins whose fields one of them has in their place count as loaded, too.
     ///
@@ -169,7 +172,7 @@ impl Plugins {
     }
 
     /// Those in shared objects that run in this process, and those that run in one of their own.
-    fn divided(&self, log: &Log) -> (Vec<(&'static Foreign, Settings)>, Vec<(&'static Foreign, Settings)>) {
+    fn divided(&self, log: &Log) -> (Vec<InObject>, Vec<InObject>) {
         let (mut here, mut apart) = (Vec::new(), Vec::new());
         for loaded in &self.loaded {
             let Code::Foreign(plugin) = loaded.code else { continue };
@@ -316,7 +319,7 @@ mod tests {
     fn a_plugin_that_there_is_not_is_named() {
         let error = load(vec![settings("okta", "")]).err().unwrap();
         assert!(
-            error.starts_with("cannot load plugin 'okta': only the plugins container, k8saudit"),
+            error.starts_with("cannot load plugin 'okta': it is not built in (container, k8saudit"),
             "{error}"
         );
     }
