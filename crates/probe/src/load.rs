@@ -380,7 +380,7 @@ mod tests {
         let options = ProbeOptions { events: EventSet::new(), ring_bytes: 4096, ..ProbeOptions::default() };
         match load_with(&options, false, &mut Some(|| Ok((1, false)))) {
             Ok(_) => {}
-            Err(ProbeError::Refused { log, .. }) if !crate::require::check().is_err() => panic!("{log}"),
+            Err(ProbeError::Refused { log, .. }) if crate::require::check().is_ok() => panic!("{log}"),
             Err(error) => eprintln!("skipped: {error}"),
         }
     }
