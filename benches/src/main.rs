@@ -11,6 +11,7 @@ mod loading;
 mod measure;
 mod micro;
 mod replay;
+mod webhook;
 
 use std::path::PathBuf;
 
@@ -30,7 +31,7 @@ struct Options {
     /// A folder with `captures/` and `rules/` to replay; left out where it doesn't exist.
     #[arg(long, default_value = "../shared/compat")]
     compat: PathBuf,
-    /// Only `live`, `replay`, `loading`, `instructions` or `parts`.
+    /// Only `live`, `replay`, `loading`, `instructions`, `parts` or `webhook`.
     #[arg(long)]
     only: Option<String>,
     /// Be one process of a storm on this file; for this program's own use.
@@ -58,6 +59,9 @@ fn main() -> Result<()> {
     }
     if wanted("loading") {
         loading::run(&options.bin, &options.compat, options.rounds)?;
+    }
+    if wanted("webhook") {
+        webhook::run(&options.bin)?;
     }
     if wanted("parts") {
         micro::run()?;

@@ -31,7 +31,7 @@ use crate::reload::{News, Slot};
 use crate::sending::Sending;
 use crate::signals::Signals;
 use crate::silence::Silence;
-use crate::sources::Parsing;
+use crate::sources::{Parsing, counts_of_plugins};
 use crate::tally::Tally;
 use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
 use crate::wanted::{asks_where, wanted};
@@ -183,6 +183,10 @@ pub fn run(
         Some(sending) => sending,
         None => Arc::new(Sending::start(config, options.colour, Overflow::Lose, log)?),
     };
+    let mut station = Station::new(&options.board, "syscall", "modern_bpf", &program);
+    if let Some(crew) = options.crew.clone() {
+        station = station.counting(Box::new(move || counts_of_plugins(&crew)));
+    }
     let mut live = Live {
         log: log.clone(),
         formatter: sinks::formatter(config, hostname.clone()),
@@ -210,7 +214,7 @@ pub fn run(
         guard: MemoryGuard::new(config.memory_limit, begin),
         silence: Silence::new(config.silence),
         triggered: Triggered::new(config.capture.clone(), Pace::Live, log),
-        station: Station::new(&options.board, "syscall", "modern_bpf", &program),
+        station,
         crew: options.crew.clone(),
         parsing: Parsing::default(),
         program,

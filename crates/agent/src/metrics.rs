@@ -11,6 +11,6 @@ mod station;
 mod usage;
 
 pub use board::{Board, Health};
-pub use observation::{LoadedFile, LoadedKind, Observation, RuleCount, Waiting};
+pub use observation::{Counted, LoadedFile, LoadedKind, Observation, RuleCount, Waiting};
 pub use prometheus::exposition;
 pub use station::{STRIDE, Station, View};

@@ -82,6 +82,19 @@ impl Loaded {
         Ok(Loaded { code: Code::Foreign(plugin), settings, stands_for })
     }
 
+    /// The plugin in a shared object, without settings.
+    ///
+    /// # Errors
+    /// When it can't be loaded.
+    pub fn of_library(library: &str) -> Result<Loaded, PluginError> {
+        let refuse =
+            |error: host::PluginError| PluginError { name: library.to_owned(), why: error.to_string() };
+        let (plugin, stands_for) = host::load(library).map_err(refuse)?;
+        let settings =
+            Settings { name: plugin.name.clone(), library: library.to_owned(), ..Settings::default() };
+        Ok(Loaded { code: Code::Foreign(plugin), settings, stands_for })
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self.code {
@@ -150,11 +163,6 @@ impl Plugins {
         Ok(Plugins { loaded, isolate: config.isolate_plugins })
     }
 
-    /// The first whose code isn't ours.
-    pub fn foreign(&self) -> Option<&'static str> {
-        self.loaded.iter().find(|loaded| matches!(loaded.code, Code::Foreign(_))).map(Loaded::name)
-    }
-
     /// In the order of loading.
     pub fn iter(&self) -> impl Iterator<Item = &Loaded> {
         self.loaded.iter()
@@ -190,6 +198,23 @@ impl Plugins {
             }
         }
         (here, apart)
+    }
+
+    /// To be called while the process may still start programs: makes the processes that plugins will run in, and
+    /// answers with a plugin that runs in lanner's own, if there is one.
+    pub fn prepare(&self, sources: &[&str], log: &Log) -> Option<&'static str> {
+        let foreign = self.loaded.iter().filter_map(|loaded| match loaded.code {
+            Code::Foreign(plugin) => Some(plugin),
+            Code::BuiltIn(_) => None,
+        });
+        let (apart, here): (Vec<_>, Vec<_>) =
+            foreign.partition(|plugin| self.isolate && Loaded::bound(plugin).is_none());
+        // One that gives events runs once, one that only sends them once for each source.
+        let times = |plugin: &&Foreign| if plugin.can(Capability::Sourcing) { 1 } else { sources.len() };
+        if let Err(error) = host::prepare(apart.iter().map(times).sum()) {
+            log.write(Priority::Error, &format!("processes for plugins can't be started: {error}"));
+        }
+        here.first().map(|plugin| plugin.name.as_str())
     }
 
     /// The plugins in shared objects that work on the events of a source, and those that send from their own processes.
@@ -318,8 +343,11 @@ mod tests {
     #[test]
     fn a_plugin_that_there_is_not_is_named() {
         let error = load(vec![settings("okta", "")]).err().unwrap();
+        assert!(error.starts_with("cannot load plugin 'okta': it is not built in (container, "), "{error}");
+        let missing = Settings { library: "/nowhere.so".into(), ..settings("okta", "") };
+        let error = load(vec![missing]).err().unwrap();
         assert!(
-            error.starts_with("cannot load plugin 'okta': it is not built in (container, k8saudit"),
+            error.starts_with("cannot load plugin 'okta': can't load plugin dynamic library: "),
             "{error}"
         );
     }

@@ -1,12 +1,14 @@
 //! A capture, as if it happened now.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lanner_capture::{CaptureError, Reader, Snapshot};
 use lanner_engine::{Memory, RuleId};
 use lanner_fields::Context;
 use lanner_output::{ChannelStats, Colour, Formatter, Outputs, Overflow};
+use lanner_plugin::host::Crew;
 use lanner_probe::Lost;
 
 use crate::config::DropAction;
@@ -16,7 +18,7 @@ use crate::metrics::{Board, STRIDE, Station, View, Waiting};
 use crate::program::Program;
 use crate::tally::Tally;
 use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
-use crate::walk::walk;
+use crate::walk::walk_with;
 use crate::{inventory, sinks};
 
 /// Why a replay did not reach the end of its capture.
@@ -75,6 +77,7 @@ struct Replay<'a> {
 pub fn run(
     file: &Path,
     program: &Program,
+    crew: Option<&Arc<Crew>>,
     log: &Log,
     colour: Colour,
 ) -> (Option<Outcome>, Result<(), ReplayError>) {
@@ -104,7 +107,7 @@ pub fn run(
             .then(|| Station::new(&Board::default(), "syscall", "savefile", program)),
         events: 0,
     };
-    let result = walk(&mut reader, config.buffers, |cx, around| replay.see(cx, around));
+    let result = walk_with(&mut reader, config.buffers, crew, |cx, around| replay.see(cx, around));
     replay.triggered.end();
     let outcome = Outcome {
         tally: replay.tally,

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 pub use lanner_engine::Catalog;
 use lanner_engine::{BuildError, Engine, EngineOptions};
 use lanner_rules::{
-    Definitions, ExtraField, ExtraOutput, LoadOptions, Loaded, Report, Rule, RuleSet, Scope, SourceText,
+    Definitions, ExtraField, ExtraOutput, FieldCatalog, LoadOptions, Loaded, Report, Rule, RuleSet, Scope,
+    SourceText,
 };
 
 use crate::config::{Append, Config, Matching};
@@ -19,6 +20,10 @@ pub const OWN_RULES: &[(&str, &str)] = &[
     ("lanner_container_rules.yaml", include_str!("../../../rules/lanner_container_rules.yaml")),
     ("lanner_file_rules.yaml", include_str!("../../../rules/lanner_file_rules.yaml")),
 ];
+
+/// Those that are in force beside them where Kubernetes audit events come.
+const OWN_AUDIT_RULES: (&str, &str) =
+    ("lanner_k8s_audit_rules.yaml", include_str!("../../../rules/lanner_k8s_audit_rules.yaml"));
 
 /// Fields of a container that alerts show, in Falco's order.
 const CONTAINER_FIELDS: [&str; 6] = [
@@ -104,9 +109,10 @@ pub fn read_files(files: &[PathBuf]) -> Result<Vec<SourceText>, RulesError> {
     files.iter().map(read).collect()
 }
 
-/// lanner's own rules.
-pub fn own_rules() -> Vec<SourceText> {
-    OWN_RULES.iter().map(|(name, text)| SourceText::new(*name, *text)).collect()
+/// lanner's own rules for the sources that there are.
+pub fn own_rules(sources: &Catalog) -> Vec<SourceText> {
+    let audit = sources.has_source("k8s_audit").then_some(&OWN_AUDIT_RULES);
+    OWN_RULES.iter().chain(audit).map(|(name, text)| SourceText::new(*name, *text)).collect()
 }
 
 /// The sources that events come from.
@@ -255,9 +261,11 @@ mod tests {
 
     #[test]
     fn our_own_rules_load_without_a_finding() {
-        let loaded = check(&own_rules(), &Config::default(), &catalog());
-        let text = loaded.report.human_text();
-        assert!(text.ends_with(": no errors, no warnings\n"), "{text}");
+        for sources in [catalog(), all_sources()] {
+            let loaded = check(&own_rules(&sources), &Config::default(), &sources);
+            let text = loaded.report.human_text();
+            assert!(text.ends_with(": no errors, no warnings\n"), "{text}");
+        }
     }
 
     #[test]

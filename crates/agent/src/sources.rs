@@ -12,13 +12,13 @@ use lanner_event::Event;
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
 use lanner_machine::Machine;
 use lanner_output::{Alert, Formatter};
-use lanner_plugin::host::PluginError;
-use lanner_plugin::{EventSource, Given};
+use lanner_plugin::host::{Crew, Metric, PluginError};
+use lanner_plugin::{EventSource, Given, Refusal, SourceStats};
 
 use crate::announce::local_offset;
 use crate::live::{Ending, LONGEST_WAIT, LiveOptions};
 use crate::log::Log;
-use crate::metrics::{Board, STRIDE, Station, View, Waiting};
+use crate::metrics::{Board, Counted, STRIDE, Station, View, Waiting};
 use crate::notify::Notify;
 use crate::plugins::Opened;
 use crate::program::Program;
@@ -95,12 +95,14 @@ impl Beside {
             ..EventMeta::default()
         };
         let source = opened.source;
+        let (stats, crew) = (Arc::clone(&opened.stats), opened.crew.clone());
+        let counts = Box::new(move || counts_of(&stats, crew.as_deref()));
         let side = SideLoop {
             opened,
             program: Arc::clone(program),
             slot,
             sending: Arc::clone(sending),
-            station: Station::new(board, source, "source_plugin", program),
+            station: Station::new(board, source, "source_plugin", program).counting(counts),
             formatter: sinks::formatter(config, hostname),
             end: Arc::clone(&self.end),
             log: log.clone(),
@@ -267,6 +269,40 @@ impl SideLoop {
         }
         opened.events.give(LONGEST_WAIT, &mut see).map_err(|error| error.to_string())
     }
+}
+
+/// What came to a source, and what its plugins count.
+fn counts_of(stats: &SourceStats, crew: Option<&Crew>) -> Vec<Counted> {
+    let own = |name: &str, reason, value: u64| Counted {
+        plugin: "",
+        name: name.to_owned(),
+        reason,
+        value: value as f64,
+        monotonic: true,
+    };
+    let refused = |reason, refusal| own("source_refused_total", reason, stats.refused(refusal));
+    let mut all = vec![
+        own("source_taken_total", "", stats.taken()),
+        refused("malformed", Refusal::Malformed),
+        refused("too_large", Refusal::TooLarge),
+        refused("full", Refusal::Full),
+    ];
+    all.extend(crew.map(counts_of_plugins).unwrap_or_default());
+    all
+}
+
+/// What plugins in shared objects count.
+pub(crate) fn counts_of_plugins(crew: &Crew) -> Vec<Counted> {
+    let of = |(plugin, metrics): (&'static str, Vec<Metric>)| {
+        metrics.into_iter().map(move |metric| Counted {
+            plugin,
+            name: metric.name,
+            reason: "",
+            value: metric.value,
+            monotonic: metric.monotonic,
+        })
+    };
+    crew.metrics().into_iter().flat_map(of).collect()
 }
 
 /// Tells of events that plugins can't parse, ever more rarely.

@@ -1,9 +1,13 @@
 //! The way through a capture: each of its events with what is known of its thread at that moment.
 
+use std::sync::Arc;
+
 use lanner_capture::{CaptureError, Reader, Snapshot};
 use lanner_event::{BufferFormat, Event, EventType, params, types};
-use lanner_fields::{Context, EventMeta, Progress, Scratch};
+use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
 use lanner_machine::{Container, Machine, MachineOptions};
+use lanner_plugin::BUILT_IN;
+use lanner_plugin::host::Crew;
 
 use crate::announce::local_offset;
 use crate::{learnt, records};
@@ -16,10 +20,24 @@ use crate::{learnt, records};
 pub fn walk<E: From<CaptureError>>(
     reader: &mut Reader,
     buffers: BufferFormat,
+    see: impl FnMut(&Context<'_>, &Snapshot) -> Result<(), E>,
+) -> Result<(), E> {
+    walk_with(reader, buffers, None, see)
+}
+
+/// The same, with plugins that look at the events, too.
+///
+/// # Errors
+/// As [`walk`]; an event that a plugin can't parse is no error.
+pub fn walk_with<E: From<CaptureError>>(
+    reader: &mut Reader,
+    buffers: BufferFormat,
+    crew: Option<&Arc<Crew>>,
     mut see: impl FnMut(&Context<'_>, &Snapshot) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut walk = Walk {
         buffers,
+        crew: crew.cloned(),
         machine: Machine::default(),
         around: Snapshot::default(),
         progress: Progress::default(),
@@ -39,6 +57,7 @@ pub fn walk<E: From<CaptureError>>(
 
 struct Walk {
     buffers: BufferFormat,
+    crew: Option<Arc<Crew>>,
     machine: Machine,
     /// The section's snapshot without threads and files.
     around: Snapshot,
@@ -66,6 +85,7 @@ impl Walk {
         self.progress = Progress::new(EventMeta {
             utc_offset: local_offset,
             buffer_format: self.buffers,
+            foreign: Foreign(self.crew.clone().map(|crew| crew as Arc<dyn ForeignFields>)),
             ..EventMeta::default()
         });
     }
@@ -86,6 +106,16 @@ impl Walk {
             learnt::give_to(&event, &mut self.machine);
         }
         self.progress.advance(&event);
+        if event.ty() == types::PLUGINEVENT_E {
+            let (source, plugin) = made_by(&event).unwrap_or(("", ""));
+            self.progress.set_source(source, plugin);
+        } else if self.progress.meta().source != "syscall" {
+            self.progress.set_source("syscall", "");
+        }
+        if let Some(crew) = &self.crew {
+            // The event's fields show what a plugin could not take from it.
+            let _ = crew.parse(&event, self.progress.meta().num, &self.machine);
+        }
         self.begun |= !completes_snapshot(event.ty());
         if reader.is_state_only() || !self.begun {
             return Ok(());
@@ -100,6 +130,12 @@ impl Walk {
         };
         see(&cx, &self.around)
     }
+}
+
+/// Source and name of the built-in plugin whose number an event has.
+fn made_by(event: &Event<'_>) -> Option<(&'static str, &'static str)> {
+    let id = event.u32(0)?;
+    BUILT_IN.iter().find(|plugin| plugin.id == id && id != 0).map(|plugin| (plugin.source, plugin.name))
 }
 
 /// Whether events of a type, where a section's events begin, belong to its snapshot: rules don't see them.

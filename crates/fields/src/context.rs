@@ -128,6 +128,11 @@ impl Progress {
         self.meta.total_exec_time = *total;
     }
 
+    /// Says which source the current event is of, and which plugin made it.
+    pub fn set_source(&mut self, source: &'static str, plugin: &'static str) {
+        (self.meta.source, self.meta.plugin) = (source, plugin);
+    }
+
     /// Sets the event's number, where the source numbers its events itself.
     pub fn renumber(&mut self, num: u64) {
         self.meta.num = num;

@@ -32,6 +32,9 @@ pub enum Command {
     Fields(FieldsArgs),
     /// List the event types that rules can name
     Events(EventsArgs),
+    /// List and describe plugins: sources of events, and fields
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Say what works on this machine, what does not, what that costs and what to do
     Doctor(DoctorArgs),
     /// Show a host's alerts elsewhere: on standard output, by http, to OpenTelemetry; needs no privilege
@@ -323,6 +326,25 @@ pub struct EventsArgs {
     /// Form of the list
     #[arg(long, value_enum, default_value_t)]
     pub format: ListForm,
+}
+
+/// `lanner plugin`
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// List the plugins that are built in, and those that a falco.yaml loads
+    List {
+        /// Read settings from a falco.yaml
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Describe a plugin: what it can do, how it is set up, what its source may be opened with
+    Info {
+        /// The plugin's name, or the path of a shared object
+        name: String,
+        /// Read settings from a falco.yaml
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
 }
 
 /// `lanner doctor`

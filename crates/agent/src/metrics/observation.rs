@@ -118,6 +118,23 @@ pub struct Observation {
     pub outputs: Vec<ChannelStats>,
     /// What waits.
     pub waiting: Waiting,
+    /// What the source's plugin counts.
+    pub counted: Vec<Counted>,
+}
+
+/// A number of the plugins'.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Counted {
+    /// The plugin; empty for what lanner counts of the source itself.
+    pub plugin: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Why something was refused, where that is what is counted.
+    pub reason: &'static str,
+    /// The number.
+    pub value: f64,
+    /// It only grows.
+    pub monotonic: bool,
 }
 
 impl Observation {

@@ -152,9 +152,36 @@ pub fn exposition(seen: &[Arc<Observation>], config: &MetricsConfig) -> String {
     host(&mut page, first);
     for seen in seen {
         own(&mut page, seen);
+        counted(&mut page, seen, config);
     }
     sinks(&mut page, first);
     page.text()
+}
+
+/// What plugins count, and what came to the sources that are built in.
+fn counted(page: &mut Page, seen: &Observation, config: &MetricsConfig) {
+    for counted in &seen.counted {
+        let kind = if counted.monotonic { Kind::Counter } else { Kind::Gauge };
+        if counted.plugin.is_empty() {
+            let mut labels = vec![("source", seen.source.as_str())];
+            labels.extend(Some(("reason", counted.reason)).filter(|_| !counted.reason.is_empty()));
+            let help = "What a source took, and what it refused.";
+            page.own(&counted.name, kind, help, &labels, counted.value as u64);
+        } else if config.plugins {
+            let name = format!("falcosecurity_plugins_{}", clean(&counted.name));
+            let value = match counted.value {
+                whole if whole >= 0.0 && whole.fract() == 0.0 => Number::Whole(whole as u64),
+                real => Number::Real(real),
+            };
+            page.put(
+                &name,
+                kind,
+                FALCO_HELP,
+                &[("raw_name", &counted.name), ("plugin", counted.plugin)],
+                value,
+            );
+        }
+    }
 }
 
 fn files(page: &mut Page, seen: &Observation) {

@@ -12,7 +12,7 @@ use lanner_probe::{Probe, SnapshotSource, SnapshotStats};
 
 use super::board::{Board, Place};
 use super::canary::Canary;
-use super::observation::{Observation, RuleCount, Waiting};
+use super::observation::{Counted, Observation, RuleCount, Waiting};
 use super::snapshot::Snapshots;
 use crate::config::MetricsConfig;
 use crate::log::{Log, now};
@@ -46,7 +46,11 @@ pub struct Station {
     snapshots: Snapshots,
     /// The file of snapshots can't be written, and that was said.
     failing: Option<PathBuf>,
+    counts: Option<Counts>,
 }
+
+/// Asks plugins for what they count.
+pub type Counts = Box<dyn Fn() -> Vec<Counted> + Send>;
 
 /// What a loop lets be seen of itself.
 pub struct View<'a> {
@@ -89,7 +93,15 @@ impl Station {
             snapshots: Snapshots::default(),
             failing: None,
             config,
+            counts: None,
         }
+    }
+
+    /// What plugins count is told too.
+    #[must_use]
+    pub fn counting(mut self, counts: Counts) -> Station {
+        self.counts = Some(counts);
+        self
     }
 
     /// An event comes by. True for one that should be measured.
@@ -190,6 +202,7 @@ impl Station {
             rules: rules(view.program, view.tally),
             outputs: (view.outputs)(),
             waiting: view.waiting,
+            counted: self.counts.as_ref().map(|counts| counts()).unwrap_or_default(),
         }
     }
 }
@@ -268,6 +281,7 @@ pub(super) mod tests {
                 last_error: None,
             }],
             waiting: Waiting::default(),
+            counted: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod explain;
+mod plugin;
 mod profile;
 mod record;
 mod relay;
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         Command::Fields(args) => {
             print(&listing::fields(args.source.as_deref().map(Into::into), args.names, args.format))
         }
+        Command::Plugin(command) => plugin::plugin(command),
         Command::Doctor(args) => return doctor::doctor(&args),
         Command::Events(args) => print(&listing::events(args.format)),
         Command::Falco { options } => return falco::main(options.into_iter().map(Into::into).collect()),
@@ -90,9 +92,9 @@ fn config(file: Option<&PathBuf>, alerts: &AlertArgs) -> Result<Config, String> 
 
 /// The texts of the rules that are asked for: those of the command line, else those of the settings, else our
 /// own; then those that are read also.
-fn rule_texts(args: &RuleArgs, config: &Config) -> Result<Vec<SourceText>, String> {
+fn rule_texts(args: &RuleArgs, config: &Config, sources: &Catalog) -> Result<Vec<SourceText>, String> {
     let paths = if args.rules.is_empty() { &config.rules } else { &args.rules };
-    let mut texts = if paths.is_empty() { ruleset::own_rules() } else { texts_at(paths)? };
+    let mut texts = if paths.is_empty() { ruleset::own_rules(sources) } else { texts_at(paths)? };
     texts.extend(texts_at(&args.also)?);
     Ok(texts)
 }
@@ -122,7 +124,7 @@ fn texts_at(paths: &[PathBuf]) -> Result<Vec<SourceText>, String> {
 /// Loads and compiles the rules that are asked for and selects among them, the settings first, the command
 /// line behind them; the files' names too. All that is wrong with the files is the error.
 fn load(args: &RuleArgs, config: &mut Config, sources: &Catalog) -> Result<(Ruleset, Vec<String>), String> {
-    let texts = rule_texts(args, config)?;
+    let texts = rule_texts(args, config, sources)?;
     config.selections.extend_from_slice(args.select.steps());
     let rules = ruleset::load_for_people(&texts, config, sources).map_err(|error| match error {
         RulesError::Broken(report) => report.human_text(),

@@ -14,7 +14,7 @@ pub fn replay(args: &ReplayArgs) -> Result<(), String> {
     let (rules, _) = load(&args.rules, &mut config, &ruleset::catalog())?;
     let log = Log::new(config.log.clone(), config.iso8601);
     let program = Program::new(rules.engine, config, About::default());
-    let (outcome, result) = replay::run(&args.file, &program, &log, Colour::Terminal);
+    let (outcome, result) = replay::run(&args.file, &program, None, &log, Colour::Terminal);
     if let Some(outcome) = outcome {
         tell_losses(&outcome.outputs);
         print_summary(&outcome.tally.summary(outcome.events, 0), program.config.form)?;

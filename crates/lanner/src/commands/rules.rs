@@ -29,8 +29,9 @@ pub fn rules(command: RulesCommand) -> Result<(), String> {
 /// Says everything that is wrong with rules files.
 fn check(args: RuleArgs, as_json: bool) -> Result<(), String> {
     let config = Config::default();
-    let texts = rule_texts(&args, &config)?;
-    let loaded = ruleset::check(&texts, &config, &ruleset::all_sources());
+    let sources = ruleset::all_sources();
+    let texts = rule_texts(&args, &config, &sources)?;
+    let loaded = ruleset::check(&texts, &config, &sources);
     let report = &loaded.report;
     if as_json {
         let files: Vec<_> = report.files.iter().map(|file| report.falco_json(file)).collect();

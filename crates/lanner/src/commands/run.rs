@@ -38,7 +38,8 @@ pub fn run(args: RunArgs) -> Result<(), String> {
     let off = rules.rules.rules.len() - rules.engine.rules().len();
     let program = Program::new(rules.engine, config, about(&args, &files));
     let built = Built { program: Arc::clone(&program), files: watched(&args, &program.config) };
-    let attached = Attached::new(&program, &sources, plugins.foreign(), &log);
+    let foreign = plugins.prepare(&sources, &log);
+    let attached = Attached::new(&program, &sources, foreign, &log);
     let build = move || {
         let (rules, config, _, named) = read(&args)?;
         let files = watched(&args, &config);

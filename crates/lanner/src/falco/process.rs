@@ -68,7 +68,8 @@ pub fn process(session: &Session, rules: Loaded, sources: &[&'static str]) -> Re
 fn replay(session: &Session, rules: Loaded, file: &Path) -> Result<(), String> {
     session.log.info(&format!("Replaying events from the capture file: {}", file.display()));
     let program = built(session, rules).program;
-    let (outcome, result) = replay::run(file, &program, &session.log, Colour::Never);
+    let crew = session.plugins.crew(KERNEL, &session.log).map_err(|error| error.to_string())?.0;
+    let (outcome, result) = replay::run(file, &program, crew.as_ref(), &session.log, Colour::Never);
     let opened = outcome.is_some();
     match outcome {
         Some(outcome) => {
@@ -100,7 +101,8 @@ fn live(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<()
     }
     let built = built(session, rules);
     let program = Arc::clone(&built.program);
-    let attached = Attached::new(&program, sources, session.plugins.foreign(), log);
+    let foreign = session.plugins.prepare(sources, log);
+    let attached = Attached::new(&program, sources, foreign, log);
     let (options, reloader) = follow(session, built)?;
     let _web = web(session, &options.board)?;
     let together = Together { program, plugins: &session.plugins, sources, reloader: &reloader, log };

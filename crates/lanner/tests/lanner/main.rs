@@ -10,6 +10,7 @@ mod live;
 mod memory;
 mod messages;
 mod operations;
+mod plugins;
 mod profile;
 mod relay;
 mod replay;

@@ -16,6 +16,8 @@ use serde::Deserialize;
 
 use crate::documents::Reporting;
 use crate::source::{EventSource, SourceError};
+pub(crate) use records::read as read_records;
+
 use aws::AwsConfig;
 use files::LogFiles;
 use journal::Journal;

@@ -26,6 +26,27 @@ const MAX_EVENT: usize = 16 << 20;
 /// Events that are handed over at a time.
 const TOGETHER: usize = 256;
 
+/// Processes that wait for their plugin: lanner gives up starting programs before plugins are started.
+static READY: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+
+fn spawn() -> io::Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env(MARK, "1").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn()
+}
+
+/// Starts processes for so many plugins, while the process may still start programs.
+///
+/// # Errors
+/// When the system refuses one.
+pub fn prepare(count: usize) -> io::Result<()> {
+    let mut ready = READY.lock().unwrap_or_else(PoisonError::into_inner);
+    while ready.len() < count {
+        ready.push(spawn()?);
+    }
+    Ok(())
+}
+
 /// A plugin in a process of its own.
 pub struct Isolated {
     plugin: &'static str,
@@ -46,13 +67,8 @@ impl Isolated {
     ) -> Result<Isolated, SourceError> {
         let failed =
             |cause| SourceError::System { what: format!("a process for plugin '{}'", plugin.name), cause };
-        let mut child = Command::new(std::env::current_exe().map_err(failed)?)
-            .env(MARK, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
+        let ready = READY.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut child = ready.map_or_else(spawn, Ok).map_err(failed)?;
         let orders = json!({
             "library": plugin.path,
             "init_config": settings.init_config,
@@ -90,19 +106,24 @@ fn said(status: ExitStatus) -> String {
     }
 }
 
+/// The next event that a process writes; `None` at its end, or where what it writes is none.
+pub fn read_message(from: &mut impl Read) -> Option<Vec<u8>> {
+    let mut event = vec![0; HEADER_LEN];
+    from.read_exact(&mut event).ok()?;
+    let length = u32::from_ne_bytes([event[16], event[17], event[18], event[19]]) as usize;
+    if !(HEADER_LEN..=MAX_EVENT).contains(&length) {
+        return None;
+    }
+    // Grown as it comes, so that a length alone takes no memory.
+    let rest = (length - HEADER_LEN) as u64;
+    from.take(rest).read_to_end(&mut event).ok()?;
+    (event.len() == length).then_some(event)
+}
+
 /// Reads events until the child closes its end.
 fn read_events(mut from: impl Read, to: &SyncSender<Vec<u8>>) {
-    loop {
-        let mut event = vec![0; HEADER_LEN];
-        if from.read_exact(&mut event).is_err() {
-            return;
-        }
-        let length = u32::from_ne_bytes([event[16], event[17], event[18], event[19]]) as usize;
-        if !(HEADER_LEN..=MAX_EVENT).contains(&length) {
-            return;
-        }
-        event.resize(length, 0);
-        if from.read_exact(&mut event[HEADER_LEN..]).is_err() || to.send(event).is_err() {
+    while let Some(event) = read_message(&mut from) {
+        if to.send(event).is_err() {
             return;
         }
     }
@@ -149,9 +170,15 @@ impl EventSource for Isolated {
 impl Drop for Isolated {
     fn drop(&mut self) {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        // A plugin may hang, so that asking is not enough.
+        // It ends when this end of its input closes, even if its plugin hangs; killing it may be refused.
+        drop(child.stdin.take());
         let _ = child.kill();
-        let _ = child.wait();
+        for _ in 0..200 {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -169,7 +196,10 @@ pub fn run_if_asked() -> Option<ExitCode> {
 
 fn child() -> Result<(), String> {
     let mut orders = String::new();
-    io::stdin().read_line(&mut orders).map_err(|error| error.to_string())?;
+    if io::stdin().read_line(&mut orders).map_err(|error| error.to_string())? == 0 {
+        // No plugin was to be started after all.
+        return Ok(());
+    }
     let orders: Value = serde_json::from_str(&orders).map_err(|error| error.to_string())?;
     let text = |key: &str| orders[key].as_str().unwrap_or_default().to_owned();
     let settings = Settings {

@@ -20,7 +20,7 @@ use lanner_fields::{Context, ForeignClass, ForeignFields, ForeignRequest, Value}
 use lanner_machine::Machine;
 
 pub use instance::Metric;
-pub use isolated::{Isolated, run_if_asked};
+pub use isolated::{Isolated, prepare, read_message, run_if_asked};
 pub use library::{Foreign, PluginError};
 pub use owner::Tell;
 
