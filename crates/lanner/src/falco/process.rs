@@ -118,6 +118,9 @@ fn live(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<()
         log.info("SIGINT received, exiting...");
     }
     outcome.drops.iter().for_each(tell_drops);
+    if outcome.lost > 0 {
+        eprintln!("   - events lost in all: {}", outcome.lost);
+    }
     tell_losses(log, &outcome.outputs);
     print(&outcome.tally.falco_summary());
     if outcome.failures.is_empty() { Ok(()) } else { Err(outcome.failures.join("; ")) }
