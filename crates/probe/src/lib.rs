@@ -152,7 +152,8 @@ impl Probe {
         self.loaded.update_prefilter(&Sieves::new(prefilter));
     }
 
-    /// Changes which event types are delivered, from now on.
+    /// Changes which event types are delivered, from now on. The beginning of calls is among them only if it was
+    /// when the probe was opened.
     ///
     /// # Errors
     /// When the kernel refuses a point that is needed now; all else is changed.

@@ -230,6 +230,9 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     globals.share_bytes = part(1) / 8;
     fill(globals, &options.events, &wanted);
     let mut globals = *globals;
+    // it takes long to be checked, and few want it
+    let beginnings = points::beginnings(&options.events);
+    open.progs.on_enter.set_autoload(beginnings);
     let rings_of_calls = points::io_uring();
     for program in [&mut open.progs.on_submit, &mut open.progs.on_complete] {
         program.set_autoload(rings_of_calls.is_some());
@@ -285,7 +288,11 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     let mut few = Points::default();
     let of_few = [&progs.on_enter, &progs.on_switch, &progs.on_signal, &progs.on_complete, &progs.on_submit];
     for (spec, program) in points::SPECS.iter().zip(of_few) {
-        if rings_of_calls.is_some() || !spec.tracepoint.starts_with("io_uring") {
+        let loaded = match spec.tracepoint {
+            "sys_enter" => beginnings,
+            name => rings_of_calls.is_some() || !name.starts_with("io_uring"),
+        };
+        if loaded {
             few.add(spec, program.as_fd())?;
         }
     }

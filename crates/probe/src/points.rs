@@ -24,7 +24,8 @@ fn any(events: &EventSet, types: &[EventType]) -> bool {
     types.iter().any(|&ty| events.contains(ty))
 }
 
-fn beginnings(events: &EventSet) -> bool {
+/// Whether the beginning of calls is wanted.
+pub fn beginnings(events: &EventSet) -> bool {
     let types = [
         types::SYSCALL_OPEN_E,
         types::SYSCALL_OPENAT_2_E,
