@@ -252,6 +252,9 @@ pub fn idle(program: &Program, log: &Log, options: &LiveOptions) -> Ending {
             notify.stopping();
             return Ending::Signal;
         }
+        if options.slot.take().is_some() {
+            notify.reloaded("no source of events");
+        }
         if end.is_some_and(|end| Instant::now() >= end) {
             return Ending::TimeUp;
         }
@@ -327,7 +330,10 @@ impl Live {
             }
             match slot.take() {
                 Some(News::Program(program)) => self.adopt(program, probe),
-                Some(News::Refused(error)) => self.send(&News::refusal(&error)),
+                Some(News::Refused(error)) => {
+                    self.send(&News::refusal(&error));
+                    self.notify.reloaded(&format!("{}; a reload was refused", self.status()));
+                }
                 None => {}
             }
             if signals.take_reopen() {
@@ -359,13 +365,12 @@ impl Live {
     /// they see their first event; the state of the host, alerts that wait, and counts stay.
     fn adopt(&mut self, program: Arc<Program>, probe: &mut Probe) {
         let config = &program.config;
-        self.notify.reloading();
         // Until the new prefilter is in place, everything is delivered.
         probe.update_prefilter(&Default::default());
         if let Err(error) = probe.update_events(&asked(&program, self.crew.as_deref())) {
             probe.update_prefilter(&of_program(&self.program, self.crew.as_deref()));
             let message = format!("Not reloaded, the old rules go on: {error}");
-            self.notify.ready(&self.status());
+            self.notify.reloaded(&format!("{}; a reload was refused", self.status()));
             return self.log.write(Priority::Error, &message);
         }
         probe.update_prefilter(&of_program(&program, self.crew.as_deref()));
@@ -388,7 +393,7 @@ impl Live {
         self.triggered.follow(config.capture.clone(), &self.log);
         self.silence.set_waits(config.silence);
         self.program = program;
-        self.notify.ready(&self.status());
+        self.notify.reloaded(&self.status());
     }
 
     fn status(&self) -> String {

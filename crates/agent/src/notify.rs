@@ -42,11 +42,13 @@ impl Notify {
         self.say(&format!("READY=1\nSTATUS={status}"));
     }
 
-    /// Rules and settings are replaced; [`Notify::ready`] follows.
-    pub fn reloading(&self) {
+    /// A reload is over, whether anything has come of it or not: a service manager that asked for one waits for both
+    /// words.
+    pub fn reloaded(&self, status: &str) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let micros = now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000;
         self.say(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+        self.ready(status);
     }
 
     /// It comes to its end.
@@ -95,10 +97,11 @@ mod tests {
         assert_eq!(heard(), "READY=1\nSTATUS=12 rules");
         let start = Instant::now();
         [0, 500, 1100].into_iter().for_each(|ms| notify.alive(start + Duration::from_millis(ms)));
-        notify.reloading();
+        notify.reloaded("13 rules");
         notify.stopping();
         assert_eq!((heard(), heard()), ("WATCHDOG=1".to_owned(), "WATCHDOG=1".to_owned()));
         assert!(heard().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+        assert_eq!(heard(), "READY=1\nSTATUS=13 rules");
         assert_eq!(heard(), "STOPPING=1");
     }
 

@@ -343,7 +343,11 @@ pub fn watch(
         if until.is_some_and(|until| Instant::now() >= until) {
             return Some(Ending::TimeUp);
         }
-        match options.slot.take() {
+        let news = options.slot.take();
+        if news.is_some() {
+            notify.reloaded("sources are open");
+        }
+        match news {
             Some(News::Program(program)) => {
                 if let Err(error) = sending.follow(&program.config, log) {
                     log.warning(&format!(
