@@ -138,7 +138,7 @@ impl Probe {
     /// How often each attached program ran and how long that took; nothing unless the kernel counts it
     /// (`kernel.bpf_stats_enabled`).
     pub fn programs(&self) -> Vec<ProgramStats> {
-        programs::read(&self.loaded.links)
+        programs::read(&self.loaded.attached)
     }
 
     /// How the probe is attached, for people.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use lanner_event::prefilter::{Sieve, Sieves};
@@ -24,7 +24,9 @@ pub type Globals = bpf::bss;
 /// Everything that keeps the probe alive in the kernel.
 pub struct Loaded {
     /// Dropping a link detaches its program.
-    pub links: Vec<Link>,
+    _links: Vec<Link>,
+    /// The programs that run at every event, for what the kernel counts of them.
+    pub attached: Vec<OwnedFd>,
     /// A program array is emptied when its last holder lets it go.
     _programs: MapHandle,
     /// The rings' maps, for waiting.
@@ -274,7 +276,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     }
     shared.store(&globals);
 
-    let mut links = Vec::new();
+    let (mut links, mut attached) = (Vec::new(), Vec::new());
     let mut points = Vec::new();
     let progs = &loaded.progs;
     // threads first, so that no call comes from one that was never seen to begin
@@ -284,6 +286,8 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
             source: io_error(&e),
         })?;
         links.push(link);
+        // Without its descriptor a program is only not counted.
+        attached.extend(program.as_fd().try_clone_to_owned());
     }
     let mut few = Points::default();
     let of_few = [&progs.on_enter, &progs.on_switch, &progs.on_signal, &progs.on_complete, &progs.on_submit];
@@ -310,7 +314,8 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         iterators,
     };
     Ok(Loaded {
-        links,
+        _links: links,
+        attached,
         _programs: programs,
         ring_maps,
         rings,

@@ -1,7 +1,8 @@
 //! What the kernel counts of the programs that are attached.
 
-use libbpf_rs::Link;
-use libbpf_rs::query::ProgInfoIter;
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::sys::program::counts;
 
 /// How often a program ran and how long that took in all. Programs that it calls by tail calls are part of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,19 +15,12 @@ pub struct ProgramStats {
     pub time: u64,
 }
 
-/// Asks the kernel about the programs of links.
-pub fn read(links: &[Link]) -> Vec<ProgramStats> {
+/// Asks the kernel about programs.
+pub fn read(programs: &[OwnedFd]) -> Vec<ProgramStats> {
     let enabled = std::fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled");
     if enabled.map_or(true, |text| text.trim() == "0") {
         return Vec::new();
     }
-    let ids: Vec<u32> = links.iter().filter_map(|link| Some(link.info().ok()?.prog_id)).collect();
-    ProgInfoIter::default()
-        .filter(|info| ids.contains(&info.id))
-        .map(|info| ProgramStats {
-            name: info.name.to_string_lossy().into_owned(),
-            runs: info.run_cnt,
-            time: info.run_time_ns,
-        })
-        .collect()
+    let counted = programs.iter().filter_map(|program| counts(program.as_fd()).ok());
+    counted.map(|(name, runs, time)| ProgramStats { name, runs, time }).collect()
 }

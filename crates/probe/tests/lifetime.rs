@@ -137,3 +137,12 @@ fn calls_that_failed_can_be_left_out() {
         assert_eq!(own.count(), seen);
     }
 }
+
+#[test]
+fn programs_are_counted_if_the_kernel_counts() {
+    let Some(watch) = watch(&[t::SYSCALL_MUNLOCKALL_X]) else { return };
+    call(libc::SYS_munlockall, &[]);
+    let counting = std::fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").unwrap().trim() != "0";
+    let programs = watch.probe.programs();
+    assert_eq!(counting, programs.iter().any(|p| p.name == "on_syscall" && p.runs > 0 && p.time > 0));
+}
