@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn our_own_rules_leave_most_opens_out() {
         let config = Config::default();
-        let rules = load(&own_rules(), &config).unwrap();
+        let rules = load(&own_rules(&crate::ruleset::catalog()), &config).unwrap();
         let watched = wanted(&rules.engine.event_types(), &config.base_syscalls);
         let prefilter = prefilter(&rules.engine, &config.base_syscalls, &watched);
         let (interest, keep) = &prefilter.types[&types::SYSCALL_OPENAT_2_X];
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn all_events_are_kept_where_all_are_asked_for() {
         let config = Config::default();
-        let rules = load(&own_rules(), &config).unwrap();
+        let rules = load(&own_rules(&crate::ruleset::catalog()), &config).unwrap();
         let base = BaseSyscalls { all: true, ..BaseSyscalls::default() };
         assert_eq!(prefilter(&rules.engine, &base, &EventSet::all()), Prefilter::default());
         assert!(overall(&rules.engine, &base).unwrap().contains("base_syscalls.all"));

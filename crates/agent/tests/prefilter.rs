@@ -200,7 +200,8 @@ fn captures_give_the_same_alerts() {
         "- rule: Any file\n  desc: d\n  condition: evt.type in (open, openat, fchmod, fcntl, dup, unlink) and fd.num > 1\n  \
          output: \"%evt.args %fd.name\"\n  priority: INFO\n",
     );
-    let rule_sets = [engine(&official), engine(&ruleset::own_rules()), engine(&[everything])];
+    let rule_sets =
+        [engine(&official), engine(&ruleset::own_rules(&ruleset::catalog())), engine(&[everything])];
     let (mut alerts, mut spared) = (0, 0);
     for entry in std::fs::read_dir(shared.join("captures")).unwrap() {
         let path = entry.unwrap().path();
@@ -321,7 +322,7 @@ fn event(dice: &mut Dice, ts: u64, tid: i64, open: &mut Open) -> EventBuf {
 
 #[test]
 fn random_hosts_give_the_same_alerts() {
-    let own = engine(&ruleset::own_rules());
+    let own = engine(&ruleset::own_rules(&ruleset::catalog()));
     let (mut alerts, mut spared) = (0, 0);
     for seed in 0..30 {
         let mut comparison = Comparison::new(&own);
