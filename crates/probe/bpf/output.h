@@ -65,15 +65,18 @@ struct {
 	__type(value, struct sender);
 } senders SEC(".maps");
 
-/* Whether the current process writes more than its share, `len` bytes more at `now`. */
-static __always_inline bool floods(u64 now, u64 len)
+/*
+ * Whether the current process writes more than its share, `len` bytes more at `now`. While the fair part is full,
+ * nobody gets a new share for long.
+ */
+static __always_inline bool floods(u64 now, u64 len, bool full)
 {
 	u32 place = ((u32)(bpf_get_current_pid_tgid() >> 32) * 0x9e3779b1u) >> 22;
 	struct sender *sender = bpf_map_lookup_elem(&senders, &place);
 
 	if (!sender)
 		return false;
-	if (now - sender->since > FAIR_PERIOD) {
+	if (now - sender->since > (full ? 60 * FAIR_PERIOD : FAIR_PERIOD)) {
 		sender->since = now;
 		sender->bytes = 0;
 	}
@@ -88,7 +91,7 @@ static __always_inline bool has_room(struct scratch *s, u64 unread, u64 len)
 		return true;
 	if (unread >= reserve_bytes)
 		return false;
-	return !floods(*(u64 *)&s->data[0], len) || unread < fair_bytes;
+	return !floods(*(u64 *)&s->data[0], len, unread >= fair_bytes) || unread < fair_bytes;
 }
 
 static __always_inline void count_lost(u32 type, enum lost_reason reason)
