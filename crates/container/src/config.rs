@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::bundle::Keeper;
 use crate::client::Records;
+use crate::kubernetes::KubernetesConfig;
 
 /// Settings of a [`Resolver`](crate::Resolver). [`Config::default`] finds the runtimes by themselves.
 #[derive(Clone, PartialEq, Debug)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub storage_bundles: Vec<PathBuf>,
     /// Folders in which Docker keeps `ID/config.v2.json`.
     pub docker_containers: Vec<PathBuf>,
+    /// Whether and how Kubernetes' API server is asked about pods.
+    pub kubernetes: Option<KubernetesConfig>,
     /// How long one call to a runtime may take.
     pub call_timeout: Duration,
     /// After this long a container that no runtime has told of is delivered as complete, with what is known.
@@ -55,6 +58,7 @@ impl Default for Config {
             containerd_bundles: paths(CONTAINERD_BUNDLES),
             storage_bundles: paths(STORAGE_BUNDLES),
             docker_containers: paths(DOCKER_CONTAINERS),
+            kubernetes: None,
             call_timeout: Duration::from_millis(500),
             patience: Duration::from_secs(3),
             give_up: Duration::from_secs(300),

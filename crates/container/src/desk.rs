@@ -10,6 +10,7 @@ use crate::bundle;
 use crate::client::News;
 use crate::config::Config;
 use crate::early::{Early, Watcher};
+use crate::kubernetes::Kubernetes;
 use crate::resolver::Request;
 use crate::runtimes::Runtimes;
 use crate::sockets::{Answer, Sockets};
@@ -38,6 +39,7 @@ struct Lookups {
     config: Arc<Config>,
     sockets: Arc<Sockets>,
     early: Early,
+    kubernetes: Option<Arc<Kubernetes>>,
     answers: mpsc::Sender<Container>,
     /// Lookups that somebody waits for.
     urgent: Arc<Semaphore>,
@@ -53,6 +55,7 @@ impl Desk {
             lookups: Arc::new(Lookups {
                 sockets: Arc::new(Sockets::new(config.clone(), runtimes)),
                 early: Early::default(),
+                kubernetes: Kubernetes::new(&config),
                 config,
                 answers,
                 urgent: Arc::new(Semaphore::new(room)),
@@ -67,6 +70,9 @@ impl Desk {
         self.lookups.sockets.watch(&sender);
         if let Some(watcher) = Watcher::new(self.lookups.config.clone(), self.lookups.early.clone()) {
             tokio::spawn(watcher.run(self.lookups.sockets.clone()));
+        }
+        if let Some(kubernetes) = &self.lookups.kubernetes {
+            tokio::spawn(kubernetes.clone().run());
         }
         let listened = Arc::new(Semaphore::new(MAX_NEWS));
         loop {
@@ -179,7 +185,11 @@ impl Lookups {
 
     /// A full queue holds up this lookup alone. The other end is gone only when lanner ends.
     async fn tell(&self, container: &Container) {
-        let _ = self.answers.send(container.clone()).await;
+        let mut container = container.clone();
+        if let Some(kubernetes) = self.kubernetes.as_ref().filter(|_| container.complete) {
+            kubernetes.fill(&mut container).await;
+        }
+        let _ = self.answers.send(container).await;
     }
 }
 

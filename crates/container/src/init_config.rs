@@ -7,6 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::config::{Config, DOCKER_SOCKETS, PODMAN_SOCKETS, USER_DOCKER, USER_PODMAN};
+use crate::kubernetes::KubernetesConfig;
 
 /// An `init_config` that can't be read.
 #[derive(Debug, Error)]
@@ -19,11 +20,18 @@ struct InitConfig {
     label_max_len: usize,
     with_size: bool,
     engines: Engines,
+    /// lanner's own.
+    kubernetes: KubernetesConfig,
 }
 
 impl Default for InitConfig {
     fn default() -> InitConfig {
-        InitConfig { label_max_len: 100, with_size: false, engines: Engines::default() }
+        InitConfig {
+            label_max_len: 100,
+            with_size: false,
+            engines: Engines::default(),
+            kubernetes: KubernetesConfig::default(),
+        }
     }
 }
 
@@ -56,8 +64,9 @@ impl Config {
         let text = text.trim();
         let given: InitConfig =
             if text.is_empty() { InitConfig::default() } else { serde_json::from_str(text)? };
-        let InitConfig { label_max_len, with_size, engines } = given;
-        let mut config = Config { label_max_len, with_size, ..Config::default() };
+        let InitConfig { label_max_len, with_size, engines, kubernetes } = given;
+        let kubernetes = Some(kubernetes).filter(|kubernetes| kubernetes.enabled);
+        let mut config = Config { label_max_len, with_size, kubernetes, ..Config::default() };
         config.take(engines);
         Ok(config)
     }
@@ -144,6 +153,10 @@ mod tests {
         assert_eq!(config.containerd_sockets, [PathBuf::from("/a.sock")]);
         assert_eq!(config.docker_sockets, [PathBuf::from("/run/p.sock")]);
         assert!(config.user_sockets.is_empty() && config.with_size);
+        assert_eq!(config.kubernetes, None);
+        let config = Config::from_init_config(r#"{"kubernetes":{"enabled":true,"node":"n"}}"#).unwrap();
+        assert_eq!(config.kubernetes.unwrap().node, "n");
+        let config = Config::from_init_config(text).unwrap();
         assert!(config.docker_containers.is_empty());
         assert!(!config.storage_bundles.is_empty());
     }

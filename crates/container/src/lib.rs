@@ -11,6 +11,7 @@ mod desk;
 mod early;
 mod image;
 mod init_config;
+mod kubernetes;
 mod labels;
 mod resolver;
 mod runtimes;
@@ -21,6 +22,7 @@ mod told;
 
 pub use config::Config;
 pub use init_config::InitConfigError;
+pub use kubernetes::KubernetesConfig;
 pub use resolver::{Request, Resolver, ResolverError};
 pub use runtimes::{RuntimeFound, RuntimeState};
 pub use told::{from_event, to_event};

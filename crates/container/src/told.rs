@@ -168,6 +168,7 @@ fn pod(body: &Body) -> Option<Pod> {
         sandbox_id: body.pod_sandbox_id.clone(),
         labels: body.pod_sandbox_labels.clone(),
         cni_json: body.cni_json.clone(),
+        ..Pod::default()
     };
     (pod != Pod::default()).then_some(pod)
 }

@@ -78,6 +78,29 @@ pub struct Pod {
     pub ip: Option<IpAddr>,
     /// Result of the network plugin, JSON.
     pub cni_json: String,
+    /// The node, as Kubernetes names it.
+    pub node: String,
+    /// The service account its containers act as.
+    pub service_account: String,
+    /// Who controls it, nearest first: replica set, deployment, …
+    pub owners: Vec<Owner>,
+    /// Unique id of the namespace.
+    pub namespace_uid: String,
+    /// Labels of the namespace.
+    pub namespace_labels: BTreeMap<String, String>,
+}
+
+/// A workload that controls a pod, or another workload.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// `ReplicaSet`, `Deployment`, `DaemonSet`, `Job`, …
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its unique id.
+    pub uid: String,
+    /// Its labels, where they were read.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// What is known of a container beyond its id. Absent parts are `None` or empty.

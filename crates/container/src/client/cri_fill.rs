@@ -101,6 +101,7 @@ pub(super) fn pod(container: &mut Container, answer: &PodSandboxStatusResponse, 
         labels: labels::kept(status.labels.clone(), config),
         ip,
         cni_json: cni_result(&info(&answer.info)),
+        ..Pod::default()
     });
 }
 

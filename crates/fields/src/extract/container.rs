@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use lanner_machine::{Container as Known, ContainerMount, Machine, Pod, ProbeKind, Runtime, Thread};
+use lanner_machine::{Container as Known, ContainerMount, Machine, Owner, Pod, ProbeKind, Runtime, Thread};
 
 use crate::field::Arg;
 use crate::scratch::{Buffer, Sink};
@@ -191,9 +191,36 @@ fn pod_value<'a>(id: Container, arg: &Arg, known: &'a Known, scratch: &'a Scratc
         Container::K8sPodLabels => Some(pod.map_or(Value::Text(b""), |p| labels(&p.labels, scratch))),
         Container::K8sPodIp => Some(address(pod.and_then(|p| p.ip).or(known.ip), scratch)),
         Container::K8sPodCniJson | Container::ContainerCniJson => text(pod.map_or("", |p| &p.cni_json)),
+        Container::K8sRsName => owner(pod?, "ReplicaSet", |owner| &owner.name),
+        Container::K8sRsId => owner(pod?, "ReplicaSet", |owner| &owner.uid),
+        Container::K8sRsLabel => text(of_kind(pod?, "ReplicaSet")?.labels.get(key(arg)?)?),
+        Container::K8sRsLabels => Some(labels(&of_kind(pod?, "ReplicaSet")?.labels, scratch)),
+        Container::K8sRcName => owner(pod?, "ReplicationController", |owner| &owner.name),
+        Container::K8sRcId => owner(pod?, "ReplicationController", |owner| &owner.uid),
+        Container::K8sDeploymentName => owner(pod?, "Deployment", |owner| &owner.name),
+        Container::K8sDeploymentId => owner(pod?, "Deployment", |owner| &owner.uid),
+        Container::K8sOwnerKind => text(&pod?.owners.last()?.kind),
+        Container::K8sOwnerName => text(&pod?.owners.last()?.name),
+        Container::K8sNsId => filled(|p| &p.namespace_uid),
+        Container::K8sNsLabel => text(pod?.namespace_labels.get(key(arg)?)?),
+        Container::K8sNsLabels => {
+            let pod = pod.filter(|pod| !pod.namespace_uid.is_empty())?;
+            Some(labels(&pod.namespace_labels, scratch))
+        }
+        Container::K8sNodeName => filled(|p| &p.node),
+        Container::K8sServiceaccountName => filled(|p| &p.service_account),
         // The rest is kept for old rules only.
         _ => None,
     }
+}
+
+/// The workload of that kind that controls the pod, directly or not.
+fn of_kind<'a>(pod: &'a Pod, kind: &str) -> Option<&'a Owner> {
+    pod.owners.iter().find(|owner| owner.kind == kind)
+}
+
+fn owner<'a>(pod: &'a Pod, kind: &str, part: fn(&Owner) -> &str) -> Option<Value<'a>> {
+    text(part(of_kind(pod, kind)?))
 }
 
 fn address(ip: Option<IpAddr>, scratch: &Scratch) -> Value<'_> {

@@ -59,6 +59,9 @@ label_max_len: {{ .labelMaxLen }}
 with_size: {{ .withSize }}
 hooks: {{ toJson .hooks }}
 engines: {{ toJson .engines }}
+{{- end }}
+{{- if eq (include "lanner.asksApiServer" .) "true" }}
+kubernetes: {enabled: true}
 {{- end -}}
 {{- end }}
 
