@@ -171,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn alternatives_that_are_compared_at_once_are_decided_one_by_one() {
+        let many = opens(
+            "(fd.name startswith /bin/ or fd.name startswith /lib/ or fd.name startswith /boot/ \
+             or fd.name startswith /sbin/ or fd.name startswith /opt/ or fd.name startswith /srv/ \
+             or fd.name endswith .key or fd.name contains /.ssh/ or fd.name = /etc/shadow)",
+        );
+        assert!(many.whatever.is_empty());
+        assert_eq!(many.paths.len(), 9);
+        assert!(many.paths.contains_key(&exact("/etc/shadow")));
+        assert!(many.paths.contains_key(&PathTest::prefix(b"/boot/").unwrap()));
+        assert!(many.paths.contains_key(&PathTest::suffix(b".key").unwrap()));
+    }
+
+    #[test]
     fn what_is_not_decided_takes_nothing_away() {
         for condition in [
             "proc.name = cat",

@@ -112,6 +112,17 @@ impl AnyOf {
     }
 }
 
+impl AnyOf {
+    /// The comparisons that it is made of, one by one.
+    pub(crate) fn one_by_one(&self) -> impl Iterator<Item = TextMatcher> {
+        let equal = self.equal.iter().flat_map(TextSet::iter).map(|text| TextMatcher::Equal(text.into()));
+        let starts = self.starts.iter().map(|start| TextMatcher::StartsWith(start.into()));
+        let ends = self.ends.iter().map(|end| TextMatcher::EndsWith(end.iter().rev().copied().collect()));
+        let part = |part: &[u8]| TextMatcher::Contains(Box::new(Finder::new(part).into_owned()));
+        equal.chain(starts).chain(ends).chain(self.parts.iter().map(part))
+    }
+}
+
 impl Sorted {
     fn new(mut texts: Vec<Vec<u8>>) -> Sorted {
         texts.sort_unstable();
@@ -178,6 +189,7 @@ mod tests {
             let any = AnyOf::new(&all).unwrap();
             let expected = matchers.iter().any(|matcher| matcher.matches(text.as_bytes()));
             prop_assert_eq!(any.matches(text.as_bytes()), expected);
+            prop_assert_eq!(any.one_by_one().any(|one| one.matches(text.as_bytes())), expected);
         }
     }
 }

@@ -157,6 +157,10 @@ fn tests(part: Part, text: &TextMatcher) -> Option<Vec<PathTest>> {
             let starts = paths.starts()?;
             starts.iter().map(|start| PathTest::prefix(start)).collect()
         }
+        TextMatcher::AnyOf(any) => {
+            let each: Option<Vec<_>> = any.one_by_one().map(|text| tests(part, &text)).collect();
+            each.map(|tests| tests.concat())
+        }
         _ => None,
     }
 }
