@@ -84,6 +84,8 @@ fn in_a_storm_of_short_containers_every_alert_has_its_pod() {
                     let plan = pod.container(&format!("job-{job}")).image(API_CLIENT_IMAGE);
                     plan.command(&command).start().unwrap();
                 }
+                // Else the last one may be killed before it has done anything.
+                thread::sleep(Duration::from_secs(1));
                 pod.stop().unwrap();
             });
         }
