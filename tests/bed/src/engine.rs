@@ -96,7 +96,8 @@ impl Engine {
     pub fn start_container(&self, options: &[&str], command: &[&str]) -> Result<String> {
         let id = self.run(&[&["--detach"], options].concat(), command)?.trim().to_owned();
         let mut known = File::options().create(true).append(true).open(self.folder.join("pods"))?;
-        writeln!(known, "{id}")?;
+        // One write, so that containers started at once don't mix their lines.
+        known.write_all(format!("{id}\n").as_bytes())?;
         Ok(id)
     }
 

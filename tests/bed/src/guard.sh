@@ -26,6 +26,8 @@ done
 
 # The containers, by the cgroups of the bed's pods and containers: one folder under every controller.
 [ ! -e "$bed/pods" ] || while IFS= read -r pod; do
+    # Anything else than an id could stand in the name of a cgroup that isn't the bed's.
+    case $pod in *[!0-9a-f-]*) continue ;; ????????????????????????*) ;; *) continue ;; esac
     round=0
     while [ $round -lt 100 ]; do
         folders=$(find /sys/fs/cgroup -depth -type d -path "*$pod*" 2>/dev/null)
