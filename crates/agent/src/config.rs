@@ -180,8 +180,10 @@ pub const SNAPLEN: u32 = 80;
 pub struct Config {
     /// Where events come from.
     pub source: Source,
-    /// Rule files and directories.
+    /// Rule files and directories that there are.
     pub rules: Vec<PathBuf>,
+    /// Those that are named but aren't there. Falco passes over them.
+    pub missing_rules: Vec<PathBuf>,
     /// Rules switched on or off after loading.
     pub selections: Vec<Selection>,
     /// First match or all.
@@ -260,6 +262,7 @@ impl Default for Config {
         Config {
             source: Source::Live,
             rules: Vec::new(),
+            missing_rules: Vec::new(),
             selections: Vec::new(),
             matching: Matching::First,
             priority: Priority::Debug,

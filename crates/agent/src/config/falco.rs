@@ -137,6 +137,7 @@ impl Reader<'_> {
         let log = self.log()?;
         let engine = self.engine()?;
         let plugin_settings = self.plugins()?;
+        let (rules, missing_rules) = self.rules()?;
         Ok(Config {
             source: engine.source,
             ring_bytes: engine.ring_bytes,
@@ -148,7 +149,8 @@ impl Reader<'_> {
             },
             cpus_per_ring: engine.cpus_per_ring,
             log,
-            rules: self.rules()?,
+            rules,
+            missing_rules,
             form: if self.flag("json_output", false) { Form::Json } else { Form::Text },
             json: JsonParts {
                 output: self.flag("json_include_output_property", true),
@@ -224,8 +226,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The configured rule files that exist.
-    fn rules(&mut self) -> Result<Vec<PathBuf>, ConfigError> {
+    /// The configured rule files, those that exist and those that don't.
+    fn rules(&mut self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), ConfigError> {
         let both = self.root.get("rules_files").is_some() && self.root.get("rules_file").is_some();
         if both {
             return Err(self.error("both 'rules_files' and 'rules_file' keys set"));
@@ -239,7 +241,7 @@ impl Reader<'_> {
         }
         let mut files = self.texts("rules_files");
         files.extend(self.texts("rules_file"));
-        Ok(files.into_iter().map(PathBuf::from).filter(|p| p.exists()).collect())
+        Ok(files.into_iter().map(PathBuf::from).partition(|path| path.exists()))
     }
 
     fn matching(&mut self) -> Result<Matching, ConfigError> {

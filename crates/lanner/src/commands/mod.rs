@@ -94,6 +94,11 @@ fn config(file: Option<&PathBuf>, alerts: &AlertArgs) -> Result<Config, String> 
 /// own; then those that are read also.
 fn rule_texts(args: &RuleArgs, config: &Config, sources: &Catalog) -> Result<Vec<SourceText>, String> {
     let paths = if args.rules.is_empty() { &config.rules } else { &args.rules };
+    // Ours in the place of rules that someone chose and that are gone would be a silent change of what is watched.
+    if let Some(missing) = config.missing_rules.first().filter(|_| paths.is_empty()) {
+        let path = missing.display();
+        return Err(format!("lanner: {path}: rules_files names it, but there is no such file or directory"));
+    }
     let mut texts = if paths.is_empty() { ruleset::own_rules(sources) } else { texts_at(paths)? };
     texts.extend(texts_at(&args.also)?);
     Ok(texts)

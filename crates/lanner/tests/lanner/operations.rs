@@ -236,3 +236,12 @@ fn a_rule_starts_a_capture_that_can_be_replayed() {
         nowhere.shown()
     );
 }
+
+/// lanner's own rules don't take the place of rules that someone chose and that are gone.
+#[test]
+fn chosen_rules_that_are_gone_are_not_replaced_by_our_own() {
+    let stage = Stage::new().with("falco.yaml", "rules_files: [gone.yaml]\n");
+    let run = stage.run(&["run", "--config", "falco.yaml", "--duration", "1"]);
+    assert_eq!(run.code, 1, "{}", run.shown());
+    assert!(run.err.contains("gone.yaml: rules_files names it, but there is no such file"), "{}", run.err);
+}
