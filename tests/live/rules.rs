@@ -101,6 +101,10 @@ fn every_default_rule_has_a_live_test() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules");
     let mut without = Vec::new();
     for file in std::fs::read_dir(folder).unwrap().flatten() {
+        // Rules over Kubernetes audit events are tested with such events, not on a kernel.
+        if file.file_name().to_string_lossy().contains("_k8s_audit_") {
+            continue;
+        }
         let text = std::fs::read_to_string(file.path()).unwrap();
         let names = text.lines().filter_map(|line| line.strip_prefix("- rule: "));
         without.extend(names.filter(|name| !is_tested(name)).map(str::to_owned));

@@ -171,7 +171,6 @@ impl Recorder {
             self.ask_about_containers();
         }
         let state_only = !matches;
-        self.events += u64::from(matches);
         if state_only && !event.info.has(EventFlag::ModifiesState) {
             return Ok(true);
         }
@@ -179,7 +178,7 @@ impl Recorder {
             self.pending.push(event, state_only);
             return self.end_waiting_if_over();
         }
-        self.files.write(event, state_only)?;
+        self.write(event, state_only)?;
         if self.files.is_full() && !leaves_an_end_open(event) {
             return self.files.rotate();
         }
@@ -257,16 +256,25 @@ impl Recorder {
             self.end_waiting()?;
         }
         // A full file is changed at the next event: what has waited is older than what a new one would begin with.
-        Ok(true)
+        // One that no other follows takes no more.
+        Ok(!self.files.is_complete())
     }
 
     fn end_waiting(&mut self) -> io::Result<()> {
         for (event, state_only) in self.pending.take() {
+            if self.files.is_complete() {
+                break;
+            }
             if let Ok(event) = event.event() {
-                self.files.write(&event, state_only)?;
+                self.write(&event, state_only)?;
             }
         }
         Ok(())
+    }
+
+    fn write(&mut self, event: &Event<'_>, state_only: bool) -> io::Result<()> {
+        self.events += u64::from(!state_only);
+        self.files.write(event, state_only)
     }
 
     /// What an event does to the machine; whether the filter lets it through.

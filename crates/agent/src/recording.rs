@@ -159,6 +159,11 @@ impl Recording {
         writer.written() >= size.max(least)
     }
 
+    /// Whether the file is full and is to be the last.
+    pub fn is_complete(&self) -> bool {
+        self.options.keep.is_none() && self.is_full()
+    }
+
     /// Ends a full file and moves it out of the way: `FILE` becomes `FILE.1`, that `FILE.2`, and the oldest
     /// goes. False if there is to be no other file.
     ///

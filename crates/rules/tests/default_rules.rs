@@ -33,7 +33,11 @@ fn nothing_is_found_wrong() {
     let loaded = default_rules(&[]);
     assert_eq!(loaded.report.human_text(), "4 files: no errors, no warnings\n");
     assert!(loaded.rules.rules.len() >= 20);
-    let listed = fs::read_dir(folder()).unwrap().count();
+    // Rules over Kubernetes audit events know other fields; they are tested with the events that they are about.
+    let of_system_calls = |name: &str| !name.contains("_k8s_audit_");
+    let names =
+        fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let listed = names.filter(|name| of_system_calls(name)).count();
     assert_eq!(listed, FILES.len(), "a file of rules isn't loaded");
 }
 
