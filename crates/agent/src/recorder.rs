@@ -257,16 +257,16 @@ impl Recorder {
         }
         // A full file is changed at the next event: what has waited is older than what a new one would begin with.
         // One that no other follows takes no more.
-        Ok(!self.files.is_complete())
+        Ok(self.pending.is_waiting() || !self.files.is_complete())
     }
 
     fn end_waiting(&mut self) -> io::Result<()> {
         for (event, state_only) in self.pending.take() {
-            if self.files.is_complete() {
-                break;
-            }
             if let Ok(event) = event.event() {
                 self.write(&event, state_only)?;
+            }
+            if self.files.is_complete() {
+                break;
             }
         }
         Ok(())
