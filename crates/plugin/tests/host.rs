@@ -125,22 +125,23 @@ fn a_source_that_hangs_is_named() {
     }
 }
 
-/// Runs in a process of its own, started by the test below.
-#[test]
-#[ignore = "it crashes"]
-fn crashes() {
-    let (crew, _) = crew(&["source"], "test_events", "").unwrap();
-    let _ = all(&mut *crew.open("test_source", "crash").unwrap());
-}
+/// Set in the process of its own in which the plugin crashes.
+const CRASHES: &str = "LANNER_TEST_PLUGIN_CRASHES";
 
 #[test]
 fn a_plugin_that_crashes_is_named() {
+    if std::env::var_os(CRASHES).is_some() {
+        let (crew, _) = crew(&["source"], "test_events", "").unwrap();
+        panic!("it came back: {:?}", all(&mut *crew.open("test_source", "crash").unwrap()));
+    }
     let out = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crashes", "--ignored", "--nocapture"])
+        .args(["--exact", "a_plugin_that_crashes_is_named", "--nocapture"])
+        .env(CRASHES, "1")
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&out.stderr);
     assert!(!out.status.success() && text.contains("lanner: plugin 'test_source' has crashed"), "{text}");
+    assert!(!text.contains("it came back"), "{text}");
 }
 
 /// A machine with a thread that closes files.
