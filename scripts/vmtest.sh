@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
 work=$target/vm
-minutes=${VMTEST_MINUTES:-9}
+minutes=${VMTEST_MINUTES:-20}
 kernels=("$@")
 [ ${#kernels[@]} -gt 0 ] || kernels=(5.10 6.1 6.12)
 
@@ -45,7 +45,7 @@ tests() {
 root_of() {
     local root=$1 test name library
     rm -rf "$root"
-    mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,root,run,tests,var,usr/bin,usr/sbin}
+    mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,root,run,tests,var,usr/bin,usr/lib,usr/sbin}
     cp "$(command -v busybox)" "$root/bin/busybox"
     chroot "$root" /bin/busybox --install -s /bin
     echo vmtest >"$root/etc/hostname"
