@@ -18,11 +18,11 @@ build: ## Install what is missing and build the release executable
 	cargo build --release -p lanner
 
 package: ## Make the Debian package and the archive
-	@scripts/setup.sh
+	@scripts/setup.sh --package
 	@scripts/package.sh
 
 image: ## Build the container images
-	@scripts/setup.sh
+	@scripts/setup.sh --image
 	@scripts/image.sh
 
 test: ## Run all tests; closes with `N passed, N failed, N skipped`

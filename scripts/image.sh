@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # image [--bin EXE]: builds the images localhost/lanner:VERSION and localhost/lanner:VERSION-slim, from Debian's
-# packages and this machine's libraries alone. Without --bin the release executable is built first. Needs root,
-# mmdebstrap, and buildah or podman.
+# packages and this machine's libraries alone. Without --bin scripts/release.sh builds the executable first. Needs
+# root, mmdebstrap, and buildah or podman.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=
@@ -11,8 +11,7 @@ elif [ $# -gt 0 ]; then
     echo "image: unknown option $1 (there is --bin EXE)" >&2
     exit 2
 else
-    cargo build --release -p lanner
-    bin=${CARGO_TARGET_DIR:-target}/release/lanner
+    bin=$(scripts/release.sh)
 fi
 builder=$(command -v buildah || command -v podman) || { echo "image: neither buildah nor podman is installed" >&2; exit 1; }
 suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)

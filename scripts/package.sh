@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # package [--bin EXE] [--out FOLDER]: makes a Debian package and an archive for other systems, both of the same files.
-# Without --bin the release executable is built first. Needs dpkg-deb and binutils.
+# Without --bin scripts/release.sh builds the executable first. Needs dpkg-deb and binutils.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=
@@ -14,8 +14,7 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 if [ -z "$bin" ]; then
-    cargo build --release -p lanner
-    bin=${CARGO_TARGET_DIR:-target}/release/lanner
+    bin=$(scripts/release.sh)
 fi
 
 version=$("$bin" --version | cut -d' ' -f2)

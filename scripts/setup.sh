@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# setup [--test | --check | --vm]: installs what building lanner needs, with --test what its tests need too, with
-# --check what `make check` needs, with --vm what tests under other kernels need. Says what it installs and why; does nothing where all is there.
+# setup [--test | --check | --package | --image | --vm]: installs what building lanner needs, with --test what its tests
+# need too, with --check what `make check` needs, with --package and --image what those need, with --vm what tests under
+# other kernels need. Says what it installs and why; does nothing where all is there.
 set -euo pipefail
 
 packages=()
@@ -47,6 +48,15 @@ for option in "$@"; do
         need python3-venv "keeps Kubernetes' schemas apart from the system's Python" python3 -c 'import ensurepip, venv'
         need prometheus "promtool reads lanner's metrics" has promtool
         ;;
+    --package)
+        need mmdebstrap "the C library of an older system, and the image's root file system" has mmdebstrap
+        need binutils "strips the executable and reads which C library it asks for" has objdump
+        ;;
+    --image)
+        need mmdebstrap "the C library of an older system, and the image's root file system" has mmdebstrap
+        need binutils "strips the executable and reads which C library it asks for" has objdump
+        need buildah "builds the images" bash -c 'command -v buildah || command -v podman'
+        ;;
     --vm)
         need qemu-system-x86 "boots other kernels" has qemu-system-x86_64
         need busybox-static "the root file system of the guests" test -e /bin/busybox
@@ -55,7 +65,7 @@ for option in "$@"; do
         need shellcheck "checks the shell scripts" has shellcheck
         ;;
     *)
-        echo "setup: unknown option $option (use --test, --check or --vm)" >&2
+        echo "setup: unknown option $option (use --test, --check, --package, --image or --vm)" >&2
         exit 2
         ;;
     esac
