@@ -29,7 +29,7 @@ slim=$work/slim
 mkdir -p "$slim"/{etc,tmp,usr/bin,host}
 ldd "$bin" | grep -o '/[^ ]*' | while read -r library; do install -D -m 755 "$library" "$slim$library"; done
 for library in libdl.so.2 libpthread.so.0 librt.so.1 libresolv.so.2 libnss_dns.so.2 libnss_files.so.2; do
-    found=$(ldconfig -p | awk -v name="$library" '$1 == name { print $NF; exit }')
+    found=$(ldconfig -p | awk -v name="$library" '$1 == name && !found++ { print $NF }')
     [ -z "$found" ] || install -D -m 755 "$found" "$slim$found"
 done
 install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$slim/etc/ssl/certs/ca-certificates.crt"
