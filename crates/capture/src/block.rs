@@ -42,6 +42,9 @@ pub(crate) struct EventForm {
     pub counted: bool,
 }
 
+/// The form that today's events have if nothing is said about them.
+pub(crate) const PLAIN: EventForm = EventForm { flags: false, counted: true };
+
 impl EventForm {
     /// Where the event begins in its block.
     pub const fn offset(self) -> usize {

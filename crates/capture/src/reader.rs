@@ -7,7 +7,8 @@ use std::path::Path;
 use lanner_event::{DecodeError, Event, Head};
 
 use crate::block::{
-    BYTE_ORDER, EventForm, FRAME_LEN, HEAD_LEN, Kind, LEARNT, REPEATS, SECTION, STATE_ONLY, VERSION, kind,
+    BYTE_ORDER, EventForm, FRAME_LEN, HEAD_LEN, Kind, LEARNT, PLAIN, REPEATS, SECTION, STATE_ONLY, VERSION,
+    kind, written,
 };
 use crate::error::CaptureError;
 use crate::foreign::normalise;
@@ -170,6 +171,33 @@ impl Reader {
     /// Once, at the end: the first fault that was met.
     #[inline]
     pub fn advance(&mut self) -> Result<bool, CaptureError> {
+        self.window.skip(std::mem::take(&mut self.used));
+        let Some((head, total)) = self.plain_event() else { return self.advance_to_any() };
+        self.used = total;
+        self.current = Some((head, Place::Window { back: PLAIN.offset() }));
+        (self.state_only, self.learnt) = (is_beginning(head.ty()), false);
+        Ok(true)
+    }
+
+    /// The event that the window stands at, if it is in today's form and a block that says nothing else: what nearly
+    /// every event is.
+    #[inline]
+    fn plain_event(&self) -> Option<(Head, usize)> {
+        let bytes = self.window.bytes();
+        let [a, b, c, d, e, f, g, h, i, j] = *bytes.first_chunk()?;
+        let total = u32::from_ne_bytes([e, f, g, h]) as usize;
+        let is_plain = matches!(u32::from_ne_bytes([a, b, c, d]), written::EVENT | written::LARGE_EVENT);
+        if !is_plain || self.swap || self.opening {
+            return None;
+        }
+        let head = Head::check(bytes.get(PLAIN.offset()..total.checked_sub(4)?)?, u16::from_ne_bytes([i, j]))
+            .ok()?;
+        (total <= bytes.len() && self.upgrader.passes(head.ty(), head.param_count())).then_some((head, total))
+    }
+
+    /// The same for whatever the event is.
+    #[inline(never)]
+    fn advance_to_any(&mut self) -> Result<bool, CaptureError> {
         loop {
             self.current = None;
             self.window.skip(std::mem::take(&mut self.used));
@@ -198,7 +226,6 @@ impl Reader {
     }
 
     /// Looks at the event in the block at hand: `None` if it is not to be handed out.
-    #[inline]
     fn examine(&mut self, form: EventForm, total: usize) -> Option<(Head, Place)> {
         let block = &self.window.bytes()[..total];
         let cpu = [block[HEAD_LEN], block[HEAD_LEN + 1]];
@@ -230,11 +257,10 @@ impl Reader {
                 return None;
             }
         };
-        let event = head.event(bytes);
-        if self.upgrader.passes(event.info, event.param_count()) {
+        if self.upgrader.passes(head.ty(), head.param_count()) {
             return Some((head, place));
         }
-        match self.upgrader.upgrade(&event) {
+        match self.upgrader.upgrade(&head.event(bytes)) {
             Upgraded::Same => Some((head, place)),
             Upgraded::Nothing => {
                 self.opening = false;
@@ -274,8 +300,7 @@ impl Reader {
         }
     }
 
-    /// The event that the window stands at, if its whole block is there: what nearly every event is.
-    #[inline]
+    /// The event that the window stands at, if its whole block is there.
     fn event_at_hand(&self) -> Option<(EventForm, usize)> {
         let bytes = self.window.bytes();
         let [a, b, c, d, e, f, g, h] = *bytes.first_chunk::<HEAD_LEN>()?;

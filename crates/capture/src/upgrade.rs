@@ -53,6 +53,15 @@ fn plan(info: &EventInfo) -> Plan {
     Plan::Becomes { to, fill, keep: enter && (both || !pass), pass }
 }
 
+/// From how many parameters on an event of a type is as today's.
+fn least(info: &EventInfo, plan: &Plan) -> usize {
+    match plan {
+        Plan::Pass => 0,
+        Plan::Becomes { to, keep: false, pass: true, .. } if *to == info.code => info.params.len(),
+        _ => usize::MAX,
+    }
+}
+
 /// What became of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Upgraded {
@@ -67,6 +76,8 @@ pub(crate) enum Upgraded {
 /// Upgrades events one after the other.
 pub(crate) struct Upgrader {
     plans: Vec<Plan>,
+    /// By type, the number of parameters from which on an event is as today's.
+    least: Vec<usize>,
     /// Events of calls' beginnings, by thread; empty when used up.
     kept: FxHashMap<i64, Vec<u8>>,
     /// Bytes that were put into `kept` since it was empty; memory is used again, so no more than these are held.
@@ -76,8 +87,10 @@ pub(crate) struct Upgrader {
 
 impl Upgrader {
     pub fn new() -> Upgrader {
+        let plans: Vec<Plan> = EVENTS.iter().map(plan).collect();
         Upgrader {
-            plans: EVENTS.iter().map(plan).collect(),
+            least: EVENTS.iter().zip(&plans).map(|(info, plan)| least(info, plan)).collect(),
+            plans,
             kept: FxHashMap::default(),
             kept_bytes: 0,
             out: Vec::new(),
@@ -97,14 +110,8 @@ impl Upgrader {
 
     /// Whether an event of this type and number of parameters is as today's.
     #[inline]
-    pub fn passes(&self, info: &EventInfo, count: usize) -> bool {
-        match self.plans.get(usize::from(info.code.0)) {
-            Some(Plan::Pass) => true,
-            Some(Plan::Becomes { to, keep: false, pass: true, .. }) => {
-                *to == info.code && count >= info.params.len()
-            }
-            _ => false,
-        }
+    pub fn passes(&self, ty: EventType, count: usize) -> bool {
+        self.least.get(usize::from(ty.0)).is_some_and(|least| count >= *least)
     }
 
     /// Upgrades an event.

@@ -5,6 +5,20 @@ use crate::{EventFlag, EventInfo, EventType};
 /// Bytes of an event's header: time u64, thread u64, length u32, type u16, parameter count u32.
 pub const HEADER_LEN: usize = 26;
 
+/// So many lengths of two bytes are added up at once.
+const FEW: usize = 8;
+
+/// Masks of the first none, one, … of them.
+const FIRST: [u128; FEW + 1] = {
+    let mut masks = [0; FEW + 1];
+    let mut count = 1;
+    while count <= FEW {
+        masks[count] = masks[count - 1] << 16 | 0xffff;
+        count += 1;
+    }
+    masks
+};
+
 /// Why bytes are no event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -59,10 +73,18 @@ impl Head {
         let code = u16::from_ne_bytes([header[20], header[21]]);
         let count = half(22);
         let info = EventType(code).info().ok_or(DecodeError::UnknownType(code))?;
-        let bytes = bytes.get(..len).ok_or(short(len))?;
+        if len > bytes.len() {
+            return Err(short(len));
+        }
         let wide = info.has(EventFlag::LargePayload);
         let head = Head { ts: word(0), tid: word(8) as i64, cpu, info, len, count, wide };
-        if head.end_of_params(bytes).is_some_and(|end| end <= len) {
+        let end = match bytes[HEADER_LEN..].first_chunk() {
+            Some(lengths) if cfg!(target_endian = "little") && !wide && count as usize <= FEW => {
+                Some(head.end_of_few(lengths))
+            }
+            _ => head.end_of_params(&bytes[..len]),
+        };
+        if end.is_some_and(|end| end <= len) {
             Ok(head)
         } else {
             Err(DecodeError::Inconsistent { code, params: count, len })
@@ -75,8 +97,26 @@ impl Head {
         self.info.code
     }
 
-    /// Where the parameters end, if their lengths are there.
+    /// How many parameters the event carries.
     #[inline]
+    pub fn param_count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Where the parameters end if there are few of them: all lengths are added up at once, those masked out that are
+    /// none. Where the event has less than its lengths, this is behind its end, too.
+    #[inline]
+    fn end_of_few(&self, lengths: &[u8; FEW * 2]) -> usize {
+        let count = self.count as usize;
+        let all = u128::from_le_bytes(*lengths) & FIRST[count];
+        // Two lanes of 32 bits, then one: four lengths of 16 bits fill no more than 18.
+        let pairs = |four: u64| (four & 0xffff_0000_ffff) + (four >> 16 & 0xffff_0000_ffff);
+        let both = pairs(all as u64) + pairs((all >> 64) as u64);
+        HEADER_LEN + count * 2 + (both as u32 as usize) + (both >> 32) as usize
+    }
+
+    /// Where the parameters end, if their lengths are there.
+    #[cold]
     fn end_of_params(&self, bytes: &[u8]) -> Option<usize> {
         let width = if self.wide { 4 } else { 2 };
         let data = (self.count as usize).checked_mul(width)?.checked_add(HEADER_LEN)?;
@@ -222,5 +262,41 @@ impl<'a> Event<'a> {
             return None;
         }
         Some(&bytes[..memchr::memchr(0, bytes).unwrap_or(bytes.len())])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types;
+
+    /// An event of so many parameters, whose own length says something else by `off`.
+    fn checked(lengths: &[u16], off: i64, behind: usize) -> Result<Head, DecodeError> {
+        let total: usize = lengths.iter().map(|length| usize::from(*length)).sum();
+        let len = HEADER_LEN + lengths.len() * 2 + total;
+        let mut bytes = vec![0; 16];
+        bytes.extend(((len as i64 + off) as u32).to_ne_bytes());
+        bytes.extend(types::SYSCALL_READ_X.0.to_ne_bytes());
+        bytes.extend((lengths.len() as u32).to_ne_bytes());
+        lengths.iter().for_each(|length| bytes.extend(length.to_ne_bytes()));
+        bytes.resize(len + behind, 0xff);
+        Head::check(&bytes, 0)
+    }
+
+    #[test]
+    fn lengths_add_up_or_are_refused() {
+        for count in 0..12 {
+            for length in [0, 1, 300, u16::MAX] {
+                let mut lengths = vec![length; count];
+                if let Some(last) = lengths.last_mut() {
+                    *last = 7;
+                }
+                for behind in [0, 1, 100] {
+                    assert!(checked(&lengths, 0, behind).is_ok(), "{lengths:?}");
+                    assert!(checked(&lengths, -1, behind).is_err(), "{lengths:?}");
+                    assert_eq!(checked(&lengths, 1, behind).is_ok(), behind > 0, "{lengths:?}");
+                }
+            }
+        }
     }
 }

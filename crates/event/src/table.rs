@@ -6,6 +6,7 @@ pub struct EventType(pub u16);
 
 impl EventType {
     /// The description of this type, if it is one that the table knows.
+    #[inline]
     pub fn info(self) -> Option<&'static EventInfo> {
         EVENTS.get(usize::from(self.0))
     }
