@@ -1,6 +1,6 @@
 //! Unpacking of gzip on a thread of its own, so that whoever reads doesn't wait for it.
 
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufRead as _, BufReader, Cursor, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use flate2::bufread::GzDecoder;
@@ -83,23 +83,33 @@ impl Unpacked {
 }
 
 /// Unpacks until nothing is left, or nobody reads any more.
-fn unpack(source: Source, to: &SyncSender<Message>, empty: &Receiver<Vec<u8>>) -> io::Result<()> {
-    let mut member = Some(GzDecoder::new(source));
-    while let Some(mut decoder) = member {
+fn unpack(mut source: Source, to: &SyncSender<Message>, empty: &Receiver<Vec<u8>>) -> io::Result<()> {
+    let (mut follows, mut chunk) = (false, Vec::new());
+    while source.fill_buf()?.first() == Some(&GZIP[0]) {
+        let mut decoder = GzDecoder::new(source);
+        let has_head = decoder.header().is_some();
         loop {
-            let mut chunk = empty.try_recv().unwrap_or_default();
             chunk.resize(CHUNK, 0);
             let (length, result) = fill(&mut decoder, &mut chunk);
-            chunk.truncate(length);
-            if length > 0 && to.send(Message::Bytes(chunk)).is_err() {
-                return Ok(());
+            if length > 0 {
+                chunk.truncate(length);
+                if to.send(Message::Bytes(chunk)).is_err() {
+                    return Ok(());
+                }
+                chunk = empty.try_recv().unwrap_or_default();
             }
-            result?;
+            match result {
+                // Whatever follows a member and is none is no part of the capture, as for gunzip.
+                Err(error) if follows && !has_head && error.kind() != io::ErrorKind::UnexpectedEof => {
+                    return Ok(());
+                }
+                result => result?,
+            }
             if length < CHUNK {
                 break;
             }
         }
-        member = next_member(decoder.into_inner())?;
+        (source, follows) = (decoder.into_inner(), true);
     }
     Ok(())
 }
@@ -118,15 +128,6 @@ fn fill(from: &mut impl Read, chunk: &mut [u8]) -> (usize, io::Result<()>) {
     (length, Ok(()))
 }
 
-/// The gzip member that follows, if one does. Whatever else follows is no part of the capture, as for gunzip.
-fn next_member(mut source: Source) -> io::Result<Option<GzDecoder<Source>>> {
-    let first = read_first(&mut source)?;
-    if first != GZIP {
-        return Ok(None);
-    }
-    Ok(Some(GzDecoder::new(open_source(first, Box::new(source)))))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -134,6 +135,43 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn unpacked(file: Vec<u8>) -> io::Result<Vec<u8>> {
+        let mut unpacked = Unpacked::new(open_source(Vec::new(), Box::new(Cursor::new(file))))?;
+        let (mut all, mut some) = (Vec::new(), [0; 100]);
+        loop {
+            match unpacked.read(&mut some)? {
+                0 => return Ok(all),
+                length => all.extend_from_slice(&some[..length]),
+            }
+        }
+    }
+
+    #[test]
+    fn members_follow_each_other_however_many() {
+        let mut file = packed(b"one ");
+        file.extend(packed(b"").repeat(50_000));
+        file.extend(packed(b"two"));
+        assert_eq!(unpacked(file).unwrap(), b"one two");
+    }
+
+    #[test]
+    fn what_follows_and_is_no_member_is_left_out() {
+        for rest in [&b"x"[..], &GZIP[..1], b"\x1f\x00 and more", &[0; 512]] {
+            let file = [&packed(b"one"), rest].concat();
+            match (rest, unpacked(file)) {
+                // This may have been the beginning of one.
+                ([0x1f], unpacked) => assert_eq!(unpacked.unwrap_err().kind(), io::ErrorKind::UnexpectedEof),
+                (_, unpacked) => assert_eq!(unpacked.unwrap(), b"one"),
+            }
+        }
+    }
 
     #[test]
     fn who_stops_reading_leaves_no_thread_behind() {
@@ -146,11 +184,9 @@ mod tests {
                 self.packed.read(to)
             }
         }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(&vec![7; CHUNK * (AHEAD + 8)]).unwrap();
         let alive = std::sync::Arc::new(());
-        let packed =
-            Counted { _alive: std::sync::Arc::clone(&alive), packed: Cursor::new(encoder.finish().unwrap()) };
+        let packed = Cursor::new(packed(&vec![7; CHUNK * (AHEAD + 8)]));
+        let packed = Counted { _alive: std::sync::Arc::clone(&alive), packed };
         let mut unpacked = Unpacked::new(open_source(Vec::new(), Box::new(packed))).unwrap();
         let mut bytes = [0; 10];
         assert_eq!(unpacked.read(&mut bytes).unwrap(), 10);
