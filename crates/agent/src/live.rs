@@ -11,6 +11,7 @@ use lanner_event::{Category, Event, EventType, types};
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
 use lanner_machine::{Container, ContainerId, Machine, MachineOptions};
 use lanner_output::{Alert, ChannelStats, Colour, Formatter, Overflow, Priority};
+use lanner_plugin::SourceError;
 use lanner_plugin::host::Crew;
 use lanner_probe::{Attachment, EventSet, Probe, ProbeError, SnapshotStats};
 
@@ -31,7 +32,7 @@ use crate::reload::{News, Slot};
 use crate::sending::Sending;
 use crate::signals::Signals;
 use crate::silence::Silence;
-use crate::sources::{Parsing, counts_of_plugins};
+use crate::sources::{Parsing, configure, counts_of_plugins};
 use crate::tally::Tally;
 use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
 use crate::wanted::{asks_where, wanted};
@@ -48,7 +49,7 @@ pub enum LiveError {
     Resolver(#[from] ResolverError),
     /// A source beside the kernel's can't be opened.
     #[error(transparent)]
-    Source(#[from] lanner_plugin::SourceError),
+    Source(#[from] SourceError),
     /// The system refuses a thread or a signal handler.
     #[error("can't start: {0}")]
     System(#[from] std::io::Error),
@@ -224,6 +225,9 @@ pub fn run(
         live.machine.apply(event);
     })?;
     live.station.begin(&snapshot);
+    if let Some(crew) = &live.crew {
+        crew.begin(&live.machine).map_err(|error| SourceError::Failed(error.to_string()))?;
+    }
     probe.update_prefilter(&of_program(&live.program, live.crew.as_deref()));
     live.enrichment.ask(&mut live.machine);
     started(&Started {
@@ -392,6 +396,9 @@ impl Live {
         self.guard.set_limit(config.memory_limit);
         self.triggered.follow(config.capture.clone(), &self.log);
         self.silence.set_waits(config.silence);
+        if let Some(crew) = &self.crew {
+            configure(crew, &self.program.config, config, &self.log);
+        }
         self.program = program;
         self.notify.reloaded(&self.status());
     }
@@ -440,7 +447,7 @@ impl Live {
         self.events += 1;
         self.progress.advance(event);
         if let Some(crew) = &self.crew {
-            self.parsing.note(crew.parse(event, self.progress.meta().num, &self.machine), &self.log);
+            self.parsing.note(crew.parse(event, self.progress.meta(), &self.machine), &self.log);
         }
         self.scratch.reset();
         let cx = Context {
@@ -472,13 +479,15 @@ impl Live {
             self.hold.take(draft, now, &self.machine, &mut |alert| sending.send(formatter.line(&alert)));
         }
         if self.triggered.is_enabled() || self.triggered.is_writing() {
-            let (machine, root) = (&self.machine, &self.host_root);
+            let (machine, root, crew) = (&self.machine, &self.host_root, self.crew.as_deref());
             let matched = Matched {
                 rules: &mut self.hits.iter().map(|id| &program.engine.rule(*id).rule),
                 number: self.progress.meta().num,
                 beginning: &|| {
                     let around = Surroundings::read(machine, root);
-                    Beginning::new(machine, records(machine, &around, Readers::Today), event.ts)
+                    let beginning =
+                        Beginning::new(machine, records(machine, &around, Readers::Today), event.ts);
+                    beginning.with_plugins(crew, machine)
                 },
             };
             let written = self.triggered.matched(event, matched);
@@ -588,6 +597,9 @@ impl Live {
 
     fn close(mut self, lost: u64, ending: Ending) -> Outcome {
         self.notify.stopping();
+        if let Some(crew) = &self.crew {
+            crew.end(&self.machine);
+        }
         let (formatter, sending) = (&self.formatter, &self.sending);
         self.hold.release_all(&self.machine, &mut |alert| sending.send(formatter.line(&alert)));
         Outcome {

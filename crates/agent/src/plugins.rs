@@ -59,8 +59,6 @@ pub struct Opened {
     pub stats: Arc<SourceStats>,
     /// The plugins in shared objects that work on its events.
     pub crew: Option<Arc<Crew>>,
-    /// Events that plugins in processes of their own send beside it.
-    pub beside: Vec<Isolated>,
 }
 
 impl Loaded {
@@ -217,11 +215,11 @@ impl Plugins {
         here.first().map(|plugin| plugin.name.as_str())
     }
 
-    /// The plugins in shared objects that work on the events of a source, and those that send from their own processes.
+    /// The plugins in shared objects that work on the events of a source, those in processes of their own included.
     ///
     /// # Errors
     /// Names the first that refuses to start.
-    pub fn crew(&self, source: &str, log: &Log) -> Result<(Option<Arc<Crew>>, Vec<Isolated>), SourceError> {
+    pub fn crew(&self, source: &str, log: &Log) -> Result<Option<Arc<Crew>>, SourceError> {
         let (here, apart) = self.divided(log);
         let failed = |error: host::PluginError| SourceError::Failed(error.to_string());
         let crew = Crew::start(&here, source, tell(log)).map_err(failed)?;
@@ -232,8 +230,23 @@ impl Plugins {
         };
         let beside = apart.iter().filter(|(plugin, _)| sends(plugin));
         let beside = beside.map(|(plugin, settings)| Isolated::start(plugin, settings, source, tell(log)));
-        let beside = beside.collect::<Result<_, _>>()?;
-        Ok((Some(crew).filter(|crew| !crew.is_empty()).map(Arc::new), beside))
+        let crew = crew.with_apart(beside.collect::<Result<_, _>>()?);
+        Ok(Some(crew).filter(|crew| !crew.is_empty()).map(Arc::new))
+    }
+
+    /// The plugins in shared objects, for the events of a capture. They run in this process: what could give or send
+    /// events only sums up those that it has made.
+    ///
+    /// # Errors
+    /// Names the first that refuses to start.
+    pub fn crew_for_capture(&self, log: &Log) -> Result<Option<Arc<Crew>>, SourceError> {
+        let foreign = self.loaded.iter().filter_map(|loaded| match loaded.code {
+            Code::Foreign(plugin) => Some((plugin, loaded.settings.clone())),
+            Code::BuiltIn(_) => None,
+        });
+        let crew = Crew::for_capture(&foreign.collect::<Vec<_>>(), tell(log))
+            .map_err(|error| SourceError::Failed(error.to_string()))?;
+        Ok(Some(crew).filter(|crew| !crew.is_empty()).map(Arc::new))
     }
 
     /// The first plugin that gives the kernel's events in the place of the probe.
@@ -283,7 +296,7 @@ impl Plugins {
             return Err(SourceError::Settings(format!("Can't find plugin for event source: {source}")));
         };
         log.info(&format!("Opening '{source}' source with plugin '{}'", loaded.name()));
-        let (crew, beside) = self.crew(source, log)?;
+        let crew = self.crew(source, log)?;
         let stats = Arc::new(SourceStats::default());
         let settings = &loaded.settings;
         let source = loaded.source().unwrap_or(KERNEL);
@@ -302,7 +315,7 @@ impl Plugins {
                 crew.open(&plugin.name, &settings.open_params)?
             }
         };
-        Ok(Opened { source, plugin: loaded.name(), events, stats, crew, beside })
+        Ok(Opened { source, plugin: loaded.name(), events, stats, crew })
     }
 }
 

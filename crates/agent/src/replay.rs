@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use lanner_capture::{CaptureError, Reader, Snapshot};
 use lanner_engine::{Memory, RuleId};
 use lanner_fields::Context;
+use lanner_machine::Machine;
 use lanner_output::{ChannelStats, Colour, Formatter, Outputs, Overflow};
-use lanner_plugin::host::Crew;
+use lanner_plugin::host::{Crew, PluginError};
 use lanner_probe::Lost;
 
 use crate::config::DropAction;
@@ -33,6 +34,9 @@ pub enum ReplayError {
     /// A capture that a rule starts can't be written.
     #[error(transparent)]
     Trigger(#[from] TriggerError),
+    /// A plugin refuses to begin.
+    #[error(transparent)]
+    Plugin(PluginError),
     /// The settings say to end when events are lost, and some were.
     #[error("Drop manager internal error")]
     Dropped,
@@ -64,6 +68,7 @@ struct Replay<'a> {
     tally: Tally,
     drops: DropWatch,
     triggered: Triggered,
+    crew: Option<Arc<Crew>>,
     /// Counts for metrics, if there are any.
     station: Option<Station>,
     events: u64,
@@ -101,13 +106,16 @@ pub fn run(
         tally: Tally::new(program.rules()),
         drops: DropWatch::new(config.drops.clone()),
         triggered: Triggered::new(config.capture.clone(), Pace::Replay, log),
+        crew: crew.cloned(),
         station: config
             .metrics
             .enabled
             .then(|| Station::new(&Board::default(), "syscall", "savefile", program)),
         events: 0,
     };
-    let result = walk_with(&mut reader, config.buffers, crew, |cx, around| replay.see(cx, around));
+    let begin =
+        |machine: &Machine| crew.map_or(Ok(()), |crew| crew.begin(machine)).map_err(ReplayError::Plugin);
+    let result = walk_with(&mut reader, config.buffers, crew, begin, |cx, around| replay.see(cx, around));
     replay.triggered.end();
     let outcome = Outcome {
         tally: replay.tally,
@@ -167,7 +175,8 @@ impl Replay<'_> {
                 number: cx.meta.num,
                 beginning: &|| {
                     let snapshot = inventory::of_capture(cx.machine, around);
-                    Beginning::new(cx.machine, snapshot, cx.event.ts)
+                    let beginning = Beginning::new(cx.machine, snapshot, cx.event.ts);
+                    beginning.with_plugins(self.crew.as_deref(), cx.machine)
                 },
             };
             self.triggered.matched(cx.event, matched)?

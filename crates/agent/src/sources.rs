@@ -13,9 +13,10 @@ use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratc
 use lanner_machine::Machine;
 use lanner_output::{Alert, Formatter};
 use lanner_plugin::host::{Crew, Metric, PluginError};
-use lanner_plugin::{EventSource, Given, Refusal, SourceStats};
+use lanner_plugin::{Given, Refusal, SourceStats};
 
 use crate::announce::local_offset;
+use crate::config::Config;
 use crate::live::{Ending, LONGEST_WAIT, LiveOptions};
 use crate::log::Log;
 use crate::metrics::{Board, Counted, STRIDE, Station, View, Waiting};
@@ -156,7 +157,33 @@ impl Drop for Beside {
 
 impl SideLoop {
     fn run(mut self) -> Ended {
-        let failure = loop {
+        let failure = match self.begin() {
+            Ok(()) => self.go_on(),
+            Err(failure) => {
+                self.fail(&failure);
+                Some(failure)
+            }
+        };
+        if let Some(crew) = &self.opened.crew {
+            crew.end(&self.machine);
+        }
+        Ended { source: self.opened.source, tally: self.tally, events: self.events, failure }
+    }
+
+    /// Tells plugins that events are about to come.
+    fn begin(&self) -> Result<(), String> {
+        let Some(crew) = &self.opened.crew else { return Ok(()) };
+        crew.begin(&self.machine).map_err(|error| error.to_string())
+    }
+
+    fn fail(&self, failure: &str) {
+        let message = format!("source '{}' has failed: {failure}", self.opened.source);
+        self.log.write(lanner_output::Priority::Error, &message);
+    }
+
+    /// Goes on until it is to end, or the source ends. Answers why, if the source has failed.
+    fn go_on(&mut self) -> Option<String> {
+        loop {
             if self.end.load(Ordering::Relaxed) {
                 break self.finish();
             }
@@ -174,13 +201,11 @@ impl SideLoop {
                 }
                 Ok(_) => {}
                 Err(failure) => {
-                    let message = format!("source '{}' has failed: {failure}", self.opened.source);
-                    self.log.write(lanner_output::Priority::Error, &message);
+                    self.fail(&failure);
                     break Some(failure);
                 }
             }
-        };
-        Ended { source: self.opened.source, tally: self.tally, events: self.events, failure }
+        }
     }
 
     /// Looks at what senders were told is taken, before it ends.
@@ -207,6 +232,9 @@ impl SideLoop {
                 self.log = Log::new(program.config.log.clone(), program.config.iso8601);
                 self.tally.renew(program.rules());
                 self.station.follow(&program, Instant::now());
+                if let Some(crew) = &self.opened.crew {
+                    configure(crew, &self.program.config, &program.config, &self.log);
+                }
                 self.program = program;
             }
         }
@@ -241,7 +269,7 @@ impl SideLoop {
             let subject = machine.apply(event);
             progress.advance(event);
             if let Some(crew) = &crew {
-                parsing.note(crew.parse(event, progress.meta().num, machine), log);
+                parsing.note(crew.parse(event, progress.meta(), machine), log);
             }
             scratch.reset();
             let cx = Context {
@@ -264,9 +292,6 @@ impl SideLoop {
         if let Some(crew) = &crew {
             crew.sent(&mut see);
         }
-        for sender in &mut opened.beside {
-            sender.give(Duration::ZERO, &mut see).map_err(|error| error.to_string())?;
-        }
         opened.events.give(LONGEST_WAIT, &mut see).map_err(|error| error.to_string())
     }
 }
@@ -287,8 +312,26 @@ fn counts_of(stats: &SourceStats, crew: Option<&Crew>) -> Vec<Counted> {
         refused("too_large", Refusal::TooLarge),
         refused("full", Refusal::Full),
     ];
+    if let Some(progress) = crew.and_then(Crew::progress) {
+        all.push(Counted { monotonic: false, value: progress, ..own("source_progress_ratio", "", 0) });
+    }
     all.extend(crew.map(counts_of_plugins).unwrap_or_default());
     all
+}
+
+/// Gives plugins their other settings, where a reload has brought some.
+pub(crate) fn configure(crew: &Crew, old: &Config, new: &Config, log: &Log) {
+    for settings in &new.plugin_settings {
+        let name = &settings.name;
+        let before = old.plugin_settings.iter().find(|known| known.name == *name);
+        if before.is_none_or(|before| before.init_config == settings.init_config) {
+            continue;
+        }
+        match crew.configure(name, &settings.init_config) {
+            Ok(()) => log.info(&format!("plugin '{name}' has its new settings")),
+            Err(error) => log.warning(&format!("{error}; it goes on with its old ones")),
+        }
+    }
 }
 
 /// What plugins in shared objects count.

@@ -132,7 +132,7 @@ impl Together<'_> {
             };
             return Ok(());
         };
-        let (crew, _beside) = self.plugins.crew(KERNEL, self.log)?;
+        let crew = self.plugins.crew(KERNEL, self.log)?;
         let options = LiveOptions { crew, ..options };
         let ran = probe.map_err(LiveError::from).and_then(|probe| {
             let probe = (probe, attached.begin);

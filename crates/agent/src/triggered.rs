@@ -8,6 +8,7 @@ use lanner_capture::Snapshot;
 use lanner_event::{Event, EventBuf};
 use lanner_machine::Machine;
 use lanner_output::{Alert, Fields, Origin, Priority};
+use lanner_plugin::host::Crew;
 use lanner_rules::Rule;
 use serde_json::json;
 
@@ -72,8 +73,8 @@ pub struct Matched<'a> {
 pub struct Beginning {
     /// Threads, files, users.
     pub snapshot: Snapshot,
-    /// Events that tell who the containers are.
-    pub containers: Vec<EventBuf>,
+    /// Events that tell who the containers are, and what plugins know.
+    pub told: Vec<EventBuf>,
 }
 
 impl Beginning {
@@ -82,7 +83,13 @@ impl Beginning {
         let known = machine.containers().filter(|container| container.complete);
         // One of which more is known than an event can hold stays without its names.
         let events = known.filter_map(|container| learnt::container_event(ts, container).ok());
-        Beginning { snapshot, containers: events.collect() }
+        Beginning { snapshot, told: events.collect() }
+    }
+
+    /// The same, with what plugins tell of their state.
+    pub fn with_plugins(mut self, crew: Option<&Crew>, machine: &Machine) -> Beginning {
+        self.told.extend(crew.map(|crew| crew.dump(machine)).unwrap_or_default());
+        self
     }
 }
 
@@ -135,7 +142,7 @@ impl Triggered {
                     let path = self.config.path(event.ts, matched.number);
                     let beginning = (matched.beginning)();
                     let mut file = File::create(path, &beginning.snapshot, self.pace == Pace::Live)?;
-                    for told in beginning.containers.iter().filter_map(|buffer| buffer.event().ok()) {
+                    for told in beginning.told.iter().filter_map(|buffer| buffer.event().ok()) {
                         file.write(&told)?;
                     }
                     self.open = Some(Open { file, deadline });
@@ -271,7 +278,7 @@ mod tests {
             }
             let thread = ThreadRecord { tid: 7, pid: 7, ..ThreadRecord::default() };
             let snapshot = Snapshot { threads: vec![thread], ..Snapshot::default() };
-            let beginning = || Beginning { snapshot: snapshot.clone(), containers: Vec::new() };
+            let beginning = || Beginning { snapshot: snapshot.clone(), told: Vec::new() };
             let matched = Matched { rules: &mut rules.iter(), number: ms, beginning: &beginning };
             self.triggered.matched(&event, matched).unwrap()
         }
@@ -361,7 +368,7 @@ mod tests {
         machine.set_container(Container { complete: true, ..web.clone() });
         machine.set_container(Container { id: "bbbbbbbbbbbb".into(), ..web });
         let beginning = Beginning::new(&machine, Snapshot::default(), 5);
-        let told = beginning.containers.iter().map(|event| {
+        let told = beginning.told.iter().map(|event| {
             let event = event.event().unwrap();
             lanner_container::from_event(event.param(0).unwrap()).unwrap().name
         });

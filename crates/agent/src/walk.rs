@@ -22,18 +22,19 @@ pub fn walk<E: From<CaptureError>>(
     buffers: BufferFormat,
     see: impl FnMut(&Context<'_>, &Snapshot) -> Result<(), E>,
 ) -> Result<(), E> {
-    walk_with(reader, buffers, None, see)
+    walk_with(reader, buffers, None, |_| Ok(()), see)
 }
 
-/// The same, with plugins that look at the events, too.
+/// The same, with plugins that look at the events, too. `begin` is shown what is known before the first of them.
 ///
 /// # Errors
-/// As [`walk`]; an event that a plugin can't parse is no error.
+/// As [`walk`], and what `begin` says; an event that a plugin can't parse is no error.
 pub fn walk_with<E: From<CaptureError>>(
     reader: &mut Reader,
     buffers: BufferFormat,
     crew: Option<&Arc<Crew>>,
-    mut see: impl FnMut(&Context<'_>, &Snapshot) -> Result<(), E>,
+    begin: impl FnOnce(&Machine) -> Result<(), E>,
+    see: impl FnMut(&Context<'_>, &Snapshot) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut walk = Walk {
         buffers,
@@ -44,15 +45,11 @@ pub fn walk_with<E: From<CaptureError>>(
         scratch: Scratch::new(),
         begun: false,
     };
-    let mut section = 0;
-    while reader.advance()? {
-        if reader.sections() != section {
-            section = reader.sections();
-            walk.begin(reader);
-        }
-        walk.step(reader, &mut see)?;
+    let result = walk.go(reader, begin, see);
+    if let Some(crew) = crew {
+        crew.end(&walk.machine);
     }
-    Ok(())
+    result
 }
 
 struct Walk {
@@ -68,6 +65,25 @@ struct Walk {
 }
 
 impl Walk {
+    fn go<E: From<CaptureError>>(
+        &mut self,
+        reader: &mut Reader,
+        begin: impl FnOnce(&Machine) -> Result<(), E>,
+        mut see: impl FnMut(&Context<'_>, &Snapshot) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut section = 0;
+        let mut begin = Some(begin);
+        while reader.advance()? {
+            if reader.sections() != section {
+                section = reader.sections();
+                self.begin(reader);
+                begin.take().map_or(Ok(()), |begin| begin(&self.machine))?;
+            }
+            self.step(reader, &mut see)?;
+        }
+        Ok(())
+    }
+
     /// Forgets all and takes the snapshot of the section that begins.
     fn begin(&mut self, reader: &mut Reader) {
         self.machine = Machine::new(MachineOptions::default());
@@ -90,6 +106,22 @@ impl Walk {
         });
     }
 
+    /// Source and name of the plugin whose number an event has: of one that is loaded, before one that is built in.
+    fn made_by(&self, event: &Event<'_>) -> (&'static str, &'static str) {
+        const KERNELS: (&str, &str) = ("syscall", "");
+        let id = match event.ty() {
+            types::PLUGINEVENT_E => event.u32(0).unwrap_or(0),
+            types::ASYNCEVENT_E => match event.u32(0) {
+                None | Some(0) => return KERNELS,
+                Some(id) => id,
+            },
+            _ => return KERNELS,
+        };
+        let loaded = self.crew.as_ref().and_then(|crew| crew.maker(id));
+        let built_in = || BUILT_IN.iter().find(|plugin| plugin.id == id && id != 0);
+        loaded.or_else(|| built_in().map(|plugin| (plugin.source, plugin.name))).unwrap_or(("", ""))
+    }
+
     fn step<E>(
         &mut self,
         reader: &Reader,
@@ -106,15 +138,13 @@ impl Walk {
             learnt::give_to(&event, &mut self.machine);
         }
         self.progress.advance(&event);
-        if event.ty() == types::PLUGINEVENT_E {
-            let (source, plugin) = made_by(&event).unwrap_or(("", ""));
+        let (source, plugin) = self.made_by(&event);
+        if self.progress.meta().source != source || self.progress.meta().plugin != plugin {
             self.progress.set_source(source, plugin);
-        } else if self.progress.meta().source != "syscall" {
-            self.progress.set_source("syscall", "");
         }
         if let Some(crew) = &self.crew {
             // The event's fields show what a plugin could not take from it.
-            let _ = crew.parse(&event, self.progress.meta().num, &self.machine);
+            let _ = crew.parse(&event, self.progress.meta(), &self.machine);
         }
         self.begun |= !completes_snapshot(event.ty());
         if reader.is_state_only() || !self.begun {
@@ -130,12 +160,6 @@ impl Walk {
         };
         see(&cx, &self.around)
     }
-}
-
-/// Source and name of the built-in plugin whose number an event has.
-fn made_by(event: &Event<'_>) -> Option<(&'static str, &'static str)> {
-    let id = event.u32(0)?;
-    BUILT_IN.iter().find(|plugin| plugin.id == id && id != 0).map(|plugin| (plugin.source, plugin.name))
 }
 
 /// Whether events of a type, where a section's events begin, belong to its snapshot: rules don't see them.

@@ -13,6 +13,8 @@ pub(crate) struct Known {
     pub(crate) fd: Fd,
     /// What the clock of all tables showed when it was last changed.
     pub(crate) version: u64,
+    /// What it showed when it was opened.
+    pub(crate) born: u64,
 }
 
 /// An fd of one table, or one that several tables share until it changes.

@@ -79,7 +79,11 @@ impl FdTable {
     }
 
     fn iter(&self) -> impl Iterator<Item = &Fd> {
-        self.dense.iter().flatten().chain(self.sparse.values()).map(|entry| &entry.get().fd)
+        self.known().map(|known| &known.fd)
+    }
+
+    fn known(&self) -> impl Iterator<Item = &Known> {
+        self.dense.iter().flatten().chain(self.sparse.values()).map(Entry::get)
     }
 
     /// Lets copies of the table share its fds.
@@ -219,6 +223,16 @@ impl FdTables {
         self.at(id)?.table.get().get(num).map(|known| known.version)
     }
 
+    /// A number that no other fd has, but for those that a fork made of this one.
+    pub(crate) fn birth(&self, id: TableId, num: i64) -> Option<u64> {
+        self.at(id)?.table.get().get(num).map(|known| known.born)
+    }
+
+    /// These numbers of all fds.
+    pub(crate) fn births(&self) -> impl Iterator<Item = u64> {
+        self.tables.iter().flatten().flat_map(|shared| shared.table.get().known()).map(|known| known.born)
+    }
+
     /// An fd to be changed.
     pub(crate) fn get_mut(&mut self, id: TableId, num: i64) -> Option<&mut Fd> {
         let version = self.tick();
@@ -236,7 +250,7 @@ impl FdTables {
             return false;
         }
         let num = fd.num;
-        let entry = self.spares.entry(Known { fd, version });
+        let entry = self.spares.entry(Known { fd, version, born: version });
         if let Some(before) = shared.table.to_mut().insert(num, entry) {
             self.spares.give_back(before);
         }
@@ -334,6 +348,21 @@ mod tests {
         assert_eq!(names(&tables, parent), [(0, "in".to_owned()), (700, "far".to_owned())]);
         assert_eq!(names(&tables, child), [(700, "changed".to_owned())]);
         assert_eq!((tables.len(parent), tables.len(child), tables.total()), (2, 1, 3));
+    }
+
+    #[test]
+    fn an_fd_keeps_its_birth_until_it_is_closed() {
+        let mut tables = FdTables::default();
+        let parent = tables.create();
+        tables.insert(parent, fd(3, "x"), 10);
+        let born = tables.birth(parent, 3);
+        let child = tables.fork(parent);
+        tables.get_mut(parent, 3).unwrap().name = "y".into();
+        assert!(born.is_some() && tables.birth(parent, 3) == born && tables.birth(child, 3) == born);
+        tables.remove(parent, 3);
+        tables.insert(parent, fd(3, "x"), 10);
+        assert!(tables.birth(parent, 3) > born);
+        assert_eq!(tables.births().count(), 2);
     }
 
     #[test]

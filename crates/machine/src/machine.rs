@@ -196,6 +196,26 @@ impl Machine {
         table.into_iter().flat_map(|table| self.tables.iter(table))
     }
 
+    /// A number that no other thread ever has; `None` if the thread isn't known.
+    pub fn thread_birth(&self, tid: i64) -> Option<u64> {
+        self.threads.get(tid).map(|r| r.born)
+    }
+
+    /// The numbers of all threads.
+    pub fn thread_births(&self) -> impl Iterator<Item = u64> {
+        self.threads.iter().map(|r| r.born)
+    }
+
+    /// A number that stays while an fd is open, and that no other one ever has but those that a fork made of it.
+    pub fn fd_birth(&self, tid: i64, num: i64) -> Option<u64> {
+        self.tables.birth(self.threads.get(tid)?.table?, num)
+    }
+
+    /// The numbers of all fds.
+    pub fn fd_births(&self) -> impl Iterator<Item = u64> {
+        self.tables.births()
+    }
+
     /// How many fds a thread's process has open.
     pub fn fd_count(&self, thread: &Thread) -> usize {
         let main = self.main_thread(thread).and_then(|main| self.threads.get(main.tid));

@@ -29,6 +29,8 @@ pub(crate) struct Record {
     pub(crate) files_ts: u64,
     /// What the table's clock showed when the record was last changed.
     pub(crate) version: u64,
+    /// What it showed when the thread was put in.
+    pub(crate) born: u64,
 }
 
 /// The threads of a process.
@@ -147,6 +149,7 @@ impl Threads {
             snapshot_ts: 0,
             files_ts: 0,
             version: self.clock,
+            born: self.clock,
         };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.records.push(None);

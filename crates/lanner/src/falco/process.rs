@@ -68,7 +68,7 @@ pub fn process(session: &Session, rules: Loaded, sources: &[&'static str]) -> Re
 fn replay(session: &Session, rules: Loaded, file: &Path) -> Result<(), String> {
     session.log.info(&format!("Replaying events from the capture file: {}", file.display()));
     let program = built(session, rules).program;
-    let crew = session.plugins.crew(KERNEL, &session.log).map_err(|error| error.to_string())?.0;
+    let crew = session.plugins.crew_for_capture(&session.log).map_err(|error| error.to_string())?;
     let (outcome, result) = replay::run(file, &program, crew.as_ref(), &session.log, Colour::Never);
     let opened = outcome.is_some();
     match outcome {

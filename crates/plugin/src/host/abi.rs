@@ -29,10 +29,16 @@ pub(super) mod field_type {
 
 /// Types of what is in tables.
 pub(super) mod state_type {
+    pub const INT8: u32 = 1;
+    pub const INT16: u32 = 2;
+    pub const INT32: u32 = 3;
     pub const INT64: u32 = 4;
+    pub const UINT8: u32 = 5;
+    pub const UINT16: u32 = 6;
     pub const UINT32: u32 = 7;
     pub const UINT64: u32 = 8;
     pub const STRING: u32 = 9;
+    pub const TABLE: u32 = 10;
     pub const BOOL: u32 = 25;
 }
 
@@ -69,11 +75,14 @@ pub(super) struct ExtractField {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) union StateData {
+    pub byte: u8,
+    pub short: u16,
     pub int64: i64,
     pub uint32: u32,
     pub uint64: u64,
     pub text: *const c_char,
     pub truth: u32,
+    pub table: Table,
 }
 
 #[repr(C)]
@@ -137,15 +146,17 @@ pub(super) struct Writer {
     pub write: Option<unsafe extern "C" fn(Table, Entry, FieldHandle, *const StateData) -> Rc>,
 }
 
-/// A table that a plugin offers.
+/// A table and its functions. Whoever has a table has a pointer to one of these.
 #[repr(C)]
 pub(super) struct TableInput {
     pub name: *const c_char,
     pub key_type: u32,
+    /// What the functions get.
     pub table: Table,
-    pub old_reader: [*const c_void; 4],
-    pub old_writer: [*const c_void; 6],
-    pub old_fields: [*const c_void; 3],
+    pub old_reader: OldReader,
+    pub old_writer: Writer,
+    pub old_fields: Fields,
+    /// From here on only since version 3.1.
     pub reader: *const Reader,
     pub writer: *const Writer,
     pub fields: *const Fields,
@@ -215,6 +226,11 @@ pub(super) struct Metric {
     pub kind: u32,
     pub value: u64,
     pub value_type: u32,
+}
+
+#[repr(C)]
+pub(super) struct ConfigInput {
+    pub config: *const c_char,
 }
 
 pub(super) type AsyncHandler = unsafe extern "C" fn(Owner, *const u8, *mut c_char) -> Rc;

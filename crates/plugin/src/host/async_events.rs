@@ -42,17 +42,8 @@ impl Inbox {
         events.len()
     }
 
-    /// Takes an event of a plugin into a loop whose own events have the number `plugin`.
-    pub(super) fn take(&self, event: &Event<'_>, plugin: u32) -> Result<(), String> {
-        if event.ty() != types::ASYNCEVENT_E {
-            return Err(format!("only asynchronous events can be sent, not {}", event.info.name));
-        }
-        let name = event.param(1).unwrap_or_default();
-        let data = event.param(2).unwrap_or_default();
-        let ts = if event.ts == u64::MAX { now() } else { event.ts };
-        let mut buf = EventBuf::default();
-        buf.write(ts, event.tid, 0, types::ASYNCEVENT_E, &[&plugin.to_ne_bytes(), name, data])
-            .map_err(|error| error.to_string())?;
+    /// Takes an event into the loop.
+    fn take(&self, buf: EventBuf) -> Result<(), String> {
         let mut events = self.events();
         if events.len() >= MAX_WAITING {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -61,6 +52,44 @@ impl Inbox {
         events.push_back(buf);
         Ok(())
     }
+}
+
+/// Events by which a plugin tells of its state.
+#[derive(Default)]
+pub(super) struct Dump(Mutex<Vec<EventBuf>>);
+
+impl Dump {
+    /// What was told since the last call.
+    pub(super) fn take(&self) -> Vec<EventBuf> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, buf: EventBuf) -> Result<(), String> {
+        let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() >= MAX_WAITING {
+            return Err(format!("no more than {MAX_WAITING} events can tell of a plugin's state"));
+        }
+        events.push(buf);
+        Ok(())
+    }
+}
+
+/// An event that a plugin sends, in a form of our own: with the number of the loop's source and a time.
+fn sent(event: &Event<'_>, owner: &Owner) -> Result<EventBuf, String> {
+    if event.ty() != types::ASYNCEVENT_E {
+        return Err(format!("only asynchronous events can be sent, not {}", event.info.name));
+    }
+    let (name, data) = (event.param(1).unwrap_or_default(), event.param(2).unwrap_or_default());
+    let told = name.strip_suffix(&[0]).unwrap_or(name);
+    if !owner.plugin.async_events.iter().any(|known| known.as_bytes() == told) {
+        let told = String::from_utf8_lossy(told);
+        return Err(format!("plugin '{}' hasn't said that it sends events '{told}'", owner.plugin.name));
+    }
+    let ts = if event.ts == u64::MAX { now() } else { event.ts };
+    let mut buf = EventBuf::default();
+    buf.write(ts, event.tid, 0, types::ASYNCEVENT_E, &[&owner.source_id.to_ne_bytes(), name, data])
+        .map_err(|error| error.to_string())?;
+    Ok(buf)
 }
 
 /// The bytes of an event that a plugin gives.
@@ -82,12 +111,32 @@ pub(super) unsafe fn bytes<'a>(event: *const u8) -> Result<&'a [u8], String> {
 
 /// The function that plugins send by.
 pub(super) unsafe extern "C" fn handler(owner: abi::Owner, event: *const u8, error: *mut c_char) -> abi::Rc {
+    // SAFETY: as the plugin API says.
+    unsafe { receive(owner, event, error, |owner, event| owner.inbox.take(event)) }
+}
+
+/// The function by which plugins tell of their state.
+pub(super) unsafe extern "C" fn dumper(owner: abi::Owner, event: *const u8, error: *mut c_char) -> abi::Rc {
+    // SAFETY: as the plugin API says.
+    unsafe { receive(owner, event, error, |owner, event| owner.dump.add(event)) }
+}
+
+/// Takes an event of a plugin, or says why not.
+///
+/// # Safety
+/// The pointers must be as the plugin API says.
+unsafe fn receive(
+    owner: abi::Owner,
+    event: *const u8,
+    error: *mut c_char,
+    take: impl FnOnce(&Owner, EventBuf) -> Result<(), String>,
+) -> abi::Rc {
     // SAFETY: plugins hand back the pointer that they were given, while their owner lives.
     let Some(owner) = (unsafe { owner.cast::<Owner>().as_ref() }) else { return abi::FAILURE };
     // SAFETY: the plugin API says that there is an event.
     let taken = unsafe { bytes(event) }.and_then(|bytes| {
         let event = Event::decode(bytes, 0).map_err(|error| error.to_string())?;
-        owner.inbox.take(&event, owner.source_id)
+        take(owner, sent(&event, owner)?)
     });
     let Err(why) = taken else { return abi::SUCCESS };
     if !error.is_null() {

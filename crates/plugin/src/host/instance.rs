@@ -1,15 +1,14 @@
 //! A plugin that was started for one loop.
 
 use std::ffi::{CString, c_void};
-use std::net::IpAddr;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lanner_event::Event;
-use lanner_fields::{Context, FieldType, ForeignArgument, ForeignRequest, Scratch, Value};
+use lanner_event::EventBuf;
 use lanner_machine::Machine;
 
-use super::abi::{self, State, field_type};
+use super::abi::{self, State};
 use super::async_events::{self, Inbox};
 use super::guard::Named;
 use super::library::{Foreign, PluginError, fits, shown, text};
@@ -17,7 +16,7 @@ use super::owner::{self, Owner, Tell};
 use super::routines;
 use super::schema;
 use super::tables::{READER, Tables, WRITER};
-use crate::builtin::{Capability, Settings};
+use crate::builtin::{BUILT_IN, Capability, Settings};
 
 /// A number that a plugin tells of itself.
 #[derive(Clone, PartialEq, Debug)]
@@ -34,14 +33,23 @@ pub struct Metric {
 pub(super) struct Instance {
     pub(super) plugin: &'static Foreign,
     pub(super) owner: Box<Owner>,
-    named: Named,
-    source: CString,
-    extract_types: Option<Vec<u16>>,
+    pub(super) named: Named,
+    /// The sources whose events it may be shown, the loop's own first.
+    pub(super) sources: Vec<CString>,
+    pub(super) extract_types: Option<Vec<u16>>,
     parse_types: Option<Vec<u16>>,
     /// One call at a time; plugins aren't made for more.
-    call: Mutex<()>,
-    listens: bool,
+    pub(super) call: Mutex<()>,
+    /// It was told that events come, and not yet that they have ended.
+    begun: AtomicBool,
+    /// How much of its source was read, in hundredths of a percent; `NO_PROGRESS`: it doesn't say.
+    progress: AtomicU32,
 }
+
+/// Stands for a progress that isn't known.
+const NO_PROGRESS: u32 = u32::MAX;
+/// All has been read.
+const ALL_READ: u32 = 10_000;
 
 /// What all plugins of a loop share.
 pub(super) struct Shared {
@@ -65,7 +73,7 @@ impl Instance {
         let c_text =
             |text: &str| CString::new(text).map_err(|_| failed("a zero byte in a setting".to_owned()));
         let config = c_text(&config)?;
-        let owner = Box::new(Owner::new(&plugin.name, tell, shared));
+        let owner = Box::new(Owner::new(plugin, tell, shared));
         let uses_tables = plugin.can(Capability::Extraction) || plugin.can(Capability::Parsing);
         let input = abi::InitInput {
             config: config.as_ptr(),
@@ -84,11 +92,16 @@ impl Instance {
             plugin,
             owner,
             named,
-            source: c_text(source)?,
+            sources: std::iter::once(source)
+                .chain(["syscall", plugin.source.as_str()])
+                .chain(BUILT_IN.iter().map(|plugin| plugin.source))
+                .map(c_text)
+                .collect::<Result<_, _>>()?,
             extract_types: None,
             parse_types: None,
             call: Mutex::new(()),
-            listens: false,
+            begun: AtomicBool::new(false),
+            progress: AtomicU32::new(NO_PROGRESS),
         };
         if rc != abi::SUCCESS {
             return Err(failed(format!("can't be initialised: {}", instance.last_error())));
@@ -96,15 +109,14 @@ impl Instance {
         instance.check_schema()?;
         instance.extract_types = instance.types(plugin.api.get_extract_event_types);
         instance.parse_types = instance.types(plugin.api.get_parse_event_types);
-        instance.begin_sending()?;
         Ok(instance)
     }
 
-    fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         self.owner.state()
     }
 
-    fn failed(&self, what: String) -> PluginError {
+    pub(super) fn failed(&self, what: String) -> PluginError {
         PluginError::Failed { plugin: self.plugin.name.clone(), what }
     }
 
@@ -136,138 +148,14 @@ impl Instance {
         (count > 0).then(|| unsafe { std::slice::from_raw_parts(types, count as usize) }.to_vec())
     }
 
-    fn begin_sending(&self) -> Result<(), PluginError> {
-        let Some(set) = self.plugin.api.set_async_event_handler.filter(|_| self.works_on(Capability::Async))
-        else {
-            return Ok(());
-        };
-        // SAFETY: a function of the plugin API; the owner lives until the handler is taken back.
-        let rc =
-            self.named.run(|| unsafe { set(self.state(), self.owner.as_ptr(), Some(async_events::handler)) });
-        if rc == abi::SUCCESS {
-            Ok(())
-        } else {
-            Err(self.failed(format!("can't send events: {}", self.last_error())))
-        }
-    }
-
-    /// Whether it does something over this loop's source.
-    pub(super) fn works_on(&self, capability: Capability) -> bool {
-        let source = self.source.to_str().unwrap_or_default();
-        let sources = match capability {
-            Capability::Extraction => &self.plugin.extract_sources,
-            Capability::Parsing => &self.plugin.parse_sources,
-            Capability::Async => &self.plugin.async_sources,
-            _ => return self.plugin.can(capability),
-        };
-        self.plugin.can(capability) && (sources.is_empty() || sources.iter().any(|known| known == source))
+    /// The loop's source.
+    fn source(&self) -> &str {
+        self.sources.first().and_then(|source| source.to_str().ok()).unwrap_or_default()
     }
 
     /// Types of events that it parses; `None`: all.
     pub(super) fn parse_types(&self) -> Option<&[u16]> {
         self.parse_types.as_deref()
-    }
-
-    fn input(&self, event: &Event<'_>, number: u64) -> abi::EventInput {
-        abi::EventInput { event: event.as_bytes().as_ptr(), number, source: self.source.as_ptr() }
-    }
-
-    /// Shows it an event, before the rules see it.
-    pub(super) fn parse(&self, event: &Event<'_>, number: u64, machine: &Machine) -> Result<(), PluginError> {
-        let Some(parse) = self.plugin.api.parse_event else { return Ok(()) };
-        if self.parse_types.as_ref().is_some_and(|types| !types.contains(&event.ty().0)) {
-            return Ok(());
-        }
-        let _one = self.call.lock().unwrap_or_else(PoisonError::into_inner);
-        let input = self.input(event, number);
-        let tables = abi::ParseInput {
-            owner: self.owner.as_ptr(),
-            last_error: owner::last_error,
-            old_reader: READER.old,
-            old_writer: WRITER,
-            reader: &raw const READER,
-            writer: &raw const WRITER,
-        };
-        let call = || {
-            self.named.run(|| {
-                // SAFETY: a function of the plugin API; all that its inputs point to outlives the call.
-                unsafe { parse(self.state(), &input, &tables) }
-            })
-        };
-        match self.owner.tables.current.lend(machine, call) {
-            abi::SUCCESS => Ok(()),
-            _ => Err(self.failed(format!("can't parse event {number}: {}", self.last_error()))),
-        }
-    }
-
-    /// The value of a field.
-    pub(super) fn extract<'a>(&self, request: &ForeignRequest<'_>, cx: &Context<'a>) -> Option<Value<'a>> {
-        let extract = self.plugin.api.extract_fields?;
-        if self.extract_types.as_ref().is_some_and(|types| !types.contains(&cx.event.ty().0)) {
-            return None;
-        }
-        let name = CString::new(request.info.name).ok()?;
-        let (key, index) = match request.argument {
-            ForeignArgument::Key(key) => (Some(CString::new(key).ok()?), 0),
-            ForeignArgument::Index(index) => (None, index),
-            ForeignArgument::None => (None, 0),
-        };
-        let ty = match request.info.ty {
-            FieldType::Text => field_type::STRING,
-            FieldType::Uint64 => field_type::UINT64,
-            FieldType::RelTime => field_type::RELTIME,
-            FieldType::AbsTime => field_type::ABSTIME,
-            FieldType::Bool => field_type::BOOL,
-            FieldType::Ip => field_type::IPADDR,
-            FieldType::Net => field_type::IPNET,
-            _ => return None,
-        };
-        let mut field = abi::ExtractField {
-            values: ptr::null(),
-            count: 0,
-            id: request.id,
-            name: name.as_ptr(),
-            key: key.as_ref().map_or(ptr::null(), |key| key.as_ptr()),
-            index,
-            has_argument: u32::from(request.argument != ForeignArgument::None),
-            ty,
-            list: u32::from(request.info.list),
-        };
-        let _one = self.call.lock().unwrap_or_else(PoisonError::into_inner);
-        let input = self.input(cx.event, cx.meta.num);
-        let mut asked = abi::ExtractInput {
-            owner: self.owner.as_ptr(),
-            last_error: owner::last_error,
-            count: 1,
-            fields: &raw mut field,
-            old_reader: READER.old,
-            reader: &raw const READER,
-            offsets: ptr::null_mut(),
-        };
-        let call = || {
-            self.named.run(|| {
-                // SAFETY: a function of the plugin API; all that its inputs point to outlives the call.
-                unsafe { extract(self.state(), &input, &raw mut asked) }
-            })
-        };
-        let rc = self.owner.tables.current.lend(cx.machine, call);
-        // What a plugin can't tell has no value.
-        if rc != abi::SUCCESS || field.count == 0 || field.values.is_null() {
-            return None;
-        }
-        // SAFETY: the plugin has filled the field as its type says; values stay valid until its next call, which the
-        // lock holds back.
-        unsafe { values(&field, cx.scratch) }
-    }
-
-    /// An event in one line.
-    pub(super) fn summary<'a>(&self, cx: &Context<'a>) -> Option<&'a [u8]> {
-        let ask = self.plugin.api.event_to_string?;
-        let _one = self.call.lock().unwrap_or_else(PoisonError::into_inner);
-        let input = self.input(cx.event, cx.meta.num);
-        // SAFETY: a function of the plugin API; its input outlives the call.
-        let said = text(self.named.run(|| unsafe { ask(self.state(), &input) }));
-        Some(cx.scratch.concat(&[said.as_bytes()]))
     }
 
     /// What it counts.
@@ -293,9 +181,23 @@ impl Instance {
         if rc == abi::SUCCESS { said } else { String::new() }
     }
 
+    /// Has it send events, or takes that back.
+    fn let_send(&self, on: bool) -> Result<(), PluginError> {
+        let Some(set) = self.plugin.api.set_async_event_handler else { return Ok(()) };
+        let handler: Option<abi::AsyncHandler> = if on { Some(async_events::handler) } else { None };
+        // SAFETY: a function of the plugin API; the owner lives until the handler is taken back.
+        let rc = self.named.run(|| unsafe { set(self.state(), self.owner.as_ptr(), handler) });
+        if rc == abi::SUCCESS {
+            Ok(())
+        } else {
+            Err(self.failed(format!("can't send events: {}", self.last_error())))
+        }
+    }
+
     fn listen(
         &self,
         function: Option<unsafe extern "C" fn(State, *const abi::CaptureInput) -> abi::Rc>,
+        machine: &Machine,
     ) -> bool {
         let Some(function) = function else { return true };
         let input = abi::CaptureInput {
@@ -305,17 +207,93 @@ impl Instance {
             writer: &raw const WRITER,
             last_error: owner::last_error,
         };
-        // SAFETY: a function of the plugin API; its input outlives the call.
-        self.named.run(|| unsafe { function(self.state(), &input) }) == abi::SUCCESS
+        let call = || {
+            self.named.run(|| {
+                // SAFETY: a function of the plugin API; its input outlives the call.
+                unsafe { function(self.state(), &input) }
+            })
+        };
+        self.owner.tables.lend(machine, call) == abi::SUCCESS
     }
 
-    /// Events are about to come.
-    pub(super) fn begin(&mut self) -> Result<(), PluginError> {
-        if !self.listen(self.plugin.api.capture_open) {
+    /// Events are about to come. `live`: from what happens now, so that it may send some of its own.
+    pub(super) fn begin(&self, machine: &Machine, live: bool) -> Result<(), PluginError> {
+        if live && self.plugin.does(Capability::Async, self.source()) {
+            self.let_send(true)?;
+        }
+        self.begun.store(true, Ordering::Release);
+        if self.plugin.can(Capability::Listening) && !self.listen(self.plugin.api.capture_open, machine) {
             return Err(self.failed(format!("capture_open: {}", self.last_error())));
         }
-        self.listens = true;
         Ok(())
+    }
+
+    /// No more events come.
+    pub(super) fn end(&self, machine: &Machine) {
+        if !self.begun.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        // There is nothing that could be done about a plugin that fails here.
+        let _ = self.let_send(false);
+        if self.plugin.can(Capability::Listening) {
+            self.listen(self.plugin.api.capture_close, machine);
+        }
+        self.owner.routines.stop_all();
+    }
+
+    /// Gives it other settings.
+    pub(super) fn configure(&self, init_config: &str) -> Result<(), PluginError> {
+        let set =
+            self.plugin.api.set_config.ok_or_else(|| self.failed("takes no new settings".to_owned()))?;
+        let config =
+            schema::checked(self.plugin.schema.as_deref(), init_config).map_err(|what| self.failed(what))?;
+        let config = CString::new(config).map_err(|_| self.failed("a zero byte in a setting".to_owned()))?;
+        let _one = self.call.lock().unwrap_or_else(PoisonError::into_inner);
+        let input = abi::ConfigInput { config: config.as_ptr() };
+        // SAFETY: a function of the plugin API; its input outlives the call.
+        match self.named.run(|| unsafe { set(self.state(), &input) }) {
+            abi::SUCCESS => Ok(()),
+            _ => Err(self.failed(format!("refuses its new settings: {}", self.last_error()))),
+        }
+    }
+
+    /// Events that tell, to readers of a capture that begins, what it has found out so far.
+    pub(super) fn dump(&self, machine: &Machine) -> Result<Vec<EventBuf>, PluginError> {
+        let Some(dump) = self.plugin.api.dump_state.filter(|_| self.plugin.can(Capability::Async)) else {
+            return Ok(Vec::new());
+        };
+        let _one = self.call.lock().unwrap_or_else(PoisonError::into_inner);
+        let call = || {
+            self.named.run(|| {
+                // SAFETY: a function of the plugin API; it sends while it runs only.
+                unsafe { dump(self.state(), self.owner.as_ptr(), Some(async_events::dumper)) }
+            })
+        };
+        let rc = self.owner.tables.lend(machine, call);
+        let told = self.owner.dump.take();
+        if rc == abi::SUCCESS {
+            Ok(told)
+        } else {
+            Err(self.failed(format!("can't tell of its state: {}", self.last_error())))
+        }
+    }
+
+    /// How much of its source has been read, from 0 to 1, if it says so.
+    pub(super) fn progress(&self) -> Option<f64> {
+        let known = self.progress.load(Ordering::Relaxed);
+        (known != NO_PROGRESS).then(|| f64::from(known.min(ALL_READ)) / f64::from(ALL_READ))
+    }
+
+    /// Asks how much of its source has been read.
+    ///
+    /// # Safety
+    /// As [`Instance::next`].
+    pub(super) unsafe fn ask_progress(&self, handle: *mut c_void) {
+        let Some(ask) = self.plugin.api.get_progress else { return };
+        let mut read = 0;
+        // SAFETY: as the caller promises; the number outlives the call.
+        self.named.run(|| unsafe { ask(self.state(), handle, &mut read) });
+        self.progress.store(read, Ordering::Relaxed);
     }
 
     /// Opens its source.
@@ -363,16 +341,8 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        if self.listens {
-            // There is nobody to tell.
-            self.listen(self.plugin.api.capture_close);
-        }
-        self.owner.routines.stop_all();
+        self.end(&Machine::default());
         let state = self.state();
-        if let Some(set) = self.plugin.api.set_async_event_handler.filter(|_| !state.is_null()) {
-            // SAFETY: a function of the plugin API; null takes the handler back.
-            self.named.run(|| unsafe { set(state, self.owner.as_ptr(), None) });
-        }
         if let Some(destroy) = self.plugin.api.destroy.filter(|_| !state.is_null()) {
             // SAFETY: the state is not used afterwards.
             self.named.run(|| unsafe { destroy(state) });
@@ -392,51 +362,4 @@ fn metric(metric: &abi::Metric) -> Metric {
         _ => f64::from(f32::from_bits(short)),
     };
     Metric { name: text(metric.name), value, monotonic: metric.kind == 0 }
-}
-
-/// The values that a plugin has filled in.
-///
-/// # Safety
-/// They must be there as the field's type says.
-unsafe fn values<'a>(field: &abi::ExtractField, scratch: &'a Scratch) -> Option<Value<'a>> {
-    let mut values = scratch.value_buffer();
-    for nth in 0..usize::try_from(field.count).ok()?.min(1 << 20) {
-        // SAFETY: as the caller promises.
-        let value = unsafe {
-            match field.ty {
-                field_type::STRING => {
-                    let told = text(*field.values.cast::<*const std::ffi::c_char>().add(nth));
-                    Value::Text(scratch.concat(&[told.as_bytes()]))
-                }
-                field_type::BOOL => Value::Bool(*field.values.cast::<u32>().add(nth) != 0),
-                field_type::IPADDR | field_type::IPNET => {
-                    address(&*field.values.cast::<abi::Buffer>().add(nth))?
-                }
-                _ => Value::Unsigned(*field.values.cast::<u64>().add(nth)),
-            }
-        };
-        if field.list == 0 {
-            return Some(value);
-        }
-        values.push(value);
-    }
-    (!values.is_empty()).then(|| Value::List(values.into_bump_slice()))
-}
-
-/// An address: four or sixteen bytes.
-///
-/// # Safety
-/// The buffer must have as many bytes as it says.
-unsafe fn address(buffer: &abi::Buffer) -> Option<Value<'static>> {
-    if buffer.data.is_null() {
-        return None;
-    }
-    // SAFETY: as the caller promises.
-    let bytes = unsafe { std::slice::from_raw_parts(buffer.data, buffer.length as usize) };
-    let ip = match bytes.len() {
-        4 => IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?),
-        16 => IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?),
-        _ => return None,
-    };
-    Some(Value::Ip(ip))
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lanner_event::{Event, HEADER_LEN};
+use lanner_machine::Machine;
 use serde_json::{Value, json};
 
 use super::library::Foreign;
@@ -213,6 +214,8 @@ fn child() -> Result<(), String> {
     let crew =
         Crew::start(&[(plugin, settings.clone())], &source, tell).map_err(|error| error.to_string())?;
     let gives = plugin.can(Capability::Sourcing);
+    let machine = Machine::default();
+    crew.begin(&machine).map_err(|error| error.to_string())?;
     let mut events = match gives {
         true => Some(crew.open(&plugin.name, &settings.open_params).map_err(|error| error.to_string())?),
         false => None,
@@ -239,6 +242,7 @@ fn child() -> Result<(), String> {
         };
         // A parent that has gone wants nothing more.
         if written.and_then(|()| out.flush()).is_err() || given == Given::End {
+            crew.end(&machine);
             return Ok(());
         }
     }

@@ -61,6 +61,9 @@ symbols! {
     get_parse_event_types: fn(*mut u32, State) -> *const u16;
     get_async_event_sources: fn() -> Text;
     get_async_events: fn() -> Text;
+    dump_state: fn(State, abi::Owner, Option<abi::AsyncHandler>) -> Rc;
+    set_config: fn(State, *const abi::ConfigInput) -> Rc;
+    get_progress: fn(State, *mut c_void, *mut u32) -> Text;
     set_async_event_handler: fn(State, abi::Owner, Option<abi::AsyncHandler>) -> Rc;
     get_metrics: fn(State, *mut u32) -> *const abi::Metric;
     capture_open: fn(State, *const abi::CaptureInput) -> Rc;
@@ -140,6 +143,8 @@ pub struct Foreign {
     pub parse_sources: Vec<String>,
     /// The sources into which it sends events; none stands for all.
     pub async_sources: Vec<String>,
+    /// The names of the events that it may send.
+    pub async_events: Vec<String>,
     /// Its code; it stays as long as anything of it may run.
     _library: Library,
 }
@@ -218,12 +223,42 @@ impl Foreign {
             extract_sources: list(api.get_extract_event_sources, "get_extract_event_sources")?,
             parse_sources: list(api.get_parse_event_sources, "get_parse_event_sources")?,
             async_sources: list(api.get_async_event_sources, "get_async_event_sources")?,
+            async_events: list(api.get_async_events, "get_async_events")?,
             _library: library,
         };
-        if plugin.extract_sources.is_empty() && plugin.id != 0 {
-            plugin.extract_sources.push(plugin.source.clone());
+        // One that has a source of its own works on its events where it doesn't say on which.
+        if plugin.id != 0 && !plugin.source.is_empty() {
+            for sources in [&mut plugin.extract_sources, &mut plugin.parse_sources] {
+                if sources.is_empty() {
+                    sources.push(plugin.source.clone());
+                }
+            }
+        }
+        if plugin.can(Capability::Async) && plugin.async_events.is_empty() {
+            return Err(broken("plugin_get_async_events names no events".to_owned()));
         }
         Ok(plugin)
+    }
+
+    /// Whether it does something over a source.
+    pub(super) fn does(&self, capability: Capability, source: &str) -> bool {
+        let sources = match capability {
+            Capability::Extraction => &self.extract_sources,
+            Capability::Parsing => &self.parse_sources,
+            Capability::Async => &self.async_sources,
+            _ => return self.can(capability),
+        };
+        self.can(capability) && (sources.is_empty() || sources.iter().any(|known| known == source))
+    }
+
+    /// Whether other settings can be given to it while it runs.
+    pub fn takes_config(&self) -> bool {
+        self.api.set_config.is_some()
+    }
+
+    /// Whether it was built for a version of the API whose tables can be iterated over.
+    pub(super) fn has_extended_tables(&self) -> bool {
+        version(&self.api_version).is_some_and(|version| version.1 >= 1)
     }
 
     /// Whether it can do something.

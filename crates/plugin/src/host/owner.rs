@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::abi;
-use super::async_events::Inbox;
+use super::async_events::{Dump, Inbox};
 use super::instance::Shared;
+use super::library::Foreign;
 use super::library::text;
 use super::routines::Running;
 use super::tables::{FIELD_FUNCTIONS, FIELDS, READER, Tables, WRITER};
@@ -17,26 +18,29 @@ pub type Tell = Arc<dyn Fn(u32, &str) + Send + Sync>;
 
 /// Stands behind the pointer that plugins hand back in each call.
 pub(super) struct Owner {
-    plugin: String,
+    pub(super) plugin: &'static Foreign,
     tell: Tell,
     error: Mutex<CString>,
     state: AtomicPtr<c_void>,
     pub(super) tables: Arc<Tables>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) source_id: u32,
+    /// What it tells of its state, while it is asked.
+    pub(super) dump: Dump,
     pub(super) routines: Running,
 }
 
 impl Owner {
-    pub(super) fn new(plugin: &str, tell: Tell, shared: &Shared) -> Owner {
+    pub(super) fn new(plugin: &'static Foreign, tell: Tell, shared: &Shared) -> Owner {
         Owner {
-            plugin: plugin.to_owned(),
+            plugin,
             tell,
             error: Mutex::default(),
             state: AtomicPtr::default(),
             tables: Arc::clone(&shared.tables),
             inbox: Arc::clone(&shared.inbox),
             source_id: shared.source_id,
+            dump: Dump::default(),
             routines: Running::default(),
         }
     }
@@ -83,6 +87,9 @@ unsafe fn of<'a>(owner: abi::Owner) -> Option<&'a Owner> {
 pub(super) unsafe extern "C" fn last_error(owner: abi::Owner) -> *const c_char {
     // SAFETY: see `of`.
     let Some(owner) = (unsafe { of(owner) }) else { return ptr::null() };
+    if let Some(why) = owner.tables.take_error() {
+        owner.fail(&why);
+    }
     owner.error.lock().unwrap_or_else(PoisonError::into_inner).as_ptr()
 }
 
@@ -94,7 +101,7 @@ pub(super) unsafe extern "C" fn log(
 ) {
     // SAFETY: see `of`.
     let Some(owner) = (unsafe { of(owner) }) else { return };
-    let component = if component.is_null() { owner.plugin.clone() } else { text(component) };
+    let component = if component.is_null() { owner.plugin.name.clone() } else { text(component) };
     (owner.tell)(severity, &format!("{component}: {}", text(message).trim_end()));
 }
 
@@ -120,10 +127,9 @@ unsafe extern "C" fn get_table(owner: abi::Owner, name: *const c_char, key_type:
 
 unsafe extern "C" fn add_table(owner: abi::Owner, input: *const abi::TableInput) -> abi::Rc {
     // SAFETY: see `of`.
-    let (Some(owner), Some(input)) = (unsafe { of(owner) }, unsafe { input.as_ref() }) else {
-        return abi::FAILURE;
-    };
-    match owner.tables.add(input) {
+    let (Some(owner), false) = (unsafe { of(owner) }, input.is_null()) else { return abi::FAILURE };
+    // SAFETY: the input is as the plugin's version of the API has it.
+    match unsafe { owner.tables.add(input, owner.plugin.has_extended_tables()) } {
         Ok(()) => abi::SUCCESS,
         Err(why) => {
             owner.fail(&why);

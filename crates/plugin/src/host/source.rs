@@ -16,6 +16,8 @@ use crate::source::{EventSource, Given, Sink, SourceError};
 
 /// A call for events that takes so long hangs.
 const HANGS: Duration = Duration::from_secs(10);
+/// Between two questions of how far it is.
+const PROGRESS: Duration = Duration::from_secs(1);
 /// Where the number of the plugin stands in its events: behind the header and two lengths.
 const ID_AT: usize = 34;
 
@@ -32,6 +34,8 @@ pub(super) struct HostSource {
     watch: Arc<Watch>,
     buf: Vec<u8>,
     pause: bool,
+    /// When it is to be asked how far it is.
+    ask: Instant,
 }
 
 // SAFETY: the handle is used by one thread at a time, as the plugin API wants it.
@@ -49,7 +53,14 @@ impl HostSource {
         let (watched, name) = (Arc::downgrade(&watch), instance.plugin.name.clone());
         // Without the thread nobody is told of a hang; events come all the same.
         let _ = std::thread::Builder::new().name("watch".into()).spawn(move || look(&watched, &name, &tell));
-        Ok(HostSource { instance: Arc::clone(instance), handle, watch, buf: Vec::new(), pause: false })
+        Ok(HostSource {
+            instance: Arc::clone(instance),
+            handle,
+            watch,
+            buf: Vec::new(),
+            pause: false,
+            ask: Instant::now(),
+        })
     }
 
     /// One event, with what the plugin leaves to be filled in.
@@ -104,6 +115,11 @@ impl EventSource for HostSource {
         // SAFETY: the handle is open until this is dropped.
         let (rc, events) = unsafe { instance.next(self.handle) };
         self.watch.since.store(0, Ordering::Relaxed);
+        if rc == abi::EOF || self.ask.elapsed() > PROGRESS {
+            self.ask = Instant::now();
+            // SAFETY: as above.
+            unsafe { instance.ask_progress(self.handle) };
+        }
         for event in events {
             self.event(*event, sink).map_err(|what| {
                 SourceError::Failed(format!("plugin '{}' gives a broken event: {what}", instance.plugin.name))

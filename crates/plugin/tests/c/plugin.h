@@ -1,6 +1,7 @@
 /* What the test plugins need of Falco's plugin API: declarations of our own, after its documentation. */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #endif
 
 enum { OK = 0, FAILED = 1, TIMED_OUT = -1, ENDED = 2 };
-enum { INT64 = 4, UINT64 = 8, TEXT = 9 };
+enum { INT64 = 4, UINT8 = 5, UINT16 = 6, UINT32 = 7, UINT64 = 8, TEXT = 9, TABLE = 10 };
 
 struct __attribute__((packed)) event {
 	uint64_t ts, tid;
@@ -21,12 +22,18 @@ struct __attribute__((packed)) event {
 };
 struct event_input { const struct event *event; uint64_t number; const char *source; };
 
-union data { int64_t s64; uint64_t u64; uint32_t u32; const char *str; };
+union data { int64_t s64; uint64_t u64; uint32_t u32; uint16_t u16; uint8_t u8; const char *str; void *table; };
 
 struct fields {
 	const void *(*list)(void *t, uint32_t *n);
 	void *(*get)(void *t, const char *name, uint32_t type);
 	void *(*add)(void *t, const char *name, uint32_t type);
+};
+struct old_reader {
+	const char *(*name)(void *t);
+	uint64_t (*size)(void *t);
+	void *(*entry)(void *t, const union data *key);
+	int (*read)(void *t, void *entry, void *field, union data *out);
 };
 struct reader {
 	const char *(*name)(void *t);
@@ -48,7 +55,9 @@ struct table_input {
 	const char *name;
 	uint32_t key_type;
 	void *table;
-	void *old[13];
+	struct old_reader old_reader;
+	struct writer old_writer;
+	struct fields old_fields;
 	struct reader *reader;
 	struct writer *writer;
 	struct fields *fields;

@@ -55,6 +55,12 @@ int plugin_next_batch(void *s, void *h, uint32_t *n, struct event ***events) {
 	*n = 1;
 	return OK;
 }
+const char *plugin_get_progress(void *s, void *h, uint32_t *percent) {
+	struct open *o = h;
+	(void)s;
+	*percent = o->given * 10000 / 3;
+	return NULL;
+}
 const char *plugin_event_to_string(void *s, const struct event_input *in) {
 	static char text[64];
 	(void)s;
