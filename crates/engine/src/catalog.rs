@@ -79,7 +79,9 @@ impl FieldCatalog for Catalog {
     fn plugins_using(&self, source: &str, fields: &[String]) -> Vec<String> {
         let owner = |field: &String| {
             let name = field.split_once('[').map_or(field.as_str(), |(name, _)| name);
-            find(name).filter(|info| info.has_source(source)).and_then(|info| info.class.plugin)
+            find(self.vocabulary(source), name)
+                .filter(|info| info.has_source(source))
+                .and_then(|info| info.class.plugin)
         };
         let used = |plugin: &&String| fields.iter().any(|field| owner(field) == Some(plugin.as_str()));
         self.plugins.iter().flatten().filter(used).cloned().collect()

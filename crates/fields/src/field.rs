@@ -89,7 +89,7 @@ impl Field {
         argument: Option<&str>,
     ) -> Result<Field, FieldError> {
         let vocabulary = vocabulary.into();
-        let (info, dotted) = lookup(name).ok_or_else(|| vocabulary.unknown(name))?;
+        let (info, dotted) = lookup(vocabulary, name).ok_or_else(|| vocabulary.unknown(name))?;
         vocabulary.admit(info)?;
         let mut written = name.to_string();
         if let Some(argument) = argument {
@@ -183,14 +183,14 @@ impl Field {
 }
 
 /// The field of that name, and what follows its name behind a dot.
-fn lookup(name: &str) -> Option<(&'static FieldInfo, Option<&str>)> {
-    if let Some(info) = find(name) {
+fn lookup<'n>(vocabulary: Vocabulary<'_>, name: &'n str) -> Option<(&'static FieldInfo, Option<&'n str>)> {
+    if let Some(info) = find(vocabulary, name) {
         return Some((info, None));
     }
     let mut end = name.len();
     loop {
         end = name[..end].rfind('.')?;
-        if let Some(info) = find(&name[..end]).filter(|i| i.argument.dot) {
+        if let Some(info) = find(vocabulary, &name[..end]).filter(|i| i.argument.dot) {
             return Some((info, Some(&name[end + 1..])));
         }
     }

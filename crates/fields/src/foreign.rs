@@ -136,12 +136,44 @@ fn leak_field(field: &ForeignField, class: &'static ClassInfo, id: u32) -> &'sta
     }))
 }
 
-/// A plugin's field by its name.
-pub(crate) fn find_foreign(name: &str) -> Option<&'static FieldInfo> {
-    registered().into_iter().find(|field| field.name == name)
+/// A plugin's field by its name. Several plugins may have one of that name, over different sources: one that `fits` comes
+/// first.
+pub(crate) fn find_foreign(
+    name: &str,
+    fits: impl Fn(&'static FieldInfo) -> bool,
+) -> Option<&'static FieldInfo> {
+    let known = registered();
+    let mut named = known.into_iter().filter(|field| field.name == name);
+    let first = named.next()?;
+    if fits(first) { Some(first) } else { named.find(|field| fits(field)).or(Some(first)) }
 }
 
 /// All plugins' fields.
 pub(crate) fn registered() -> Vec<&'static FieldInfo> {
     REGISTERED.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Field;
+
+    #[test]
+    fn plugins_may_have_fields_of_one_name_over_different_sources() {
+        for (plugin, source, ty) in [("one", "ones", FieldType::Text), ("two", "twos", FieldType::Uint64)] {
+            let field = ForeignField {
+                name: "same.name".to_owned(),
+                ty,
+                list: false,
+                argument: Argument { allowed: false, required: false, index: false, key: false, dot: false },
+                description: "Named by both.".to_owned(),
+            };
+            let (plugin, about) = (plugin.to_owned(), "A test.".to_owned());
+            register(&ForeignClass { plugin, about, sources: vec![source.to_owned()], fields: vec![field] });
+        }
+        let of =
+            |source: &str| Field::resolve(source, "same.name", None).map(|field| field.info().class.plugin);
+        assert_eq!((of("ones"), of("twos")), (Ok(Some("one")), Ok(Some("two"))));
+        assert!(of("syscall").unwrap_err().to_string().contains("it belongs to ones"));
+    }
 }

@@ -1,6 +1,7 @@
 //! The table of fields; its data stands in `data/fields.tbl`.
 
 use crate::FieldType;
+use crate::Vocabulary;
 use crate::foreign::find_foreign;
 
 /// A class of fields: who has them and what they are about.
@@ -216,9 +217,11 @@ pub fn classes() -> &'static [ClassInfo] {
     &CLASSES
 }
 
-/// A field by its exact name, of the table or of a plugin that was loaded.
-pub fn find(name: &str) -> Option<&'static FieldInfo> {
-    find_own(name).or_else(|| find_foreign(name))
+/// A field by its exact name, of the table or of a plugin that was loaded; one that the vocabulary has, if there are
+/// several.
+pub fn find<'v>(vocabulary: impl Into<Vocabulary<'v>>, name: &str) -> Option<&'static FieldInfo> {
+    let vocabulary = vocabulary.into();
+    find_own(name).or_else(|| find_foreign(name, |field| vocabulary.admit(field).is_ok()))
 }
 
 /// A field of the table by its exact name.
@@ -234,17 +237,17 @@ mod tests {
     #[test]
     fn every_field_is_found_by_its_name() {
         for field in table() {
-            assert!(std::ptr::eq(find(field.name).unwrap(), field), "{}", field.name);
+            assert!(std::ptr::eq(find("syscall", field.name).unwrap(), field), "{}", field.name);
             assert!(field.description.ends_with('.'), "{}", field.name);
         }
-        assert!(find("proc.nam").is_none());
+        assert!(find("syscall", "proc.nam").is_none());
     }
 
     #[test]
     fn lifetimes_are_sets() {
-        let pname = find("proc.pname").unwrap().stable_until;
+        let pname = find("syscall", "proc.pname").unwrap().stable_until;
         assert_eq!(pname.names(), ["exec", "rename", "parent"]);
         assert!(pname.contains(StableUntil::PARENT) && !pname.contains(StableUntil::EVENT));
-        assert_eq!(find("proc.pid").unwrap().stable_until.names(), ["never"]);
+        assert_eq!(find("syscall", "proc.pid").unwrap().stable_until.names(), ["never"]);
     }
 }
