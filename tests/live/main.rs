@@ -9,6 +9,7 @@ mod drops;
 mod hardening;
 mod host_root;
 mod names;
+mod plugins;
 mod quiet;
 mod record;
 mod reload;

@@ -229,7 +229,8 @@ impl Plugins {
             plugin.can(Capability::Async) && !plugin.can(Capability::Sourcing) && here
         };
         let beside = apart.iter().filter(|(plugin, _)| sends(plugin));
-        let beside = beside.map(|(plugin, settings)| Isolated::start(plugin, settings, source, tell(log)));
+        let beside = beside
+            .map(|(plugin, settings)| Isolated::start(plugin, settings, source, &Arc::default(), tell(log)));
         let crew = crew.with_apart(beside.collect::<Result<_, _>>()?);
         Ok(Some(crew).filter(|crew| !crew.is_empty()).map(Arc::new))
     }
@@ -307,12 +308,12 @@ impl Plugins {
                 plugin.open(settings, Reporting::new(Arc::clone(&stats), Arc::new(tell)))?
             }
             Code::Foreign(plugin) if self.isolate && Loaded::bound(plugin).is_none() => {
-                Box::new(Isolated::start(plugin, settings, source, tell(log))?)
+                Box::new(Isolated::start(plugin, settings, source, &stats, tell(log))?)
             }
             Code::Foreign(plugin) => {
                 let crew =
                     crew.as_ref().ok_or_else(|| SourceError::Failed("the plugin is gone".to_owned()))?;
-                crew.open(&plugin.name, &settings.open_params)?
+                crew.open(&plugin.name, &settings.open_params, &stats)?
             }
         };
         Ok(Opened { source, plugin: loaded.name(), events, stats, crew })

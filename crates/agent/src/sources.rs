@@ -328,7 +328,9 @@ pub(crate) fn configure(crew: &Crew, old: &Config, new: &Config, log: &Log) {
             continue;
         }
         match crew.configure(name, &settings.init_config) {
-            Ok(()) => log.info(&format!("plugin '{name}' has its new settings")),
+            Ok(true) => log.info(&format!("plugin '{name}' has its new settings")),
+            // It has nothing to do with this loop.
+            Ok(false) => {}
             Err(error) => log.warning(&format!("{error}; it goes on with its old ones")),
         }
     }

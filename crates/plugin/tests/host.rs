@@ -86,23 +86,23 @@ fn plugins_for_this_version_of_the_api_and_those_before_are_taken() {
 #[test]
 fn a_source_gives_events_until_its_end() {
     let (crew, said) = crew(&["source"], "test_events", "").unwrap();
-    let mut source = crew.open("test_source", "three").unwrap();
+    let mut source = crew.open("test_source", "three", &Arc::default()).unwrap();
     let want: Vec<_> = (1..=3).map(|n| (999, format!("{{\"n\":{n}}}"))).collect();
     assert_eq!(crew.progress(), None);
     assert_eq!(all(&mut *source).unwrap(), want);
     assert_eq!(crew.progress(), Some(1.0));
     assert_eq!(*said.lock().unwrap(), ["6 test_source: hello"]);
     assert!(crew.params("test_source").contains("three events"));
-    let mut waiting = crew.open("test_source", "wait").unwrap();
+    let mut waiting = crew.open("test_source", "wait", &Arc::default()).unwrap();
     assert_eq!(waiting.give(Duration::ZERO, &mut |_| {}).unwrap(), Given::Nothing);
 }
 
 #[test]
 fn a_source_that_fails_is_named() {
     let (crew, _) = crew(&["source"], "test_events", "").unwrap();
-    let opened = crew.open("test_source", "refuse").err().unwrap().to_string();
+    let opened = crew.open("test_source", "refuse", &Arc::default()).err().unwrap().to_string();
     assert_eq!(opened, "plugin 'test_source': can't open its source: no such thing");
-    let said = |how: &str| all(&mut *crew.open("test_source", how).unwrap()).unwrap_err();
+    let said = |how: &str| all(&mut *crew.open("test_source", how, &Arc::default()).unwrap()).unwrap_err();
     assert_eq!(said("fail"), "plugin 'test_source' has failed: the wire is cut");
     let broken = "plugin 'test_source' gives a broken event: an event has the plugin number 7, not 999";
     assert_eq!(said("broken"), broken);
@@ -111,7 +111,7 @@ fn a_source_that_fails_is_named() {
 #[test]
 fn a_source_that_hangs_is_named() {
     let (crew, said) = crew(&["source"], "test_events", "").unwrap();
-    let mut source = crew.open("test_source", "hang").unwrap();
+    let mut source = crew.open("test_source", "hang", &Arc::default()).unwrap();
     // It never comes back; the process ends all the same.
     std::thread::spawn(move || source.give(Duration::ZERO, &mut |_| {}).map(drop));
     std::mem::forget(crew);
@@ -134,7 +134,7 @@ const CRASHES: &str = "LANNER_TEST_PLUGIN_CRASHES";
 fn a_plugin_that_crashes_is_named() {
     if std::env::var_os(CRASHES).is_some() {
         let (crew, _) = crew(&["source"], "test_events", "").unwrap();
-        panic!("it came back: {:?}", all(&mut *crew.open("test_source", "crash").unwrap()));
+        panic!("it came back: {:?}", all(&mut *crew.open("test_source", "crash", &Arc::default()).unwrap()));
     }
     let out = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "a_plugin_that_crashes_is_named", "--nocapture"])
@@ -293,8 +293,8 @@ fn settings_are_held_against_the_plugins_schema_and_its_own_will() {
 fn other_settings_are_given_while_it_runs() {
     let (crew, _) = crew(&["async", "source"], "syscall", r#"{"mode":"x"}"#).unwrap();
     assert!(load(&build("async", "3.12.0")).unwrap().0.takes_config());
-    crew.configure("test_async", r#"{"mode":"y"}"#).unwrap();
-    crew.configure("somebody_else", "").unwrap();
+    assert!(crew.configure("test_async", r#"{"mode":"y"}"#).unwrap());
+    assert!(!crew.configure("somebody_else", "").unwrap());
     let said = |config: &str| crew.configure("test_async", config).unwrap_err().to_string();
     let refused = "plugin 'test_async': refuses its new settings: still told to refuse";
     assert_eq!(said(r#"{"mode":"refuse"}"#), refused);

@@ -1,5 +1,7 @@
 //! Settings that last as long as the process: they are built into what is attached, opened or started once.
 
+use lanner_plugin::{BuiltIn, Settings};
+
 use super::Config;
 
 type Differs = fn(&Config, &Config) -> bool;
@@ -15,12 +17,23 @@ const LASTING: [(&str, Differs); 13] = [
     ("engine.modern_ebpf.disable_iterators", |a, b| a.iterators != b.iterators),
     ("engine.modern_ebpf.drop_failed_exit", |a, b| a.drop_failed != b.drop_failed),
     ("load_plugins", |a, b| a.plugins != b.plugins),
-    ("plugins", |a, b| a.containers != b.containers || a.plugin_settings != b.plugin_settings),
+    ("plugins", |a, b| a.containers != b.containers || lasting_plugins(a) != lasting_plugins(b)),
     // What starts programs is made before the process gives up that it may.
     ("program_output.enabled", |a, b| a.sinks.program.is_some() && b.sinks.program.is_none()),
     ("watch_config_files", |a, b| a.watch_files != b.watch_files),
     ("webserver", |a, b| a.web != b.web),
 ];
+
+/// The settings of plugins that last. Those in shared objects in this process are given another `init_config`, and what
+/// one that takes none goes on with is told then.
+fn lasting_plugins(config: &Config) -> Vec<Settings> {
+    let mut all = config.plugin_settings.clone();
+    if !config.isolate_plugins {
+        let foreign = all.iter_mut().filter(|settings| BuiltIn::named(&settings.name).is_none());
+        foreign.for_each(|settings| settings.init_config.clear());
+    }
+    all
+}
 
 impl Config {
     /// The keys in which this configuration differs from the one that was started with, of those that a running
@@ -42,5 +55,18 @@ mod tests {
         assert!(new.differs_for_good(&old).is_empty());
         let new = Config { ring_bytes: 1, plugins: vec!["json".into()], ..Config::default() };
         assert_eq!(new.differs_for_good(&old), ["engine.modern_ebpf.buf_size_preset", "load_plugins"]);
+    }
+
+    #[test]
+    fn what_a_plugin_in_a_shared_object_is_set_up_with_may_change() {
+        let with = |name: &str, init_config: &str, isolate_plugins| {
+            let settings =
+                Settings { name: name.into(), init_config: init_config.into(), ..Settings::default() };
+            Config { plugin_settings: vec![settings], isolate_plugins, ..Config::default() }
+        };
+        let differs =
+            |name: &str, isolate| with(name, "a", isolate).differs_for_good(&with(name, "b", isolate));
+        assert!(differs("okta", false).is_empty());
+        assert_eq!((differs("okta", true), differs("json", false)), (vec!["plugins"], vec!["plugins"]));
     }
 }

@@ -165,14 +165,11 @@ fn counted(page: &mut Page, seen: &Observation, config: &MetricsConfig) {
         if counted.plugin.is_empty() {
             let mut labels = vec![("source", seen.source.as_str())];
             labels.extend(Some(("reason", counted.reason)).filter(|_| !counted.reason.is_empty()));
-            let help = "What a source took, and what it refused.";
-            page.own(&counted.name, kind, help, &labels, counted.value as u64);
+            let help = "What a source took, what it refused, and how much of it was read.";
+            page.put(&format!("lanner_{}", counted.name), kind, help, &labels, number(counted.value));
         } else if config.plugins {
             let name = format!("falcosecurity_plugins_{}", clean(&counted.name));
-            let value = match counted.value {
-                whole if whole >= 0.0 && whole.fract() == 0.0 => Number::Whole(whole as u64),
-                real => Number::Real(real),
-            };
+            let value = number(counted.value);
             page.put(
                 &name,
                 kind,
@@ -181,6 +178,13 @@ fn counted(page: &mut Page, seen: &Observation, config: &MetricsConfig) {
                 value,
             );
         }
+    }
+}
+
+fn number(value: f64) -> Number {
+    match value {
+        whole if whole >= 0.0 && whole.fract() == 0.0 => Number::Whole(whole as u64),
+        real => Number::Real(real),
     }
 }
 

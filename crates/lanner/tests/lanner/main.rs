@@ -5,6 +5,7 @@
 mod doctor;
 mod explain;
 mod falco;
+mod foreign;
 mod help;
 mod live;
 mod memory;

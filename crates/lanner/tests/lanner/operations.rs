@@ -150,7 +150,7 @@ fn what_the_web_server_or_metrics_cannot_be_ends_the_run_with_the_setting_named(
 }
 
 /// A run in the background, ended with the test.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -160,11 +160,16 @@ impl Drop for Running {
 }
 
 /// The answer to a request, once a server is there.
-fn get(port: u16, path: &str) -> String {
+pub fn get(port: u16, path: &str) -> String {
+    ask(port, &format!("GET {path} HTTP/1.1"), "")
+}
+
+/// The same for a request of any kind, of which the first lines are given.
+pub fn ask(port: u16, request: &str, body: &str) -> String {
     let begin = Instant::now();
     loop {
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+            write!(stream, "{request}\r\nHost: x\r\nConnection: close\r\n\r\n{body}").unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).unwrap();
             return answer;

@@ -138,7 +138,7 @@ fn our_own_audit_rules_tell_what_they_are_for_and_nothing_near_it() {
     }
 }
 
-const RULES: &str = "\
+pub const RULES: &str = "\
 - rule: Deleted
   desc: d
   condition: ka.verb = delete
@@ -159,7 +159,7 @@ const RULES: &str = "\
   source: json
 ";
 
-fn deleted() -> String {
+pub fn deleted() -> String {
     event("delete", json!({"resource": "pods", "name": "web"}), json!(null)).to_string()
 }
 
@@ -183,7 +183,7 @@ fn lines_from_standard_input_are_events_of_an_application() {
 }
 
 /// Builds a plugin from C, into the stage.
-fn build(stage: &Stage, name: &str) {
+pub fn build(stage: &Stage, name: &str) {
     let source =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../plugin/tests/c").join(format!("{name}.c"));
     let out = stage.path(&format!("lib{name}.so"));

@@ -15,6 +15,7 @@ use super::source::HostSource;
 use super::tables::Tables;
 use crate::builtin::{Capability, Settings};
 use crate::source::{EventSource, Given, Sink, SourceError};
+use crate::stats::SourceStats;
 
 /// How serious it is that a plugin has failed.
 const ERROR: u32 = 3;
@@ -167,12 +168,12 @@ impl Crew {
         dumped.flatten().collect()
     }
 
-    /// Gives one of them other settings, if it is here.
+    /// Gives one of them other settings; says whether it is one of them.
     ///
     /// # Errors
     /// When it takes none, or not these.
-    pub fn configure(&self, plugin: &str, init_config: &str) -> Result<(), PluginError> {
-        self.named(plugin).map_or(Ok(()), |instance| instance.configure(init_config))
+    pub fn configure(&self, plugin: &str, init_config: &str) -> Result<bool, PluginError> {
+        self.named(plugin).map_or(Ok(false), |instance| instance.configure(init_config).map(|()| true))
     }
 
     /// Forgets what they kept about threads, fds and containers that are gone.
@@ -201,14 +202,19 @@ impl Crew {
         Some((&plugin.source, &plugin.name))
     }
 
-    /// Opens the source of a plugin of these.
+    /// Opens the source of a plugin of these, whose events are counted.
     ///
     /// # Errors
     /// When it isn't there or refuses.
-    pub fn open(&self, plugin: &str, params: &str) -> Result<Box<dyn EventSource>, SourceError> {
+    pub fn open(
+        &self,
+        plugin: &str,
+        params: &str,
+        stats: &Arc<SourceStats>,
+    ) -> Result<Box<dyn EventSource>, SourceError> {
         let gone = || SourceError::Settings(format!("plugin '{plugin}' is not there"));
         let instance = self.named(plugin).ok_or_else(gone)?;
-        Ok(Box::new(HostSource::open(instance, params, Arc::clone(&self.tell))?))
+        Ok(Box::new(HostSource::open(instance, params, stats, Arc::clone(&self.tell))?))
     }
 
     /// What the source of a plugin of these may be opened with, as it says itself, in JSON.

@@ -17,6 +17,7 @@ use super::owner::Tell;
 use super::{Crew, load};
 use crate::builtin::{Capability, Settings};
 use crate::source::{EventSource, Given, Sink, SourceError};
+use crate::stats::SourceStats;
 
 /// The variable by which the child knows what it is.
 const MARK: &str = "LANNER_PLUGIN_PROCESS";
@@ -53,10 +54,11 @@ pub struct Isolated {
     plugin: &'static str,
     child: Arc<Mutex<Child>>,
     events: Receiver<Vec<u8>>,
+    stats: Arc<SourceStats>,
 }
 
 impl Isolated {
-    /// Starts a plugin for a source; `tell` hears its log.
+    /// Starts a plugin for a source; its events are counted, and `tell` hears its log.
     ///
     /// # Errors
     /// When the process can't be started.
@@ -64,6 +66,7 @@ impl Isolated {
         plugin: &'static Foreign,
         settings: &Settings,
         source: &str,
+        stats: &Arc<SourceStats>,
         tell: Tell,
     ) -> Result<Isolated, SourceError> {
         let failed =
@@ -86,7 +89,12 @@ impl Isolated {
         std::thread::Builder::new().name("plugin".into()).spawn(read).map_err(failed)?;
         let hear = move || stderr.map_or((), |err| hear(err, &tell));
         std::thread::Builder::new().name("plugin".into()).spawn(hear).map_err(failed)?;
-        Ok(Isolated { plugin: &plugin.name, child: Arc::new(Mutex::new(child)), events })
+        Ok(Isolated {
+            plugin: &plugin.name,
+            child: Arc::new(Mutex::new(child)),
+            events,
+            stats: Arc::clone(stats),
+        })
     }
 
     /// What the end of the process says.
@@ -164,6 +172,7 @@ impl EventSource for Isolated {
             sink(&event);
             given += 1;
         }
+        self.stats.take(given as u64);
         Ok(Given::Events(given))
     }
 }
@@ -217,7 +226,10 @@ fn child() -> Result<(), String> {
     let machine = Machine::default();
     crew.begin(&machine).map_err(|error| error.to_string())?;
     let mut events = match gives {
-        true => Some(crew.open(&plugin.name, &settings.open_params).map_err(|error| error.to_string())?),
+        true => Some(
+            crew.open(&plugin.name, &settings.open_params, &Arc::default())
+                .map_err(|error| error.to_string())?,
+        ),
         false => None,
     };
     end_with_parent();

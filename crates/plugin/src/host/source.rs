@@ -13,6 +13,7 @@ use super::instance::Instance;
 use super::owner::Tell;
 use crate::files::now;
 use crate::source::{EventSource, Given, Sink, SourceError};
+use crate::stats::SourceStats;
 
 /// A call for events that takes so long hangs.
 const HANGS: Duration = Duration::from_secs(10);
@@ -33,6 +34,7 @@ pub(super) struct HostSource {
     handle: *mut c_void,
     watch: Arc<Watch>,
     buf: Vec<u8>,
+    stats: Arc<SourceStats>,
     pause: bool,
     /// When it is to be asked how far it is.
     ask: Instant,
@@ -46,6 +48,7 @@ impl HostSource {
     pub(super) fn open(
         instance: &Arc<Instance>,
         params: &str,
+        stats: &Arc<SourceStats>,
         tell: Tell,
     ) -> Result<HostSource, SourceError> {
         let handle = instance.open(params).map_err(|error| SourceError::Failed(error.to_string()))?;
@@ -58,6 +61,7 @@ impl HostSource {
             handle,
             watch,
             buf: Vec::new(),
+            stats: Arc::clone(stats),
             pause: false,
             ask: Instant::now(),
         })
@@ -125,6 +129,7 @@ impl EventSource for HostSource {
                 SourceError::Failed(format!("plugin '{}' gives a broken event: {what}", instance.plugin.name))
             })?;
         }
+        self.stats.take(events.len() as u64);
         match rc {
             _ if !events.is_empty() && rc != abi::FAILURE => Ok(Given::Events(events.len())),
             abi::EOF => Ok(Given::End),

@@ -1,12 +1,22 @@
 /* Looks into the tables inside of threads' entries: fds, arguments, environment, cgroups; keeps a field with each fd. */
 #include "plugin.h"
+#include <stdarg.h>
 PLUGIN("test_inner")
 
 static void *threads, *fds, *args, *env, *cgroups;
 static void *name, *kind, *port, *mark, *value, *first, *second;
 static uint64_t listed, begun;
-static char text[512];
+static char text[1 << 16];
 static const char *texts[1];
+
+/* Adds to what is told, as long as there is room. */
+static void say(const char *format, ...) {
+	size_t length = strlen(text);
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text + length, sizeof text - length, format, arguments);
+	va_end(arguments);
+}
 
 static void *field(const struct init_input *in, void *entry, void *inner, const char *field, uint32_t type, bool add) {
 	union data data;
@@ -64,12 +74,12 @@ static void *inner(const struct reader *r, void *entry, void *field) {
 }
 
 /* Adds the texts of a table's entries, in their order. */
-static void list(const struct reader *r, void *table, void *field, char *out) {
+static void list(const struct reader *r, void *table, void *field) {
 	union data key, data;
 	for(key.u64 = 0; key.u64 < r->size(table); key.u64++) {
 		void *entry = r->entry(table, &key);
 		if(!entry || r->read(table, entry, field, &data) != OK) return;
-		sprintf(out + strlen(out), "%s,", data.str);
+		say("%s,", data.str);
 		r->release(table, entry);
 	}
 }
@@ -80,20 +90,21 @@ int plugin_parse_event(void *s, const struct event_input *e, const struct parse_
 	const struct reader *r = in->reader;
 	union data key = {.s64 = (int64_t)e->event->tid}, data;
 	void *thread = r->entry(threads, &key);
-	if(!thread) return FAILED;
+	text[0] = 0;
+	if(!thread) return OK;
 	void *table = inner(r, thread, fds);
 	key.s64 = 3;
 	void *fd = r->entry(table, &key);
 	text[0] = 0;
 	if(fd) {
 		r->read(table, fd, name, &data);
-		sprintf(text, "%s ", data.str);
+		say("%s ", data.str);
 		r->read(table, fd, kind, &data);
-		sprintf(text + strlen(text), "kind %u ", data.u8);
+		say("kind %u ", data.u8);
 		r->read(table, fd, port, &data);
-		sprintf(text + strlen(text), "port %u ", data.u16);
+		say("port %u ", data.u16);
 		r->read(table, fd, mark, &data);
-		sprintf(text + strlen(text), "mark %u ", data.u32);
+		say("mark %u ", data.u32);
 		data.u32++;
 		if(in->writer->write(table, fd, mark, &data) != OK) return FAILED;
 		/* What events say can't be written. */
@@ -101,13 +112,13 @@ int plugin_parse_event(void *s, const struct event_input *e, const struct parse_
 		if(in->writer->write(table, fd, name, &data) == OK) return FAILED;
 		r->release(table, fd);
 	}
-	sprintf(text + strlen(text), "of %lu; ", (unsigned long)r->size(table));
-	list(r, inner(r, thread, args), value, text);
-	list(r, inner(r, thread, env), value, text);
-	list(r, inner(r, thread, cgroups), first, text);
-	list(r, inner(r, thread, cgroups), second, text);
+	say("of %lu; ", (unsigned long)r->size(table));
+	list(r, inner(r, thread, args), value);
+	list(r, inner(r, thread, env), value);
+	list(r, inner(r, thread, cgroups), first);
+	list(r, inner(r, thread, cgroups), second);
 	r->release(threads, thread);
-	sprintf(text + strlen(text), " begun %lu", (unsigned long)begun);
+	say(" begun %lu", (unsigned long)begun);
 	return OK;
 }
 const char *plugin_get_fields(void) { return "[{\"type\":\"string\",\"name\":\"inner.text\",\"desc\":\"What was seen.\"}]"; }

@@ -49,6 +49,8 @@ int plugin_next_batch(void *s, void *h, uint32_t *n, struct event ***events) {
 		*n = 1;
 		return OK;
 	}
+	/* One event, and then no more for a while. */
+	if(!strcmp(o->how, "slow") && o->given == 1) return TIMED_OUT;
 	char data[64];
 	snprintf(data, sizeof data, "{\"n\":%d}", ++o->given);
 	o->events[0] = make_event(o->bytes[0], 322, 0, NULL, data);
