@@ -5,6 +5,7 @@
 mod agent;
 mod copies;
 mod instructions;
+mod json;
 mod live;
 mod load;
 mod loading;
@@ -31,7 +32,7 @@ struct Options {
     /// A folder with `captures/` and `rules/` to replay; left out where it doesn't exist.
     #[arg(long, default_value = "../shared/compat")]
     compat: PathBuf,
-    /// Only `live`, `replay`, `loading`, `instructions`, `parts` or `webhook`.
+    /// Only `live`, `replay`, `loading`, `instructions`, `parts`, `webhook` or `json`.
     #[arg(long)]
     only: Option<String>,
     /// Be one process of a storm on this file; for this program's own use.
@@ -62,6 +63,9 @@ fn main() -> Result<()> {
     }
     if wanted("webhook") {
         webhook::run(&options.bin)?;
+    }
+    if wanted("json") {
+        json::run(&options.bin)?;
     }
     if wanted("parts") {
         micro::run()?;

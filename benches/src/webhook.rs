@@ -1,5 +1,5 @@
 //! Kubernetes audit events: by web server, one at a time and in lists, each seen exactly once; nonsense, which must leave
-//! no trace in memory; and read from a file, against `jq` and `serde_json`.
+//! no trace in memory.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,16 +11,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::measure::{cost, resident_mb, timed};
+use crate::measure::{resident_mb, timed};
 
 /// Connections that post at the same time, as from as many API servers.
 const CLIENTS: usize = 4;
 const SINGLES: usize = 20_000;
 const LISTED: usize = 100_000;
 const TOGETHER: usize = 100;
-const LINES: usize = 40_000;
 
-const RULES: &str = "\
+pub const RULES: &str = "\
 - rule: Seen
   desc: Every event.
   condition: ka.verb = create and ka.target.resource = pods
@@ -30,7 +29,7 @@ const RULES: &str = "\
 ";
 
 /// An event as an API server writes it for a new pod.
-fn event(id: &str) -> String {
+pub fn event(id: &str) -> String {
     format!(
         r#"{{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"RequestResponse","auditID":"{id}","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/default/pods?fieldManager=kubectl-create","verb":"create","user":{{"username":"kubernetes-admin","groups":["system:masters","system:authenticated"]}},"sourceIPs":["10.0.0.17"],"userAgent":"kubectl/v1.34.1 (linux/amd64) kubernetes/93248f9","objectRef":{{"resource":"pods","namespace":"default","name":"web","apiVersion":"v1"}},"responseStatus":{{"metadata":{{}},"code":201}},"requestObject":{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"web","namespace":"default","labels":{{"app":"web"}}}},"spec":{{"volumes":[{{"name":"data","emptyDir":{{}}}}],"containers":[{{"name":"web","image":"registry.example.org/web:1.2","command":["/web","--port=8080"],"resources":{{}},"securityContext":{{"privileged":false,"runAsUser":1000}}}}],"restartPolicy":"Always","serviceAccountName":"default"}}}},"requestReceivedTimestamp":"2026-01-01T00:00:00.000001Z","stageTimestamp":"2026-01-01T00:00:00.000002Z","annotations":{{"authorization.k8s.io/decision":"allow"}}}}"#
     )
@@ -209,32 +208,5 @@ pub fn run(bin: &Path) -> Result<()> {
     );
     server.check(SINGLES + LISTED)?;
     println!("webhook: each of {} audit ids told exactly once", SINGLES + LISTED);
-    json(bin)
-}
-
-/// One file of events, read by lanner with a rule, by `jq` and by `serde_json`.
-fn json(bin: &Path) -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let lines: String = (0..LINES).map(|n| event(&n.to_string()) + "\n").collect();
-    let megabytes = lines.len() as f64 / 1e6;
-    fs::write(dir.path().join("events"), &lines)?;
-    fs::write(dir.path().join("r.yaml"), RULES.replace("= pods", "= secrets"))?;
-    let config = "rules_files: [r.yaml]\nlog_stderr: false\nlog_syslog: false\nstdout_output: {enabled: true}\n\
-                  plugins: [{name: k8saudit, open_params: events}]\n";
-    fs::write(dir.path().join("falco.yaml"), config)?;
-    let mut lanner = Command::new(fs::canonicalize(bin)?);
-    lanner.args(["falco", "-c", "falco.yaml", "--enable-source", "k8s_audit"]).current_dir(dir.path());
-    println!("json: lanner, with a rule: {:.0} MB/s", megabytes / cost(&mut lanner)?.wall);
-    let mut jq = Command::new("jq");
-    jq.args(["-c", "select(.verb == \"create\" and .objectRef.resource == \"secrets\")"]);
-    match cost(jq.arg(dir.path().join("events"))) {
-        Ok(cost) => println!("json: jq, the same question: {:.0} MB/s", megabytes / cost.wall),
-        Err(_) => println!("json: jq is not here"),
-    }
-    let (took, count) = timed(|| {
-        let values = lines.lines().map(serde_json::from_str::<serde_json::Value>);
-        Ok(values.filter(|value| value.as_ref().is_ok_and(|value| value["verb"] == "create")).count())
-    })?;
-    println!("json: serde_json, parsing alone: {:.0} MB/s ({count} events)", megabytes / took.as_secs_f64());
     Ok(())
 }
