@@ -21,6 +21,15 @@ pub struct Agent {
     log: PathBuf,
 }
 
+/// Memory of a process, KiB.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// What it asked for itself.
+    pub own: u64,
+    /// With the executable's pages and those of the rings.
+    pub resident: u64,
+}
+
 impl Agent {
     /// Starts it and waits until it watches.
     pub fn start(bin: &str, folder: &Path, http: u16, bed: Option<&Bed>) -> Result<Agent> {
@@ -74,12 +83,15 @@ impl Agent {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Resident memory, KiB, without what the rings take.
-    pub fn resident(&self) -> Result<u64> {
+    /// Its memory at the moment.
+    pub fn memory(&self) -> Result<Memory> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))
             .with_context(|| format!("lanner is gone: {}", self.log()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
-        Ok(line.split_whitespace().next().unwrap_or_default().parse()?)
+        let of = |name: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
+            Ok(line.split_whitespace().next().unwrap_or_default().parse()?)
+        };
+        Ok(Memory { own: of("RssAnon:")?, resident: of("VmRSS:")? })
     }
 
     /// Waits until all that happened is told.
