@@ -13,7 +13,7 @@ use std::fmt;
 
 use crate::{EventInfo, EventType, ParamType, types};
 
-pub use hash::{GRAM_WORDS, PREFIXES, PROBES, Slot, TABLE};
+pub use hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, PROBES, Slot, TABLE};
 pub use sieve::{Sieve, Sieves};
 
 /// Longest path that is decided; longer ones are let through.

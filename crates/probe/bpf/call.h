@@ -18,6 +18,11 @@ static __always_inline bool is_compat(void)
 	return BPF_CORE_READ(current_task(), thread_info.status) & TS_COMPAT;
 }
 
+static __always_inline u64 first_arg(struct pt_regs *regs, bool compat)
+{
+	return compat ? (u32)regs->bx : regs->di;
+}
+
 static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
 {
 	if (s->compat) {
@@ -45,6 +50,11 @@ static __always_inline u32 number_of(struct pt_regs *regs)
 static __always_inline bool is_compat(void)
 {
 	return BPF_CORE_READ(current_task(), thread_info.flags) & (1 << 22);
+}
+
+static __always_inline u64 first_arg(struct pt_regs *regs, bool compat)
+{
+	return regs->orig_x0;
 }
 
 static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)

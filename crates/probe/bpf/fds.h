@@ -11,11 +11,11 @@
 
 #include "file.h"
 
-#define HIDDEN_WORDS 16
-#define HIDDEN_MOST (64 * HIDDEN_WORDS)
+#define HIDDEN_MOST 1024 /* a power of two */
 
 struct hidden {
-	u64 fds[HIDDEN_WORDS];
+	/* not 0: hidden. A byte for each, so that threads that open and close at once don't undo each other's notes */
+	u8 fds[HIDDEN_MOST] __attribute__((aligned(8)));
 	u64 table; /* the fd table that they are of */
 };
 
@@ -31,10 +31,14 @@ const volatile u8 can_hide = 0;
 /* Whether any fd has been hidden yet. */
 u8 hiding = 0;
 
+#define HIDDEN_WORDS (HIDDEN_MOST / 8)
+
 static __always_inline void reveal_all(struct hidden *hidden)
 {
+	u64 *words = (u64 *)hidden->fds;
+
 	for (u32 i = 0; i < HIDDEN_WORDS; i++)
-		hidden->fds[i] = 0;
+		words[i] = 0;
 }
 
 /* What is noted for the current process, or NULL. */
@@ -70,36 +74,36 @@ static __always_inline bool hide_fd(s64 fd)
 	hidden = hidden_of_current(true);
 	if (!hidden)
 		return false;
-	hidden->fds[bounded(fd >> 6, HIDDEN_WORDS - 1)] |= 1ull << (fd & 63);
+	hidden->fds[bounded(fd, HIDDEN_MOST - 1)] = 1;
 	return true;
 }
 
-/* The word in which it is noted whether an fd of the current process is hidden, if any is. */
-static __always_inline u64 *hidden_word(s64 fd)
+/* Where it is noted whether an fd of the current process is hidden, if any is. */
+static __always_inline u8 *hidden_note(s64 fd)
 {
 	struct hidden *hidden;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return NULL;
 	hidden = hidden_of_current(false);
-	return hidden ? &hidden->fds[bounded(fd >> 6, HIDDEN_WORDS - 1)] : NULL;
+	return hidden ? &hidden->fds[bounded(fd, HIDDEN_MOST - 1)] : NULL;
 }
 
 static __always_inline bool is_hidden(s64 fd)
 {
-	u64 *word = hidden_word(fd);
+	u8 *note = hidden_note(fd);
 
-	return word && *word >> (fd & 63) & 1;
+	return note && *note;
 }
 
 /* Forgets such a note; whether there was one. */
 static __always_inline bool reveal_fd(s64 fd)
 {
-	u64 *word = hidden_word(fd), bit = 1ull << (fd & 63);
+	u8 *note = hidden_note(fd);
 
-	if (!word || !(*word & bit))
+	if (!note || !*note)
 		return false;
-	*word &= ~bit;
+	*note = 0;
 	return true;
 }
 
@@ -107,17 +111,21 @@ static __always_inline bool reveal_fd(s64 fd)
 static __always_inline void inherit_hidden(struct task_struct *parent, struct task_struct *child)
 {
 	struct hidden *old = bpf_task_storage_get(&hidden_fds, parent, 0, 0), *new;
-	u64 any = 0;
+	u64 any = 0, *from, *to;
 
-	for (u32 i = 0; old && i < HIDDEN_WORDS; i++)
-		any |= old->fds[i];
-	if (!old || !any)
+	if (!old)
+		return;
+	from = (u64 *)old->fds;
+	for (u32 i = 0; i < HIDDEN_WORDS; i++)
+		any |= from[i];
+	if (!any)
 		return;
 	new = bpf_task_storage_get(&hidden_fds, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!new)
 		return;
+	to = (u64 *)new->fds;
 	for (u32 i = 0; i < HIDDEN_WORDS; i++)
-		new->fds[i] = old->fds[i];
+		to[i] = from[i];
 	new->table = (u64)child->files;
 }
 
@@ -146,12 +154,26 @@ static __always_inline bool closes_on_exec(s64 fd)
 	return word >> (fd & 63) & 1;
 }
 
-/* Whether a file is one that the snapshot tells as ITER_TASK_FILE_REGULAR: of these nothing is lost. */
-static __always_inline bool is_plain(struct file *file)
+/* Whether a file of this mode is one that the snapshot tells as ITER_TASK_FILE_REGULAR: of these nothing is lost. */
+static __always_inline bool is_plain(u32 mode)
 {
-	u32 mode = file ? BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT : 0;
+	return (mode & S_IFMT) == S_IFREG || (mode & S_IFMT) == S_IFCHR;
+}
 
-	return mode == S_IFREG || mode == S_IFCHR;
+/* Whether the current thread's open file of that number is a plain one. */
+static __always_inline bool is_plain_fd(s64 fd)
+{
+	struct file **files, *file;
+	u32 len;
+
+	if (!can_cast) {
+		file = file_of_number(fd);
+		return file && is_plain(BPF_CORE_READ(file, f_inode, i_mode));
+	}
+	if (fd < 0 || !table_of_current(&len, &files) || fd >= len)
+		return false;
+	file = (void *)AS(struct list_head, &files[fd])->next;
+	return file && is_plain(AS(struct file, file)->f_inode->i_mode);
 }
 
 #endif

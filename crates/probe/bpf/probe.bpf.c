@@ -85,7 +85,9 @@ int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
 		return 0;
 	compat = is_compat();
 	plan = plan_wanted(nr, compat);
-	if (!plan || (drop_failed && (compat ? (s32)ret : ret) < 0))
+	if (compat)
+		ret = (s32)ret;
+	if (!plan || (drop_failed && ret < 0) || closes_unseen(plan - 1, ret, first_arg(regs, compat)))
 		return 0;
 	s = get_scratch();
 	if (!s) {
@@ -95,7 +97,7 @@ int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
 	s->compat = compat;
 	s->nr = nr;
 	s->file_known = 0;
-	s->ret = compat ? (s32)ret : ret;
+	s->ret = ret;
 	read_args(s, regs);
 	if (plan == PLAN_SOCKETCALL)
 		plan = socketcall_plans[unpack_socketcall(s)];

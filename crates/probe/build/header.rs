@@ -56,6 +56,7 @@ pub fn write(plans: &[Plan], conversions: &[Conversion], calls: &[Call]) -> Resu
         ("SLOTS", prefilter::TABLE),
         ("SLOT_PROBES", prefilter::PROBES),
         ("GRAM_WORDS", prefilter::GRAM_WORDS),
+        ("KNOWN_WORDS", prefilter::KNOWN_WORDS),
     ] {
         define(&mut out, name, value);
     }

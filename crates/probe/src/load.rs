@@ -129,6 +129,7 @@ fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
         (slot.key, slot.states) = (made.key, made.states);
     }
     globals.grams.copy_from_slice(sieves.grams());
+    globals.known.copy_from_slice(sieves.known());
     for (plan, place) in globals.sieves.iter_mut().enumerate() {
         *place = plans::PLANS.get(plan).and_then(|ty| sieve(plan, sieves.get(*ty)?)).unwrap_or_default();
     }
@@ -235,7 +236,8 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     // it takes long to be checked, and few want it
     let beginnings = points::beginnings(&options.events);
     open.progs.on_enter.set_autoload(beginnings);
-    let rings_of_calls = points::io_uring();
+    let kernel = points::Kernel::look();
+    let rings_of_calls = kernel.io_uring;
     for program in [&mut open.progs.on_submit, &mut open.progs.on_complete] {
         program.set_autoload(rings_of_calls.is_some());
     }
@@ -244,7 +246,9 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         constants.completion_by_value = u8::from(found.by_value);
         open.progs.on_submit.set_attach_target(0, Some(found.submit.into())).map_err(|e| refused(&e))?;
     }
-    open.maps.rodata_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?.can_hide = u8::from(can_hide);
+    let constants = open.maps.rodata_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
+    constants.can_hide = u8::from(can_hide);
+    constants.can_cast = u8::from(can_hide && kernel.can_cast);
     open.maps.hidden_fds.set_autocreate(can_hide).map_err(map_error("hidden_fds"))?;
     let loaded = open.load().map_err(|e| refused(&e))?;
 

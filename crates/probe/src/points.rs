@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lanner_event::{EventType, types};
 use libbpf_rs::btf::Btf;
-use libbpf_rs::btf::types::{FuncProto, Typedef};
+use libbpf_rs::btf::types::{Func, FuncProto, Typedef};
 
 use crate::sys::program;
 use crate::{EventSet, ProbeError, plans};
@@ -66,9 +66,25 @@ pub struct IoUring {
     pub by_value: bool,
 }
 
-/// Looks for them. `None`: this kernel has no io_uring, or one before 6.0, which hands out too little.
-pub fn io_uring() -> Option<IoUring> {
-    let btf = Btf::from_vmlinux().ok()?;
+/// What the running kernel's types say that it has.
+#[derive(Default)]
+pub struct Kernel {
+    /// `None`: it has no io_uring, or it is one before 6.0, which hands out too little.
+    pub io_uring: Option<IoUring>,
+    /// Whether a program may say what an address points to: since 6.2.
+    pub can_cast: bool,
+}
+
+impl Kernel {
+    /// Looks.
+    pub fn look() -> Kernel {
+        let Ok(btf) = Btf::from_vmlinux() else { return Kernel::default() };
+        let can_cast = btf.type_by_name::<Func<'_>>("bpf_rdonly_cast").is_some();
+        Kernel { io_uring: io_uring(&btf), can_cast }
+    }
+}
+
+fn io_uring(btf: &Btf<'_>) -> Option<IoUring> {
     let point = |name: &str| {
         let point: Typedef<'_> = btf.type_by_name(&format!("btf_trace_{name}"))?;
         FuncProto::try_from(point.next_type()?.next_type()?).ok()

@@ -15,6 +15,9 @@ pub const PREFIXES: [usize; 6] = [4, 8, 12, 16, 24, 32];
 /// Words of the bit set that says which four bytes some test asks for.
 pub const GRAM_WORDS: usize = 64;
 
+/// Words of the bit set that says which keys are in the table.
+pub const KNOWN_WORDS: usize = 512;
+
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What a key stands for, beside the bytes.
@@ -68,16 +71,22 @@ fn gram_bit(four: &[u8]) -> (usize, u32) {
     ((bit >> 6) as usize, bit & 63)
 }
 
-/// The table and the bit set.
+/// The bit of a key among those that say what is in the table: word and place in it.
+fn known_bit(key: u64) -> (usize, u32) {
+    ((key >> 38) as usize % KNOWN_WORDS, (key >> 32) as u32 & 63)
+}
+
+/// The table and the bit sets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Table {
     pub(super) slots: Box<[Slot]>,
     pub(super) grams: [u64; GRAM_WORDS],
+    pub(super) known: [u64; KNOWN_WORDS],
 }
 
 impl Default for Table {
     fn default() -> Table {
-        Table { slots: vec![Slot::default(); TABLE].into(), grams: [0; GRAM_WORDS] }
+        Table { slots: vec![Slot::default(); TABLE].into(), grams: [0; GRAM_WORDS], known: [0; KNOWN_WORDS] }
     }
 }
 
@@ -98,6 +107,8 @@ impl Table {
         };
         self.slots[at].key = key;
         self.slots[at].states |= states.0;
+        let (word, bit) = known_bit(key);
+        self.known[word] |= 1 << bit;
         if let PathTest::Holds(four) = test {
             let (word, bit) = gram_bit(four);
             self.grams[word] |= 1 << bit;

@@ -1,6 +1,6 @@
 //! A prefilter as tables, in the form in which the source of events runs it.
 
-use super::hash::{GRAM_WORDS, PREFIXES, Slot, Table};
+use super::hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, Slot, Table};
 use super::path::is_clean;
 use super::{
     CREATES, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, PathTest, Places, Prefilter, READS, SUCCESS,
@@ -117,6 +117,11 @@ impl Sieves {
     /// Which four bytes some test asks for, by hash.
     pub fn grams(&self) -> &[u64; GRAM_WORDS] {
         &self.table.grams
+    }
+
+    /// Which keys are in the table, a bit for each.
+    pub fn known(&self) -> &[u64; KNOWN_WORDS] {
+        &self.table.known
     }
 
     /// Whether an event may matter to a rule.
