@@ -115,12 +115,16 @@ if [[ " $* " == *" --check "* ]] && ! cargo deny --version >/dev/null 2>&1; then
     cargo install --quiet --locked cargo-deny
 fi
 
-# Kubernetes' schemas come as a Python package only. A test that lacks them is skipped and says so.
+# What only exists as a Python package. A test that lacks one is skipped and says so.
+python=${CARGO_TARGET_DIR:-target}/python
+# package PIP_NAME MODULE WHY
+package() {
+    "$python/bin/python3" -c "import $2" >/dev/null 2>&1 && return
+    echo "setup: installing $1 in $python: it $3"
+    { [ -x "$python/bin/pip" ] || python3 -m venv "$python"; } && "$python/bin/pip" install --quiet "$1" ||
+        echo "setup: $1 can't be installed; the tests that need it will be skipped" >&2
+}
 if [[ " $* " == *" --test "* ]]; then
-    python=${CARGO_TARGET_DIR:-target}/python
-    if ! "$python/bin/python3" -c 'import kubernetes_validate' >/dev/null 2>&1; then
-        echo "setup: installing kubernetes-validate in $python: it holds the chart's objects against Kubernetes' schemas"
-        python3 -m venv "$python" && "$python/bin/pip" install --quiet kubernetes-validate==1.37.0 ||
-            echo "setup: kubernetes-validate can't be installed; the tests that need it will be skipped" >&2
-    fi
+    package kubernetes-validate==1.37.0 kubernetes_validate "holds the chart's objects against Kubernetes' schemas"
+    package 'moto[server,s3,sqs]==5.2.5' moto.server "plays S3 and SQS"
 fi

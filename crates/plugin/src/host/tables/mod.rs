@@ -4,9 +4,9 @@
 
 mod cell;
 mod columns;
-mod common;
 mod dispatch;
 mod grown;
+mod lent;
 mod own;
 
 use std::ffi::{CStr, CString, c_void};
@@ -17,8 +17,8 @@ use lanner_machine::Machine;
 
 use super::abi::{self, state_type};
 use columns::Kind;
-use common::Common;
 pub(super) use dispatch::{FIELD_FUNCTIONS, FIELDS, READER, WRITER};
+use lent::Lent;
 use own::Own;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -36,7 +36,7 @@ struct Offered {
 
 /// The tables of a loop.
 pub(super) struct Tables {
-    common: Box<Common>,
+    lent: Box<Lent>,
     /// Boxed, as the offered ones, so that plugins can keep their addresses.
     own: [Box<Own>; 2],
     #[allow(clippy::vec_box, reason = "addresses must not change")]
@@ -52,19 +52,19 @@ unsafe impl Sync for Tables {}
 
 impl Tables {
     pub(super) fn new() -> Tables {
-        let common = Box::<Common>::default();
-        let own = [Kind::Threads, Kind::Containers].map(|kind| Own::new(kind, None, &common));
-        Tables { common, own, offered: Mutex::default(), shown: Mutex::default() }
+        let lent = Box::<Lent>::default();
+        let own = [Kind::Threads, Kind::Containers].map(|kind| Own::new(kind, None, &lent));
+        Tables { lent, own, offered: Mutex::default(), shown: Mutex::default() }
     }
 
     /// Lends the machine to what this thread calls meanwhile.
     pub(super) fn lend<T>(&self, machine: &Machine, call: impl FnOnce() -> T) -> T {
-        self.common.lend(machine, call)
+        self.lent.lend(machine, call)
     }
 
     /// Why a function of a table failed since the last call.
     pub(super) fn take_error(&self) -> Option<String> {
-        self.common.take_error()
+        self.lent.take_error()
     }
 
     /// What `list_tables` answers.
@@ -139,7 +139,7 @@ impl Tables {
 
     /// Forgets what plugins kept about threads, fds and containers that are gone.
     pub(super) fn sweep(&self, machine: &Machine) {
-        self.common.sweep(machine);
+        self.lent.sweep(machine);
     }
 }
 

@@ -9,8 +9,8 @@ use lanner_machine::{Machine, TextList};
 use super::super::abi::{self, Entry, FieldHandle, Rc, StateData};
 use super::cell::{Cell, nothing, put, taken};
 use super::columns::{Kind, Read};
-use super::common::Common;
 use super::grown::{Bearer, Grown};
+use super::lent::Lent;
 use super::lock;
 
 /// A key in a table.
@@ -38,7 +38,7 @@ pub(super) struct Own {
     pub(super) kind: Kind,
     /// The thread that a table inside of an entry belongs to.
     pub(super) of: Option<i64>,
-    common: *const Common,
+    lent: *const Lent,
     /// What `list_table_fields` has shown last.
     shown: Mutex<Vec<abi::TableFieldInfo>>,
 }
@@ -65,11 +65,11 @@ static OWN_FIELDS: abi::Fields =
     abi::Fields { list: Some(list_fields), get: Some(get_field), add: Some(add_field) };
 
 impl Own {
-    /// `common` must live as long as the table.
-    pub(super) fn new(kind: Kind, of: Option<i64>, common: &Common) -> Box<Own> {
+    /// `lent` must live as long as the table.
+    pub(super) fn new(kind: Kind, of: Option<i64>, lent: &Lent) -> Box<Own> {
         let input =
             abi::TableInput::new(kind.key_type(), ptr::null_mut(), OWN_READER, OWN_WRITER, OWN_FIELDS);
-        let mut own = Box::new(Own { input, kind, of, common, shown: Mutex::default() });
+        let mut own = Box::new(Own { input, kind, of, lent, shown: Mutex::default() });
         own.input.table = ptr::from_ref(&*own).cast_mut().cast();
         own.input.name = kind.name().as_ptr();
         own.input.reader = &raw const OWN_READER;
@@ -89,17 +89,17 @@ impl Own {
         ptr::from_ref(&self.input).cast_mut().cast()
     }
 
-    fn common(&self) -> &Common {
+    fn lent(&self) -> &Lent {
         // SAFETY: see `Own::new`.
-        unsafe { &*self.common }
+        unsafe { &*self.lent }
     }
 
     fn grown(&self) -> Option<&Grown> {
-        self.common().grown(self.kind)
+        self.lent().grown(self.kind)
     }
 
     fn fail(&self, why: &str) {
-        self.common().fail(format!("table {}: {why}", self.kind.name().to_string_lossy()));
+        self.lent().fail(format!("table {}: {why}", self.kind.name().to_string_lossy()));
     }
 
     fn key(&self, data: &StateData) -> Option<Key> {
@@ -127,7 +127,7 @@ impl Own {
     }
 
     fn has(&self, key: &Key) -> bool {
-        let Some(machine) = self.common().machine() else { return false };
+        let Some(machine) = self.lent().machine() else { return false };
         match key {
             Key::New => true,
             Key::Thread(tid) => machine.thread(*tid).is_some(),
@@ -153,7 +153,7 @@ impl Own {
     }
 
     fn size(&self) -> u64 {
-        let Some(machine) = self.common().machine() else {
+        let Some(machine) = self.lent().machine() else {
             return if self.is_inner_of_nothing() { 0 } else { u64::MAX };
         };
         match self.kind {
@@ -171,7 +171,7 @@ impl Own {
 
     /// Whose values an entry's added fields are.
     fn bearer(&self, key: &Key) -> Option<Bearer> {
-        let machine = self.common().machine()?;
+        let machine = self.lent().machine()?;
         match key {
             Key::Thread(tid) => machine.thread_birth(*tid).map(Bearer::Born),
             Key::Container(id) => machine.container(id).map(|_| Bearer::Named(id.clone())),
@@ -186,7 +186,7 @@ impl Own {
         let Some(column) = columns.get(number) else {
             return self.grown()?.read(self.bearer(key), number - columns.len());
         };
-        let machine = self.common().machine();
+        let machine = self.lent().machine();
         let cell = match (column.read, key) {
             (Read::Inner(kind), _) => Cell::Inner(kind),
             (_, Key::New) => nothing(column.ty),
@@ -306,7 +306,7 @@ unsafe extern "C" fn read_field(
                 Key::Thread(tid) => Some(tid),
                 _ => None,
             };
-            out.table = this.common().inner(kind, tid);
+            out.table = this.lent().inner(kind, tid);
         }
         Some((Cell::Text(text), _)) => {
             // A text's bytes don't move when the list of texts grows.
@@ -320,7 +320,7 @@ unsafe extern "C" fn read_field(
 unsafe extern "C" fn iterate_entries(table: abi::Table, visit: abi::IterateFn, state: *mut c_void) -> u32 {
     // SAFETY: see `name`.
     let Some(this) = (unsafe { of(table) }) else { return 0 };
-    let Some(machine) = this.common().machine() else { return 0 };
+    let Some(machine) = this.lent().machine() else { return 0 };
     for key in this.keys(machine) {
         let entry = hold(key);
         // SAFETY: the plugin's function, called with what it asked for.

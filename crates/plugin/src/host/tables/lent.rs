@@ -28,7 +28,7 @@ unsafe impl Send for Inner {}
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Common {
+pub(super) struct Lent {
     machine: AtomicPtr<Machine>,
     thread: Mutex<Option<ThreadId>>,
     inner: Mutex<Inner>,
@@ -38,7 +38,7 @@ pub(super) struct Common {
     error: Mutex<Option<String>>,
 }
 
-impl Common {
+impl Lent {
     /// Lends the machine to what this thread calls meanwhile.
     pub(super) fn lend<T>(&self, machine: &Machine, call: impl FnOnce() -> T) -> T {
         let mine = thread::current().id();
