@@ -4,51 +4,26 @@
 
 mod world;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::hint::black_box;
 
 use lanner_event::types;
 use lanner_fields::{Context, Term, table};
 use world::{WORKER, World, c};
 
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count() {
-    // The counter may be gone while a thread ends.
-    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: all requests go to the system's allocator as they are; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the memory came from `alloc` above, that is, from the system's allocator.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// The fields, and a few terms over them, each with how often taking its value allocated.
 fn allocating(cx: &Context<'_>, terms: &[Term]) -> Vec<String> {
     let mut found = Vec::new();
     for term in terms {
-        let before = COUNT.get();
-        let value = term.operand(cx);
-        let shown = term.value(cx);
-        let made = COUNT.get() - before;
-        if made > 0 {
-            found.push(format!("{term}: {made} ({value:?}, {shown:?})"));
+        let made = allocation_counter::measure(|| {
+            black_box((term.operand(cx), term.value(cx)));
+        });
+        if made.count_total > 0 {
+            found.push(format!(
+                "{term}: {} ({:?}, {:?})",
+                made.count_total,
+                term.operand(cx),
+                term.value(cx)
+            ));
         }
     }
     found

@@ -2,45 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use lanner_event::{EventBuf, EventType, types};
 use lanner_machine::{Machine, Thread};
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count() {
-    // The counter may be gone while a thread ends.
-    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: all requests go to the system's allocator as they are; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the memory came from `alloc` or `realloc` above, that is, from the system's allocator.
-        unsafe { System.dealloc(memory, layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as for `dealloc`; the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(memory, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const TID: i64 = 7;
 
@@ -92,8 +55,9 @@ fn events_that_change_nothing_allocate_nothing() {
     let decoded: Vec<_> = quiet.iter().map(|buf| buf.event().unwrap()).collect();
     for event in &decoded {
         machine.apply(event);
-        let before = COUNT.get();
-        machine.apply(event);
-        assert_eq!(COUNT.get() - before, 0, "{}", event.info.symbol);
+        let made = allocation_counter::measure(|| {
+            let _ = machine.apply(event);
+        });
+        assert_eq!(made.count_total, 0, "{}", event.info.symbol);
     }
 }

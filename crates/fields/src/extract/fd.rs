@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use lanner_event::{Direction, EventFlag, EventInfo, print_param, types};
 use lanner_machine::{Endpoint, Ends, Fd as Known, FdKind, L4Proto, Role, Thread};
 
-use super::names::{ThreadNames, type_char, type_name};
+use super::names::{ThreadNames, type_name};
 use super::{param, path};
 use crate::field::Arg;
 use crate::table::Fd;
@@ -332,7 +332,7 @@ fn file_name(fd: &Known) -> Option<&[u8]> {
 /// The letter of the fd's kind; for a call that got none, of what it would have been.
 fn kind_char(cx: &Context<'_>) -> char {
     if let Some(fd) = cx.fd() {
-        return type_char(fd);
+        return fd.kind.letter();
     }
     match cx.event.ty() {
         types::SYSCALL_OPENAT_2_X

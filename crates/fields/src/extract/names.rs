@@ -1,7 +1,7 @@
 //! What an event's numbers refer to, as printing its parameters asks for it.
 
 use lanner_event::{BufferFormat, FdLabel, Names};
-use lanner_machine::{Fd, FdKind, L4Proto, Thread};
+use lanner_machine::{Fd, L4Proto, Thread};
 
 use super::path;
 use crate::Context;
@@ -36,7 +36,7 @@ impl Names for ThreadNames<'_, '_> {
             Some(L4Proto::Raw) => Some('r'),
             Some(L4Proto::Unknown) | None => None,
         };
-        Some(FdLabel { kind: type_char(fd), protocol, name: &fd.name })
+        Some(FdLabel { kind: fd.kind.letter(), protocol, name: &fd.name })
     }
 
     fn thread_name(&self, tid: i64) -> Option<&[u8]> {
@@ -74,50 +74,7 @@ impl Names for ThreadNames<'_, '_> {
     }
 }
 
-/// The letter of an fd's kind.
-pub(crate) fn type_char(fd: &Fd) -> char {
-    match fd.kind {
-        FdKind::Unknown => 'o',
-        FdKind::File => 'f',
-        FdKind::Directory => 'd',
-        FdKind::Ipv4 | FdKind::Ipv4Server => '4',
-        FdKind::Ipv6 | FdKind::Ipv6Server => '6',
-        FdKind::Unix | FdKind::Userfault => 'u',
-        FdKind::Fifo => 'p',
-        FdKind::Event => 'e',
-        FdKind::Signal => 's',
-        FdKind::Eventpoll => 'l',
-        FdKind::Inotify => 'i',
-        FdKind::Timerfd => 't',
-        FdKind::Netlink => 'n',
-        FdKind::Bpf => 'b',
-        FdKind::IoUring => 'r',
-        FdKind::Memfd => 'm',
-        FdKind::Pidfd => 'P',
-        FdKind::Unsupported => 'X',
-    }
-}
-
 /// The word for an fd's kind.
 pub(crate) fn type_name(fd: &Fd) -> &'static str {
-    match fd.kind {
-        FdKind::File => "file",
-        FdKind::Directory => "directory",
-        FdKind::Ipv4 | FdKind::Ipv4Server => "ipv4",
-        FdKind::Ipv6 | FdKind::Ipv6Server => "ipv6",
-        FdKind::Unix => "unix",
-        FdKind::Fifo => "pipe",
-        FdKind::Event => "event",
-        FdKind::Signal => "signalfd",
-        FdKind::Eventpoll => "eventpoll",
-        FdKind::Inotify => "inotify",
-        FdKind::Timerfd => "timerfd",
-        FdKind::Netlink => "netlink",
-        FdKind::Bpf => "bpf",
-        FdKind::Userfault => "userfaultfd",
-        FdKind::IoUring => "io_uring",
-        FdKind::Memfd => "memfd",
-        FdKind::Pidfd => "pidfd",
-        FdKind::Unknown | FdKind::Unsupported => "<NA>",
-    }
+    fd.kind.name().unwrap_or("<NA>")
 }
