@@ -3,20 +3,21 @@
  * Which fds of a process were opened without anybody being told. Their close is not told either; before an event
  * that uses one, what it is, is told.
  *
- * A note may outlive its fd, as when a new program closes some: whatever makes an fd that is told ends it. A
- * process for which nothing is noted has none, and nothing is hidden in fd tables that processes share.
+ * A note may outlive its fd, as when a new program closes some: whatever makes an fd that is told ends it, and only
+ * a plain file is ever told. A process for which nothing is noted has none, and nothing is hidden in fd tables that
+ * processes share. Where what is hidden can't be known, all is taken to be.
  */
 #ifndef LANNER_FDS_H
 #define LANNER_FDS_H
 
 #include "file.h"
+#include "output.h"
 
 #define HIDDEN_MOST 1024 /* a power of two */
 
 struct hidden {
 	/* not 0: hidden. A byte for each, so that threads that open and close at once don't undo each other's notes */
 	u8 fds[HIDDEN_MOST] __attribute__((aligned(8)));
-	u64 table; /* the fd table that they are of */
 };
 
 struct {
@@ -33,49 +34,61 @@ u8 hiding = 0;
 
 #define HIDDEN_WORDS (HIDDEN_MOST / 8)
 
-static __always_inline void reveal_all(struct hidden *hidden)
+/* Takes every fd of the current thread for hidden. */
+__noinline int hide_all(void)
 {
-	u64 *words = (u64 *)hidden->fds;
-
-	for (u32 i = 0; i < HIDDEN_WORDS; i++)
-		words[i] = 0;
-}
-
-/* What is noted for the current process, or NULL. */
-static __always_inline struct hidden *hidden_of_current(bool create)
-{
-	struct task_struct *task = bpf_get_current_task_btf(), *main = task->group_leader;
-	u64 table = (u64)task->files;
 	struct hidden *hidden;
+	u64 *words;
 
-	/* a thread may have left the table of its process */
-	if ((u64)main->files != table)
-		return NULL;
-	hidden = bpf_task_storage_get(&hidden_fds, main, 0, create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
-	if (hidden && hidden->table != table) {
-		reveal_all(hidden);
-		hidden->table = table;
+	if (!can_hide)
+		return 0;
+	hidden = bpf_task_storage_get(&hidden_fds, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!hidden) {
+		count_lost(EV_ITER_TASK_FILE_REGULAR_E, LOST_NO_BUFFER);
+		return 0;
 	}
-	return hidden;
+	words = (u64 *)hidden->fds;
+	for (u32 i = 0; i < HIDDEN_WORDS; i++)
+		words[i] = ~0ull;
+	return 1;
 }
 
-/* Notes that nobody was told of the current process's new fd; false if that can't be noted. */
+/*
+ * Notes that nobody was told of the current process's new fd; false if that can't be noted. It is noted with the
+ * first thread, for all that share its table: a copy of the table has the same fds.
+ */
 static __always_inline bool hide_fd(s64 fd)
 {
-	struct task_struct *task;
+	struct task_struct *task, *main;
 	struct hidden *hidden;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return false;
 	task = bpf_get_current_task_btf();
+	main = task->group_leader;
 	/* other processes that have the table can close its fds unseen */
-	if (task->files->count.counter > task->signal->nr_threads)
+	if ((u64)main->files != (u64)task->files || task->files->count.counter > task->signal->nr_threads)
 		return false;
-	hidden = hidden_of_current(true);
+	hidden = bpf_task_storage_get(&hidden_fds, main, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!hidden)
 		return false;
 	hidden->fds[bounded(fd, HIDDEN_MOST - 1)] = 1;
 	return true;
+}
+
+/*
+ * What is noted for the current thread's fds, or NULL. Of a thread that has left the table of its process, or whose
+ * first thread has ended, it isn't known what was hidden before; nothing is afterwards.
+ */
+static __always_inline struct hidden *hidden_of_current(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf(), *main = task->group_leader;
+	struct hidden *hidden;
+
+	if ((u64)main->files == (u64)task->files)
+		return bpf_task_storage_get(&hidden_fds, main, 0, 0);
+	hidden = bpf_task_storage_get(&hidden_fds, task, 0, 0);
+	return hidden || !hide_all() ? hidden : bpf_task_storage_get(&hidden_fds, task, 0, 0);
 }
 
 /* Where it is noted whether an fd of the current process is hidden, if any is. */
@@ -85,7 +98,7 @@ static __always_inline u8 *hidden_note(s64 fd)
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return NULL;
-	hidden = hidden_of_current(false);
+	hidden = hidden_of_current();
 	return hidden ? &hidden->fds[bounded(fd, HIDDEN_MOST - 1)] : NULL;
 }
 
@@ -107,10 +120,10 @@ static __always_inline bool reveal_fd(s64 fd)
 	return true;
 }
 
-/* A new process has its parent's fds, the hidden ones too; `parent` is the first thread of that. */
-static __always_inline void inherit_hidden(struct task_struct *parent, struct task_struct *child)
+/* A new process has its parent's fds, the hidden ones too; the current thread is the parent. */
+static __always_inline void inherit_hidden(struct task_struct *child)
 {
-	struct hidden *old = bpf_task_storage_get(&hidden_fds, parent, 0, 0), *new;
+	struct hidden *old = hidden_of_current(), *new;
 	u64 any = 0, *from, *to;
 
 	if (!old)
@@ -121,12 +134,13 @@ static __always_inline void inherit_hidden(struct task_struct *parent, struct ta
 	if (!any)
 		return;
 	new = bpf_task_storage_get(&hidden_fds, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!new)
+	if (!new) {
+		count_lost(EV_ITER_TASK_FILE_REGULAR_E, LOST_NO_BUFFER);
 		return;
+	}
 	to = (u64 *)new->fds;
 	for (u32 i = 0; i < HIDDEN_WORDS; i++)
 		to[i] = from[i];
-	new->table = (u64)child->files;
 }
 
 /* The current thread's open file of that number, or NULL. */

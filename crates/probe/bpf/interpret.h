@@ -388,7 +388,7 @@ __noinline int tell_file(s32 fd)
 	struct file *file;
 	struct mount *mount;
 
-	if (!s || !reveal_fd(fd))
+	if (!s || !reveal_fd(fd) || !is_plain_fd(fd))
 		return 0;
 	file = file_of_number(fd);
 	if (!file)
@@ -407,7 +407,7 @@ __noinline int tell_file(s32 fd)
 /* What the call has to do with fds that nobody was told of. */
 static __always_inline void tell_fds(struct scratch *s, const struct plan *plan)
 {
-	struct hidden *hidden;
+	s32 made[2] = {-1, -1};
 
 	if (plan->fds[0])
 		tell_file(argument(s, plan->fds[0] - 1));
@@ -415,11 +415,11 @@ static __always_inline void tell_fds(struct scratch *s, const struct plan *plan)
 		tell_file(argument(s, plan->fds[1] - 1));
 	if (plan->makes == MAKES_FD)
 		reveal_fd(s->ret);
-	if (plan->makes == MAKES_FDS) {
-		hidden = hidden_of_current(false);
-		if (hidden)
-			reveal_all(hidden);
-	}
+	if (plan->makes <= MAKES_FD || s->ret < 0)
+		return;
+	bpf_probe_read_user(made, sizeof(made), (void *)s->args[plan->makes == MAKES_PIPE ? 0 : 3]);
+	reveal_fd(made[0]);
+	reveal_fd(made[1]);
 }
 
 SEC("tp_btf/sys_exit")

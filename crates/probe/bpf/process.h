@@ -306,7 +306,7 @@ int BPF_PROG(on_fork, struct task_struct *forking, struct task_struct *forked)
 	u32 type, flags;
 
 	if (can_hide && hiding && forked->pid == forked->tgid)
-		inherit_hidden(forking->group_leader, forked);
+		inherit_hidden(forked);
 	if (!want_fork || BPF_CORE_READ(child, flags) & PF_KTHREAD || skipped())
 		return 0;
 	s = get_scratch();
@@ -363,6 +363,9 @@ int BPF_PROG(on_exec, struct task_struct *executing, pid_t old_pid, struct linux
 	struct task_struct *task = untyped(executing);
 	struct scratch *s;
 
+	/* what is noted is gone with the first thread, whose place another has taken */
+	if (can_hide && hiding && old_pid != executing->pid)
+		hide_all();
 	if (!want_exec || skipped())
 		return 0;
 	s = get_scratch();

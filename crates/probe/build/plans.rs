@@ -132,13 +132,15 @@ impl Plan {
         [arguments.next().unwrap_or(0), arguments.next().unwrap_or(0)]
     }
 
-    /// What fds the call makes or frees, as the BPF side numbers it: 0 none, 1 the one that it returns, 2 several.
+    /// What fds the call makes, as the BPF side numbers it: 0 none, 1 the one that it returns, 2 two that stand where
+    /// argument 0 points to, 3 two where argument 3 does.
     pub fn makes(&self) -> usize {
         let returned = self.event.params.first().is_some_and(|info| info.ty == ParamType::Fd);
         match self.call.as_str() {
             // at its beginning a call has made nothing
             _ if self.event.direction == Direction::Enter => 0,
-            "pipe" | "pipe2" | "socketpair" | "close_range" => 2,
+            "pipe" | "pipe2" => 2,
+            "socketpair" => 3,
             _ if returned || self.event.has(EventFlag::CreatesFd) => 1,
             _ => 0,
         }

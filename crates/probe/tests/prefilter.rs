@@ -4,6 +4,7 @@
 mod support;
 
 use std::ffi::CString;
+use std::process::Command;
 
 use lanner_event::prefilter::{Interest, Keep, PathTest, Prefilter, READS, SUCCESS, Sieves, States, WRITES};
 use lanner_event::{EventBuf, EventType, types as t};
@@ -44,6 +45,7 @@ fn told(watch: &mut Watch) -> Vec<EventBuf> {
         event.tid == tid && event.ty() == t::SYSCALL_MUNLOCKALL_X
     };
     let mut events = watch.events_until(|events| events.iter().any(is_end));
+    assert!(events.iter().any(is_end), "what was done is told within two seconds");
     events.retain(|e| e.event().unwrap().tid == tid && !is_end(e));
     events
 }
@@ -101,6 +103,57 @@ fn a_file_is_told_when_it_is_used() {
     let closed = told(&mut watch);
     assert_eq!(types_of(&closed), [t::SYSCALL_CLOSE_X; 2]);
     assert_eq!(number(&closed[1].event().unwrap(), "fd"), Some(copy));
+}
+
+/// The fd of a file that nobody was told of.
+fn hidden_file(watch: &mut Watch) -> i64 {
+    told(watch);
+    // while another test begins a thread, the fd table is taken for one that processes share
+    let opened = std::iter::repeat_with(|| (open("/etc/hostname", libc::O_RDONLY), told(watch)));
+    opened.take(100).find(|(_, events)| events.is_empty()).unwrap().0
+}
+
+/// What is told of a file that an fd is copied of.
+fn file_told(events: &[EventBuf]) -> Option<(i64, String)> {
+    let file = events.iter().map(|e| e.event().unwrap()).find(|e| e.ty() == t::ITER_TASK_FILE_REGULAR_E)?;
+    Some((file.u32(0)?.into(), String::from_utf8_lossy(file.text(1)?).into_owned()))
+}
+
+#[test]
+fn pipes_between_change_nothing() {
+    let Some(mut watch) = watch(
+        &[&TYPES[..], &[t::SYSCALL_PIPE2_X, t::SOCKET_SOCKETPAIR_X, t::SYSCALL_CLOSE_RANGE_X]].concat(),
+    ) else {
+        return;
+    };
+    watch.probe.update_prefilter(&prefilter(Interest::default()));
+    let hidden = hidden_file(&mut watch);
+    let mut pair = [0; 8];
+    call(libc::SYS_pipe2, &[P(&pair), N(0)]);
+    call(libc::SYS_socketpair, &[N(libc::AF_UNIX.into()), N(libc::SOCK_STREAM.into()), N(0), P(&pair)]);
+    call(libc::SYS_close_range, &[N(i64::from(u32::MAX) - 1), N(u32::MAX.into()), N(0)]);
+    pair.fill(0);
+    told(&mut watch);
+    call(libc::SYS_fcntl, &[N(hidden), N(libc::F_DUPFD.into()), N(0)]);
+    assert_eq!(file_told(&told(&mut watch)), Some((hidden, "/etc/hostname".into())));
+}
+
+#[test]
+fn a_thread_that_leaves_the_fd_table_takes_what_is_hidden_along() {
+    let Some(mut watch) = watch(&TYPES) else { return };
+    watch.probe.update_prefilter(&prefilter(Interest::default()));
+    let hidden = hidden_file(&mut watch);
+    let alone = move || {
+        assert_eq!(call(libc::SYS_unshare, &[N(libc::CLONE_FILES.into())]), 0);
+        told(&mut watch);
+        call(libc::SYS_fcntl, &[N(hidden), N(libc::F_DUPFD.into()), N(0)]);
+        let first = file_told(&told(&mut watch));
+        // it is told once
+        call(libc::SYS_fcntl, &[N(hidden), N(libc::F_DUPFD.into()), N(0)]);
+        (first, file_told(&told(&mut watch)))
+    };
+    let expected = Some((hidden, "/etc/hostname".to_string()));
+    assert_eq!(std::thread::spawn(alone).join().unwrap(), (expected, None));
 }
 
 #[test]
@@ -201,12 +254,10 @@ fn children_and_new_programs_keep_what_is_hidden() {
     let types = [t::SYSCALL_OPENAT_2_X, t::SYSCALL_DUP2_X, t::SYSCALL_MUNLOCKALL_X];
     let Some(mut watch) = watch(&types) else { return };
     watch.probe.update_prefilter(&prefilter(Interest::default()));
-    told(&mut watch);
-    // while another test begins a thread, the fd table is taken for one that processes share
-    let opened = std::iter::repeat_with(|| (open("/etc/hostname", libc::O_RDONLY), told(&mut watch)));
-    let (hidden, _) = opened.take(100).find(|(_, events)| events.is_empty()).unwrap();
-    let mut shell = std::process::Command::new("sh");
-    let child = shell.arg("-c").arg(format!("exec 8<&{hidden}")).spawn().unwrap();
+    let hidden = hidden_file(&mut watch);
+    // some shells that are called sh take fds of one digit only
+    let copy = |shell| Command::new(shell).arg("-c").arg(format!("exec 8<&{hidden}")).spawn();
+    let child = copy("bash").or_else(|_| copy("sh")).unwrap();
     let pid = i64::from(child.id());
     assert!(child.wait_with_output().unwrap().status.success());
     let is_told = |e: &EventBuf| {

@@ -127,16 +127,11 @@ fn a_program_that_is_not_there() {
     let mut command = Command::new("/nonexistent/lanner");
     command.arg0("zero").args(["one", "two"]).env_clear().env("A", "b");
     command.spawn().unwrap_err();
-    let events = watch.events_until(|events| {
-        events.iter().map(|e| e.event().unwrap()).any(|e| {
-            e.ty() == t::SYSCALL_EXECVE_19_X && text(&e, "filename").as_deref() == Some("/nonexistent/lanner")
-        })
-    });
-    let event = events
-        .iter()
-        .map(|e| e.event().unwrap())
-        .find(|e| e.ty() == t::SYSCALL_EXECVE_19_X && number(e, "res") != Some(0))
-        .expect("the failed call");
+    let is_own = |e: &Event<'_>| {
+        e.ty() == t::SYSCALL_EXECVE_19_X && text(e, "filename").as_deref() == Some("/nonexistent/lanner")
+    };
+    let events = watch.events_until(|events| events.iter().any(|e| is_own(&e.event().unwrap())));
+    let event = events.iter().map(|e| e.event().unwrap()).find(is_own).expect("the failed call");
     assert_eq!(number(&event, "res"), Some(-2));
     assert_eq!(text(&event, "exe").as_deref(), Some("zero"));
     assert_eq!(texts(&event, "args"), ["one", "two"]);
