@@ -55,7 +55,7 @@ impl Desk {
             lookups: Arc::new(Lookups {
                 sockets: Arc::new(Sockets::new(config.clone(), runtimes)),
                 early: Early::default(),
-                kubernetes: Kubernetes::new(&config),
+                kubernetes: Kubernetes::new(&config, answers.clone()),
                 config,
                 answers,
                 urgent: Arc::new(Semaphore::new(room)),

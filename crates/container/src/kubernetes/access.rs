@@ -1,10 +1,13 @@
-//! How the API server is reached: as every pod is told, or as the settings say.
+//! How the API server is reached: as every pod is told, as a kubeconfig says, or as the settings say.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use thiserror::Error;
 
-use super::api::Api;
+use super::kubeconfig;
 
 /// Where a pod finds what it needs (kubernetes.io/docs/tasks/run-application/access-api-from-pod).
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -17,34 +20,173 @@ pub struct KubernetesConfig {
     pub enabled: bool,
     /// Address of the API server, `https://HOST:PORT`; `http://` for a local `kubectl proxy`.
     pub server: String,
-    /// This node's name; else that of `FALCO_K8S_NODE_NAME`.
+    /// This node's name; else that of `FALCO_K8S_NODE_NAME`; with a kubeconfig else this host's.
     pub node: String,
     /// File with the token of the service account.
     pub token_file: Option<PathBuf>,
     /// File with the certificates by which the server is recognised.
     pub ca_file: Option<PathBuf>,
+    /// A kubeconfig, which says all of that by itself.
+    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context; its current one if empty.
+    pub context: String,
+}
+
+/// Why it isn't known how the server is reached.
+#[derive(Debug, Error)]
+pub(super) enum AccessError {
+    #[error("{}: {error}", file.display())]
+    Unread { file: PathBuf, error: io::Error },
+    #[error("{of}: {why}")]
+    Unfit { of: String, why: String },
+    #[error("{0} is not set: outside a pod name a kubeconfig or a server")]
+    Unset(&'static str),
+    #[error("this node's name is unknown: set FALCO_K8S_NODE_NAME to spec.nodeName")]
+    NoNode,
+    #[error("a kubeconfig is given and `{0}` too: keep one of them")]
+    Twice(&'static str),
+}
+
+impl AccessError {
+    /// What something says is of no use.
+    pub(super) fn unfit(of: impl ToString, why: impl ToString) -> AccessError {
+        AccessError::Unfit { of: of.to_string(), why: why.to_string() }
+    }
+}
+
+/// Everything it takes to speak to a server, as its files say at the moment.
+#[derive(Debug)]
+pub(super) struct Access {
+    pub(super) server: String,
+    pub(super) trust: Trust,
+    /// The name that the server's certificate must have, where it isn't that of the address.
+    pub(super) server_name: String,
+    pub(super) client: Option<Client>,
+    pub(super) token: String,
+    /// Read before each request: the kubelet puts a new token there before the old one ends.
+    pub(super) token_file: Option<PathBuf>,
+    /// Whose pods are watched when those of all namespaces may not be.
+    pub(super) namespace: String,
+}
+
+/// By what the server is recognised.
+#[derive(Debug)]
+pub(super) enum Trust {
+    /// What this system trusts.
+    System,
+    Authorities(Pem),
+    /// Whoever answers.
+    Anyone,
+}
+
+/// Certificates or a key as text, and where they are from.
+#[derive(Debug)]
+pub(super) struct Pem {
+    pub(super) of: String,
+    pub(super) text: Vec<u8>,
+}
+
+/// By what the server recognises us.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) certificate: Pem,
+    pub(super) key: Pem,
+}
+
+impl Pem {
+    pub(super) fn read(file: &Path) -> Result<Pem, AccessError> {
+        let text = read(file)?;
+        Ok(Pem { of: file.display().to_string(), text })
+    }
+}
+
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, AccessError> {
+    fs::read(file).map_err(|error| AccessError::Unread { file: file.to_owned(), error })
+}
+
+/// A variable of the environment that isn't empty.
+fn variable(name: &'static str) -> Result<String, AccessError> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or(AccessError::Unset(name))
 }
 
 impl KubernetesConfig {
-    /// The server to ask, and this node's name; or what is missing.
-    pub(super) fn access(&self) -> Result<(Api, String), String> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let node = Some(self.node.clone()).filter(|node| !node.is_empty());
-        let node = node.or_else(|| variable("FALCO_K8S_NODE_NAME"));
-        let node = node.ok_or("this node's name is unknown: set FALCO_K8S_NODE_NAME to spec.nodeName")?;
-        let server = match self.server.as_str() {
-            "" => {
-                let host = variable("KUBERNETES_SERVICE_HOST").ok_or("KUBERNETES_SERVICE_HOST is not set")?;
-                let port = variable("KUBERNETES_SERVICE_PORT").unwrap_or_else(|| "443".to_owned());
-                let host = if host.contains(':') { format!("[{host}]") } else { host };
-                format!("https://{host}:{port}")
+    /// This node's name.
+    pub(super) fn node(&self) -> Result<String, AccessError> {
+        if !self.node.is_empty() {
+            return Ok(self.node.clone());
+        }
+        match variable("FALCO_K8S_NODE_NAME") {
+            // As a kubelet names its node, unless it is told otherwise.
+            Err(_) if self.kubeconfig.is_some() => {
+                let name = nix::sys::utsname::uname().map_err(|_| AccessError::NoNode)?;
+                Ok(name.nodename().to_string_lossy().to_lowercase())
             }
-            server => server.to_owned(),
-        };
+            name => name.map_err(|_| AccessError::NoNode),
+        }
+    }
+
+    /// Whether the settings and the surroundings name a server; it need not be there yet.
+    pub(super) fn names_a_server(&self) -> Result<(), AccessError> {
+        let given = [
+            ("server", !self.server.is_empty()),
+            ("token_file", self.token_file.is_some()),
+            ("ca_file", self.ca_file.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((name, _)) if self.kubeconfig.is_some() => Err(AccessError::Twice(name)),
+            _ if self.kubeconfig.is_some() => Ok(()),
+            _ => self.server().map(drop),
+        }
+    }
+
+    /// What it takes to speak to the server.
+    pub(super) fn access(&self) -> Result<Access, AccessError> {
+        if let Some(file) = &self.kubeconfig {
+            return kubeconfig::read(file, &self.context);
+        }
+        let server = self.server()?;
         let own = |file: &Option<PathBuf>, name: &str| {
             file.clone().unwrap_or_else(|| PathBuf::from(ACCOUNT).join(name))
         };
-        let api = Api::new(&server, own(&self.token_file, "token"), &own(&self.ca_file, "ca.crt"))?;
-        Ok((api, node))
+        let trust = match server.starts_with("http://") {
+            true => Trust::System,
+            false => Trust::Authorities(Pem::read(&own(&self.ca_file, "ca.crt"))?),
+        };
+        Ok(Access {
+            server,
+            trust,
+            server_name: String::new(),
+            client: None,
+            token: String::new(),
+            token_file: Some(own(&self.token_file, "token")),
+            namespace: String::new(),
+        })
+    }
+
+    fn server(&self) -> Result<String, AccessError> {
+        if !self.server.is_empty() {
+            return Ok(self.server.clone());
+        }
+        let host = variable("KUBERNETES_SERVICE_HOST")?;
+        let port = variable("KUBERNETES_SERVICE_PORT").unwrap_or_else(|_| "443".to_owned());
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        Ok(format!("https://{host}:{port}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubeconfig_says_all_by_itself() {
+        let with = |text: &str| serde_json::from_str::<KubernetesConfig>(text).unwrap();
+        assert!(with(r#"{"kubeconfig":"/k"}"#).names_a_server().is_ok());
+        assert!(!with(r#"{"kubeconfig":"/k"}"#).node().unwrap().is_empty());
+        assert_eq!(with(r#"{"kubeconfig":"/k","node":"a"}"#).node().unwrap(), "a");
+        let twice = with(r#"{"kubeconfig":"/k","ca_file":"/c"}"#).names_a_server().unwrap_err();
+        assert_eq!(twice.to_string(), "a kubeconfig is given and `ca_file` too: keep one of them");
+        let gone = with(r#"{"server":"https://h","ca_file":"/nowhere/c"}"#).access().unwrap_err();
+        assert_eq!(gone.to_string(), "/nowhere/c: No such file or directory (os error 2)");
     }
 }

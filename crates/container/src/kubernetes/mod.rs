@@ -4,44 +4,58 @@
 
 mod access;
 mod api;
+mod kubeconfig;
 mod objects;
+mod tls;
+mod watch;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lanner_machine::{Container, Owner, Pod};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 pub use access::KubernetesConfig;
-use api::{Api, ApiError};
-use objects::{Event, Namespace, PodList, PodObject, Workload};
+use api::Api;
+use objects::{Namespace, PodObject, Workload};
 
 use crate::config::Config;
 use crate::labels;
 
 /// How long a container's answer waits for its pod to be told by the watch.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Between two attempts to reach the API server, growing.
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(60);
 /// What is known of a pod stays so long after its end.
 const KEPT: Duration = Duration::from_secs(60);
 /// Pods of one node (110 is Kubernetes' own limit), owners and namespaces that are remembered.
 const MAX_KNOWN: usize = 4096;
 /// An owner above a pod's owner above … : replica set, deployment, and whatever made that.
 const MAX_OWNERS: usize = 4;
+/// Containers that were answered before their pod was told of, and wait for it.
+const MAX_LATE: usize = 1024;
 
 /// The pods of this node as far as the API server has told.
 #[derive(Debug)]
 pub(crate) struct Kubernetes {
     config: Arc<Config>,
-    api: Api,
+    settings: KubernetesConfig,
     node: String,
+    answers: mpsc::Sender<Container>,
+    /// Whether the last attempt has reached the server; a first one counts as such.
+    reached: AtomicBool,
     pods: Mutex<HashMap<String, Known>>,
     workloads: Mutex<HashMap<String, Owned>>,
     namespaces: Mutex<HashMap<String, Arc<Namespace>>>,
+    late: Mutex<Late>,
     news: Notify,
+}
+
+/// By their pods' ids.
+#[derive(Default, Debug)]
+struct Late {
+    containers: HashMap<String, Vec<Container>>,
+    count: usize,
 }
 
 #[derive(Debug)]
@@ -63,74 +77,47 @@ struct PodFacts {
 
 impl Kubernetes {
     /// Nothing where Kubernetes isn't to be asked or what it takes to do so isn't there; the reason is logged.
-    pub(crate) fn new(config: &Arc<Config>) -> Option<Arc<Kubernetes>> {
-        let settings = config.kubernetes.as_ref()?;
-        match settings.access() {
-            Ok((api, node)) => Some(Arc::new(Kubernetes {
+    pub(crate) fn new(config: &Arc<Config>, answers: mpsc::Sender<Container>) -> Option<Arc<Kubernetes>> {
+        let settings = config.kubernetes.clone()?;
+        match settings.names_a_server().and_then(|()| settings.node()) {
+            Ok(node) => Some(Arc::new(Kubernetes {
                 config: config.clone(),
-                api,
+                settings,
                 node,
+                answers,
+                reached: AtomicBool::new(true),
                 pods: Mutex::default(),
                 workloads: Mutex::default(),
                 namespaces: Mutex::default(),
+                late: Mutex::default(),
                 news: Notify::new(),
             })),
             Err(why) => {
-                tracing::warn!(why, "Kubernetes isn't asked about pods");
+                tracing::warn!(%why, "Kubernetes isn't asked about pods");
                 None
             }
         }
     }
 
-    /// Lists and watches this node's pods as long as lanner runs.
-    pub(crate) async fn run(self: Arc<Kubernetes>) {
-        let mut retry = FIRST_RETRY;
-        loop {
-            match self.list_and_watch().await {
-                // The server ends every watch after some minutes.
-                Ok(()) => retry = FIRST_RETRY,
-                Err(error) => {
-                    tracing::debug!(%error, "the API server doesn't answer");
-                    tokio::time::sleep(retry).await;
-                    retry = (retry * 2).min(LAST_RETRY);
-                }
-            }
-        }
-    }
-
-    async fn list_and_watch(&self) -> Result<(), ApiError> {
-        let path = format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{}", self.node);
-        let Some(list) = self.api.get::<PodList>(&path).await? else { return Ok(()) };
-        let there: Vec<String> = list.items.iter().map(|pod| pod.metadata.uid.clone()).collect();
-        for pod in list.items {
-            self.learn(pod).await;
-        }
-        self.end_all_but(&there);
-        let from = format!("{path}&watch=1&resourceVersion={}", list.metadata.resource_version);
-        let mut events = self.api.watch(&from).await?;
-        while let Some(event) = events.next::<Event>().await? {
-            match event.kind.as_str() {
-                "ADDED" | "MODIFIED" => self.learn(event.object).await,
-                "DELETED" => self.end(&event.object.metadata.uid),
-                "BOOKMARK" => {}
-                // What was to be watched from is too long ago: list anew.
-                _ => return Ok(()),
-            }
-        }
-        Ok(())
-    }
-
-    async fn learn(&self, object: PodObject) {
-        let owners = self.owners(&object).await;
-        let namespace = self.namespace(&object.metadata.namespace).await;
+    async fn learn(&self, api: &Api, object: PodObject) {
+        let owners = self.owners(api, &object).await;
+        let namespace = self.namespace(api, &object.metadata.namespace).await;
         let uid = object.metadata.uid.clone();
-        let mut pods = lock(&self.pods);
-        pods.retain(|_, known| known.ended.is_none_or(|ended| ended.elapsed() < KEPT));
-        if pods.len() < MAX_KNOWN {
-            pods.insert(uid, Known { pod: Arc::new(PodFacts { object, owners, namespace }), ended: None });
+        let facts = Arc::new(PodFacts { object, owners, namespace });
+        {
+            let mut pods = lock(&self.pods);
+            pods.retain(|_, known| known.ended.is_none_or(|ended| ended.elapsed() < KEPT));
+            if pods.len() < MAX_KNOWN {
+                pods.insert(uid.clone(), Known { pod: facts.clone(), ended: None });
+            }
         }
-        drop(pods);
         self.news.notify_waiters();
+        let late = lock(&self.late).take(&uid);
+        for mut container in late {
+            facts.fill(&mut container, &self.config);
+            // The other end is gone only when lanner ends.
+            let _ = self.answers.send(container).await;
+        }
     }
 
     fn end(&self, uid: &str) {
@@ -148,18 +135,18 @@ impl Kubernetes {
     }
 
     /// The chain of those that control the pod, nearest first.
-    async fn owners(&self, pod: &PodObject) -> Vec<Owner> {
+    async fn owners(&self, api: &Api, pod: &PodObject) -> Vec<Owner> {
         let mut owners = Vec::new();
         let mut next = pod.metadata.controller().cloned();
         while let Some(reference) = next.take().filter(|_| owners.len() < MAX_OWNERS) {
-            let (owner, above) = self.workload(&pod.metadata.namespace, reference).await;
+            let (owner, above) = self.workload(api, &pod.metadata.namespace, reference).await;
             owners.push(owner);
             next = above;
         }
         owners
     }
 
-    async fn workload(&self, namespace: &str, reference: objects::OwnerReference) -> Owned {
+    async fn workload(&self, api: &Api, namespace: &str, reference: objects::OwnerReference) -> Owned {
         if let Some(known) = lock(&self.workloads).get(&reference.uid) {
             return known.clone();
         }
@@ -171,7 +158,7 @@ impl Kubernetes {
         };
         // Only of these is a role's right to read worth asking for: others stand above nothing a rule names.
         let Some(path) = reference.path(namespace) else { return (owner, None) };
-        let Ok(Some(object)) = self.api.get::<Workload>(&path).await else { return (owner, None) };
+        let Ok(Some(object)) = api.get::<Workload>(&path).await else { return (owner, None) };
         let above = object.metadata.controller().cloned();
         owner.labels = labels::kept(object.metadata.labels, &self.config);
         let mut workloads = lock(&self.workloads);
@@ -182,12 +169,12 @@ impl Kubernetes {
         (owner, above)
     }
 
-    async fn namespace(&self, name: &str) -> Option<Arc<Namespace>> {
+    async fn namespace(&self, api: &Api, name: &str) -> Option<Arc<Namespace>> {
         if let Some(known) = lock(&self.namespaces).get(name) {
             return Some(known.clone());
         }
         let path = format!("/api/v1/namespaces/{name}");
-        let mut namespace: Namespace = self.api.get(&path).await.ok()??;
+        let mut namespace: Namespace = api.get(&path).await.ok()??;
         namespace.metadata.labels =
             labels::kept(std::mem::take(&mut namespace.metadata.labels), &self.config);
         let namespace = Arc::new(namespace);
@@ -199,7 +186,8 @@ impl Kubernetes {
         Some(namespace)
     }
 
-    /// Fills what Kubernetes knows into a container of a pod, waiting a bounded moment for a pod that is new.
+    /// Fills what Kubernetes knows into a container of a pod, waiting a bounded moment for a pod that is new. What
+    /// comes later is told then.
     pub(crate) async fn fill(&self, container: &mut Container) {
         let Some(uid) = container.pod.as_ref().map(|pod| pod.uid.clone()).filter(|uid| !uid.is_empty())
         else {
@@ -208,13 +196,40 @@ impl Kubernetes {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let news = self.news.notified();
-            if let Some(facts) = lock(&self.pods).get(&uid).map(|known| known.pod.clone()) {
+            if let Some(facts) = self.facts(&uid) {
                 return facts.fill(container, &self.config);
             }
-            if tokio::time::timeout_at(deadline, news).await.is_err() {
-                return;
+            let reached = self.reached.load(Ordering::Relaxed);
+            if !reached || tokio::time::timeout_at(deadline, news).await.is_err() {
+                break;
             }
         }
+        // In one go, so that a pod that is told of just now finds the container.
+        let pods = lock(&self.pods);
+        match pods.get(&uid) {
+            Some(known) => known.pod.fill(container, &self.config),
+            None => lock(&self.late).keep(uid, container),
+        }
+    }
+
+    fn facts(&self, uid: &str) -> Option<Arc<PodFacts>> {
+        lock(&self.pods).get(uid).map(|known| known.pod.clone())
+    }
+}
+
+impl Late {
+    fn keep(&mut self, uid: String, container: &Container) {
+        if self.count >= MAX_LATE {
+            *self = Late::default();
+        }
+        self.count += 1;
+        self.containers.entry(uid).or_default().push(container.clone());
+    }
+
+    fn take(&mut self, uid: &str) -> Vec<Container> {
+        let containers = self.containers.remove(uid).unwrap_or_default();
+        self.count -= containers.len();
+        containers
     }
 }
 

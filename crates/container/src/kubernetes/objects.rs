@@ -3,22 +3,35 @@
 use std::collections::BTreeMap;
 
 use lanner_machine::{Probe, ProbeKind};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 #[derive(Deserialize, Default, Debug)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct PodList {
     pub(super) metadata: Meta,
+    #[serde(deserialize_with = "listed")]
     pub(super) items: Vec<PodObject>,
 }
 
 /// One line of a watch.
+#[derive(Deserialize, Debug)]
+#[serde(tag = "type", content = "object", rename_all = "UPPERCASE")]
+pub(super) enum Event {
+    Added(PodObject),
+    Modified(PodObject),
+    Deleted(PodObject),
+    /// Nothing has happened up to the version that it names.
+    Bookmark(PodObject),
+    Error(Status),
+}
+
+/// What the server says of an error.
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
-pub(super) struct Event {
-    #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) object: PodObject,
+pub(super) struct Status {
+    pub(super) code: u16,
+    pub(super) reason: String,
+    pub(super) message: String,
 }
 
 #[derive(Deserialize, Default, Debug)]
@@ -26,14 +39,12 @@ pub(super) struct Event {
 pub(super) struct PodObject {
     pub(super) metadata: Meta,
     pub(super) spec: PodSpec,
-    #[serde(deserialize_with = "lenient")]
     pub(super) status: PodStatus,
 }
 
-/// The errors that a watch may tell have a text for their status.
-fn lenient<'de, D: serde::Deserializer<'de>>(value: D) -> Result<PodStatus, D::Error> {
-    let value = serde_json::Value::deserialize(value)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
+/// A list, or none where null stands: the pod of a bookmark has `"containers":null`.
+fn listed<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Vec<T>, D::Error> {
+    Option::deserialize(value).map(Option::unwrap_or_default)
 }
 
 #[derive(Deserialize, Default, Clone, Debug)]
@@ -43,6 +54,7 @@ pub(super) struct Meta {
     pub(super) uid: String,
     pub(super) resource_version: String,
     pub(super) labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "listed")]
     owner_references: Vec<OwnerReference>,
 }
 
@@ -61,7 +73,9 @@ pub(super) struct OwnerReference {
 pub(super) struct PodSpec {
     pub(super) node_name: String,
     pub(super) service_account_name: String,
+    #[serde(deserialize_with = "listed")]
     containers: Vec<ContainerSpec>,
+    #[serde(deserialize_with = "listed")]
     init_containers: Vec<ContainerSpec>,
 }
 
@@ -82,6 +96,7 @@ struct ProbeSpec {
 #[derive(Deserialize, Default, Debug)]
 #[serde(default)]
 struct Exec {
+    #[serde(deserialize_with = "listed")]
     command: Vec<String>,
 }
 
