@@ -7,6 +7,7 @@ mod attacks;
 mod domains;
 mod drops;
 mod hardening;
+mod health;
 mod host_root;
 mod names;
 mod plugins;
