@@ -9,6 +9,7 @@ mod drops;
 mod hardening;
 mod health;
 mod host_root;
+mod lifetime;
 mod names;
 mod plugins;
 mod quiet;

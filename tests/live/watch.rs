@@ -171,6 +171,11 @@ impl Watch {
         kill(Pid::from_raw(self.process.id() as i32), signal).unwrap();
     }
 
+    /// Waits until it has ended, in whatever way.
+    pub fn wait(&mut self) {
+        self.process.wait().unwrap();
+    }
+
     /// Ends it as Ctrl-C does and reads its last words.
     pub fn stop(self) -> Summary {
         self.signal(Signal::SIGINT);
