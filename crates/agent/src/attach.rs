@@ -7,7 +7,7 @@ use lanner_output::Priority;
 use lanner_probe::{Probe, ProbeError, ProbeOptions, SnapshotSource};
 
 use crate::config::{Config, Hardening, Source};
-use crate::live::host_root;
+use crate::host::host_root;
 use crate::log::Log;
 use crate::program::Program;
 use crate::together::KERNEL;

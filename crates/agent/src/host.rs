@@ -1,11 +1,40 @@
 //! What the host says of itself.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use lanner_machine::Interface;
+use lanner_capture::HostRecord;
+use lanner_machine::{ContainerId, Interface, Machine, MachineOptions};
 use nix::ifaddrs::InterfaceAddress;
 use nix::sys::socket::SockaddrStorage;
+
+use crate::accounts::Accounts;
+use crate::config::StateConfig;
+use crate::log::now;
+
+/// Where the host's root is seen: `/`, or `HOST_ROOT` when lanner runs in a container.
+pub(crate) fn host_root() -> PathBuf {
+    std::env::var_os("HOST_ROOT").filter(|v| !v.is_empty()).map_or_else(|| "/".into(), PathBuf::from)
+}
+
+/// A machine with what the host says of itself; its threads are yet to come.
+pub(crate) fn machine(host_root: &Path, state: &StateConfig) -> Machine {
+    let mut machine = Machine::new(MachineOptions {
+        max_threads: state.threads,
+        thread_timeout: state.thread_timeout.as_nanos() as u64,
+        ..MachineOptions::default()
+    });
+    machine.set_boot_ts(boot_ts());
+    machine.set_interfaces(interfaces());
+    Accounts::read(ContainerId::default(), host_root).give_to(&mut machine);
+    machine
+}
+
+/// When the host started, ns since 1970.
+fn boot_ts() -> u64 {
+    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    now().saturating_sub(uptime.tv_sec as u64 * 1_000_000_000 + uptime.tv_nsec as u64)
+}
 
 /// The kernel's own words.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +61,23 @@ pub fn system() -> System {
         release: text(uname.release()),
         version: text(uname.version()),
         machine: text(uname.machine()),
+    }
+}
+
+/// What a recording says of the host.
+pub(crate) fn host_record(boot_ts: u64) -> HostRecord {
+    let system = system();
+    let mut hostname = [0; 128];
+    // The last byte stays NUL.
+    let len = system.node.len().min(hostname.len() - 1);
+    hostname[..len].copy_from_slice(&system.node.as_bytes()[..len]);
+    HostRecord {
+        cpus: cpus(Path::new("/sys/devices/system/cpu/present")),
+        memory: memory(),
+        max_pid: max_pid(Path::new("/proc/sys/kernel/pid_max")),
+        hostname,
+        boot_ts,
+        ..HostRecord::default()
     }
 }
 
@@ -92,5 +138,12 @@ mod tests {
     #[test]
     fn the_loopback_is_among_the_interfaces() {
         assert!(interfaces().iter().any(|i| i.address.is_loopback()));
+    }
+
+    #[test]
+    fn the_host_tells_its_size() {
+        let host = host_record(5);
+        assert!(host.cpus > 0 && host.memory > 1 << 20 && host.max_pid > 0 && !host.name().is_empty());
+        assert_eq!(host.boot_ts, 5);
     }
 }

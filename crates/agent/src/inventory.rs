@@ -13,7 +13,7 @@ use lanner_machine::{
 };
 
 use crate::accounts::Accounts;
-use crate::record::host_record;
+use crate::host::host_record;
 pub use crate::recording::Readers;
 
 /// What a capture says of a host that its machine doesn't know.

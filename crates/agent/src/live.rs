@@ -5,26 +5,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanner_container::{ResolverError, RuntimeFound};
+use lanner_container::ResolverError;
 use lanner_engine::{EventTypes, Memory, RuleId};
 use lanner_event::{Category, Event, EventType, types};
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
-use lanner_machine::{Container, ContainerId, Machine, MachineOptions};
-use lanner_output::{Alert, ChannelStats, Colour, Formatter, Overflow, Priority};
+use lanner_machine::{Container, Machine};
+use lanner_output::{Alert, Formatter, Overflow, Priority};
 use lanner_plugin::SourceError;
 use lanner_plugin::host::Crew;
-use lanner_probe::{Attachment, EventSet, Probe, ProbeError, SnapshotStats};
+use lanner_probe::{EventSet, Probe};
 
-use crate::accounts::Accounts;
 use crate::announce::local_offset;
-use crate::config::{DropAction, StateConfig};
+use crate::config::DropAction;
 use crate::drops::DropWatch;
 use crate::enrich::Enrichment;
 use crate::hold::Hold;
+use crate::host::{host_root, machine};
 use crate::inventory::{Readers, Surroundings, records};
 use crate::log::{Log, now};
 use crate::memory::{self, MemoryGuard, Pressure};
-use crate::metrics::{Board, STRIDE, Station, View, Waiting};
+use crate::metrics::{STRIDE, Station, View, Waiting};
 use crate::notify::Notify;
 use crate::prefilter::of_program;
 use crate::program::Program;
@@ -36,101 +36,17 @@ use crate::sources::{Parsing, configure, counts_of_plugins};
 use crate::tally::Tally;
 use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
 use crate::wanted::{asks_where, wanted};
-use crate::{domains, host, learnt, sinks};
+use crate::{domains, learnt, sinks};
 
-/// Why the host is not watched, or no longer.
-#[derive(Debug, thiserror::Error)]
-pub enum LiveError {
-    /// The probe can't be opened or read.
-    #[error(transparent)]
-    Probe(#[from] ProbeError),
-    /// The runtimes can't be asked.
-    #[error(transparent)]
-    Resolver(#[from] ResolverError),
-    /// A source beside the kernel's can't be opened.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The system refuses a thread or a signal handler.
-    #[error("can't start: {0}")]
-    System(#[from] std::io::Error),
-    /// The settings say to end when events are lost, and some were.
-    #[error("Drop manager internal error")]
-    Dropped,
-}
+mod terms;
 
-/// How to run.
-#[derive(Clone, Default)]
-pub struct LiveOptions {
-    /// End after so long.
-    pub duration: Option<Duration>,
-    /// Whether a terminal shows priorities in colour.
-    pub colour: Colour,
-    /// What ends the run or has files opened anew.
-    pub signals: Signals,
-    /// Where other rules and settings come from while it runs.
-    pub slot: Slot,
-    /// The sinks, if other loops use them too: they are then left open at the end.
-    pub sending: Option<Arc<Sending>>,
-    /// Where the run may be observed.
-    pub board: Board,
-    /// Plugins in shared objects that work on the kernel's events.
-    pub crew: Option<Arc<Crew>>,
-}
+pub use terms::{Ending, LiveError, LiveOptions, Outcome, Started};
+pub(crate) use terms::{LONGEST_WAIT, SWEEP};
 
-/// What is known when watching begins.
-#[derive(Debug)]
-pub struct Started<'a> {
-    /// How the probe is attached.
-    pub attachment: &'a Attachment,
-    /// What ran before.
-    pub snapshot: SnapshotStats,
-    /// Container runtimes of this host.
-    pub runtimes: Vec<RuntimeFound>,
-    /// How long all that took.
-    pub took: Duration,
-}
-
-/// How watching ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ending {
-    /// By SIGINT or SIGTERM.
-    Signal,
-    /// Because its time was up.
-    TimeUp,
-}
-
-/// What a run came to.
-#[derive(Debug)]
-pub struct Outcome {
-    /// How it ended.
-    pub ending: Ending,
-    /// Alerts by rule.
-    pub tally: Tally,
-    /// Events delivered.
-    pub events: u64,
-    /// Events lost.
-    pub lost: u64,
-    /// Losses that were told.
-    pub drops: DropWatch,
-    /// What became of the lines.
-    pub outputs: Vec<ChannelStats>,
-    /// Alerts that went before all was known of their container.
-    pub incomplete: u64,
-}
-
-/// Between two sweeps of the machine.
-pub(crate) const SWEEP: Duration = Duration::from_secs(60);
-/// Longest wait for events, so that signals are noticed.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(200);
 /// Longest wait for events while alerts wait for their container.
 const HELD_WAIT: Duration = Duration::from_millis(10);
 /// How long the start may wait for runtimes to answer.
 const RUNTIME_PATIENCE: Duration = Duration::from_millis(50);
-
-/// Where the host's root is seen: `/`, or `HOST_ROOT` when lanner runs in a container.
-pub(crate) fn host_root() -> PathBuf {
-    std::env::var_os("HOST_ROOT").filter(|v| !v.is_empty()).map_or_else(|| "/".into(), PathBuf::from)
-}
 
 struct Live {
     program: Arc<Program>,
@@ -290,25 +206,6 @@ fn asked(program: &Program, crew: Option<&Crew>) -> EventSet {
         }
     }
     events
-}
-
-/// A machine with what the host says of itself; its threads are yet to come.
-pub(crate) fn machine(host_root: &Path, state: &StateConfig) -> Machine {
-    let mut machine = Machine::new(MachineOptions {
-        max_threads: state.threads,
-        thread_timeout: state.thread_timeout.as_nanos() as u64,
-        ..MachineOptions::default()
-    });
-    machine.set_boot_ts(boot_ts());
-    machine.set_interfaces(host::interfaces());
-    Accounts::read(ContainerId::default(), host_root).give_to(&mut machine);
-    machine
-}
-
-/// When the host started, ns since 1970.
-fn boot_ts() -> u64 {
-    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    now().saturating_sub(uptime.tv_sec as u64 * 1_000_000_000 + uptime.tv_nsec as u64)
 }
 
 fn is_alive(proc: &Path, tid: i64) -> bool {

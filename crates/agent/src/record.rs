@@ -1,10 +1,8 @@
 //! Recording: what happens on this host, written to a capture.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanner_capture::HostRecord;
 use lanner_container::ResolverError;
 use lanner_engine::{BuildError, Engine, EngineOptions, EventTypes};
 use lanner_filter::ParseError;
@@ -13,8 +11,7 @@ use lanner_rules::{Place, Priority, Rule, RuleSet};
 
 use crate::config::{BaseSyscalls, Config};
 use crate::enrich::Enrichment;
-use crate::host;
-use crate::live::host_root;
+use crate::host::host_root;
 use crate::log::now;
 use crate::recorder::Recorder;
 use crate::recording::{Recording, RecordingOptions};
@@ -155,23 +152,6 @@ fn asked_for(filter: Option<&Engine>) -> EventSet {
     wanted(&matched, &BaseSyscalls { all: true, ..BaseSyscalls::default() })
 }
 
-/// What a recording says of the host.
-pub(crate) fn host_record(boot_ts: u64) -> HostRecord {
-    let system = host::system();
-    let mut hostname = [0; 128];
-    // The last byte stays NUL.
-    let len = system.node.len().min(hostname.len() - 1);
-    hostname[..len].copy_from_slice(&system.node.as_bytes()[..len]);
-    HostRecord {
-        cpus: host::cpus(Path::new("/sys/devices/system/cpu/present")),
-        memory: host::memory(),
-        max_pid: host::max_pid(Path::new("/proc/sys/kernel/pid_max")),
-        hostname,
-        boot_ts,
-        ..HostRecord::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use lanner_event::types;
@@ -193,12 +173,5 @@ mod tests {
         assert!(said("evt.type =").contains("column"), "{}", said("evt.type ="));
         assert!(said("evt.tpye = open").contains("evt.tpye"), "{}", said("evt.tpye = open"));
         assert!(said("open_read").contains("open_read"), "{}", said("open_read"));
-    }
-
-    #[test]
-    fn the_host_tells_its_size() {
-        let host = host_record(5);
-        assert!(host.cpus > 0 && host.memory > 1 << 20 && host.max_pid > 0 && !host.name().is_empty());
-        assert_eq!(host.boot_ts, 5);
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use crate::config::Config;
-use crate::live::host_root;
+use crate::host::host_root;
 
 /// A capability that is kept.
 #[derive(Clone, Copy, Debug)]

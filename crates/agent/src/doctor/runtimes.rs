@@ -18,7 +18,7 @@ fn finding(name: &str, mark: Mark, text: impl Into<String>) -> Finding {
 /// Asks the runtimes.
 pub fn findings(config: &Config) -> Vec<Finding> {
     let settings =
-        lanner_container::Config { host_root: crate::live::host_root(), ..config.containers.clone() };
+        lanner_container::Config { host_root: crate::host::host_root(), ..config.containers.clone() };
     match Resolver::start(settings) {
         Ok(resolver) => told(&resolver.runtimes_within(PATIENCE)),
         Err(error) => vec![finding("runtimes", Mark::Warn, error.to_string()).cost(COST)],

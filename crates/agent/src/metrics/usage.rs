@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::live::host_root;
+use crate::host::host_root;
 use crate::log::now;
 
 /// Names the file that holds the memory of lanner's own cgroup.
