@@ -169,9 +169,11 @@ impl Machine {
 
     fn cloned_in_child(&mut self, event: &Event<'_>) -> Option<Slot> {
         if let Some(slot) = self.threads.slot(event.tid) {
-            let clone_ts = self.at(slot).map_or(0, |r| r.thread.clone_ts);
+            let (clone_ts, flags) = self.at(slot).map_or((0, 0), |r| (r.thread.clone_ts, r.thread.flags));
             if clone_ts != 0 {
-                if event.ts.saturating_sub(clone_ts) < STALE_NS {
+                // a thread begins once: what tells of a second beginning is another one, and the first one's end was lost
+                let begun = flags & abi::CLONE_INVERTED != 0;
+                if !begun && event.ts.saturating_sub(clone_ts) < STALE_NS {
                     return Some(slot);
                 }
                 self.remove_thread(event.tid);

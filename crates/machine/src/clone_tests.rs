@@ -135,6 +135,17 @@ fn an_id_that_is_used_again_is_another_thread() {
 }
 
 #[test]
+fn an_id_that_is_used_again_at_once_is_another_thread_too() {
+    let mut host = Host::new();
+    host.clone_event(200, 0, &Child::of(200, SHELL));
+    host.open(200, 5, "/old");
+    // its end was lost
+    host.clone_event(200, 0, &Child { exe: "new", ..Child::of(200, SHELL) });
+    assert_eq!(host.thread(200).comm.to_string(), "new");
+    assert!(host.machine.fd(200, 5).is_none());
+}
+
+#[test]
 fn a_vfork_child_that_is_over_does_not_come_back() {
     let mut host = Host::new();
     let child = Child { flags: abi::CLONE_VFORK, ..Child::of(200, SHELL) };
