@@ -153,12 +153,17 @@ impl Served {
 /// The thread: writes until the queue is closed and empty, and flushes whenever nothing waits.
 pub(crate) fn serve(mut sinks: Vec<Served>, queue: &Queue, manner: &Manner) {
     let mut wait = false;
+    let mut taken = Vec::new();
     loop {
-        let order = queue.next(wait);
+        let order = queue.next(wait, &mut taken);
         wait = matches!(order, Order::Idle);
+        for line in taken.drain(..) {
+            sinks.iter_mut().for_each(|served| served.write(&line, queue, manner));
+        }
         for served in &mut sinks {
             match &order {
-                Order::Write(line) => served.write(line, queue, manner),
+                Order::Write if !served.sink.may_keep() => served.flush(queue, manner),
+                Order::Write => {}
                 Order::Reopen => {
                     if let Err(error) = served.sink.reopen() {
                         served.counts.fails(&error, &manner.say);

@@ -1,5 +1,7 @@
 //! An alert as one line: text, or Falco's JSON object with its keys in alphabetical order.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::{Alert, Clock, Fields, Line, Origin};
@@ -60,7 +62,7 @@ impl Formatter {
                 None
             }
         };
-        Line { text, priority: alert.priority, priority_at }
+        Line { text, priority: alert.priority, priority_at, rule: Arc::clone(&alert.rule) }
     }
 
     fn prefix(&self, alert: &Alert, out: &mut String) {

@@ -262,7 +262,7 @@ mod tests {
     }
 
     fn line(n: usize) -> Line {
-        Line { text: n.to_string(), priority: Priority::Notice, priority_at: None }
+        Line { text: n.to_string(), priority: Priority::Notice, priority_at: None, rule: "".into() }
     }
 
     fn options(capacity: usize, overflow: Overflow) -> OutputOptions {

@@ -1,10 +1,14 @@
 //! The lines that wait for a sink: bounded in number and in bytes.
 
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::Line;
+
+/// Lines that are handed out at once.
+const BATCH: usize = 64;
 
 /// Lines on their way to one thread.
 #[derive(Debug)]
@@ -18,20 +22,65 @@ pub(crate) struct Queue {
     max_bytes: usize,
 }
 
+/// So many times as much as is free may wait of one rule: a rule that floods leaves room to others, a quarter of the
+/// queue if it is the only one.
+const SHARE: usize = 3;
+
 #[derive(Debug, Default)]
 struct State {
     lines: VecDeque<Arc<Line>>,
     bytes: usize,
+    /// Of each rule, by the address of its name, how much waits.
+    by_rule: HashMap<usize, Waiting>,
     reopen: bool,
     /// No more lines will come; those that wait may be written until then.
     closed: Option<Instant>,
+    /// Whether the thread waits for work, and how many callers for room.
+    idle: bool,
+    crowded: usize,
+}
+
+/// What waits of one rule.
+#[derive(Debug, Default, Clone, Copy)]
+struct Waiting {
+    lines: usize,
+    bytes: usize,
+}
+
+impl State {
+    fn add(&mut self, line: Arc<Line>) {
+        let of_rule = self.by_rule.entry(key(&line)).or_default();
+        of_rule.lines += 1;
+        of_rule.bytes += line.text.len();
+        self.bytes += line.text.len();
+        self.lines.push_back(line);
+    }
+
+    fn take(&mut self) -> Option<Arc<Line>> {
+        let line = self.lines.pop_front()?;
+        self.bytes -= line.text.len();
+        if let Entry::Occupied(mut of_rule) = self.by_rule.entry(key(&line)) {
+            let waiting = of_rule.get_mut();
+            waiting.lines -= 1;
+            waiting.bytes -= line.text.len();
+            if waiting.lines == 0 {
+                of_rule.remove();
+            }
+        }
+        Some(line)
+    }
+}
+
+/// The lines of a rule have its name in common, not only its text.
+fn key(line: &Line) -> usize {
+    line.rule.as_ptr().addr()
 }
 
 /// What the queue's thread is to do.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Write a line.
-    Write(Arc<Line>),
+    /// Write the lines that were handed out.
+    Write,
     /// Open targets anew.
     Reopen,
     /// Nothing waits now.
@@ -57,8 +106,14 @@ impl Queue {
     }
 
     fn has_room(&self, state: &State, line: &Line) -> bool {
-        let fits = state.bytes + line.text.len() <= self.max_bytes;
-        state.lines.is_empty() || (state.lines.len() < self.capacity && fits)
+        if state.lines.is_empty() {
+            return true;
+        }
+        let lines = self.capacity.saturating_sub(state.lines.len());
+        let bytes = self.max_bytes.saturating_sub(state.bytes);
+        let of_rule = state.by_rule.get(&key(line)).copied().unwrap_or_default();
+        let fits = lines > 0 && bytes >= line.text.len();
+        fits && of_rule.lines < SHARE.saturating_mul(lines) && of_rule.bytes <= SHARE.saturating_mul(bytes)
     }
 
     /// Puts a line in. Without room it waits if it may, else the line is refused.
@@ -68,12 +123,17 @@ impl Queue {
             if !wait || state.closed.is_some() {
                 return false;
             }
+            state.crowded += 1;
             state = self.room.wait(state).unwrap_or_else(|e| e.into_inner());
+            state.crowded -= 1;
         }
-        state.bytes += line.text.len();
-        state.lines.push_back(line);
+        state.add(line);
+        let idle = state.idle;
         drop(state);
-        self.work.notify_one();
+        // to wake is a system call, and a thread that is busy looks by itself
+        if idle {
+            self.work.notify_one();
+        }
         true
     }
 
@@ -90,18 +150,22 @@ impl Queue {
         self.room.notify_all();
     }
 
-    /// What is to be done; with `wait` never [`Order::Idle`].
-    pub fn next(&self, wait: bool) -> Order {
+    /// What is to be done; with `wait` never [`Order::Idle`]. Lines to be written, at most [`BATCH`], are put into
+    /// `taken`.
+    pub fn next(&self, wait: bool, taken: &mut Vec<Arc<Line>>) -> Order {
         let mut state = self.lock();
         loop {
             if std::mem::take(&mut state.reopen) {
                 return Order::Reopen;
             }
-            if let Some(line) = state.lines.pop_front() {
-                state.bytes -= line.text.len();
+            if !state.lines.is_empty() {
+                taken.extend(std::iter::from_fn(|| state.take()).take(BATCH));
+                let crowded = state.crowded > 0;
                 drop(state);
-                self.room.notify_one();
-                return Order::Write(line);
+                if crowded {
+                    self.room.notify_all();
+                }
+                return Order::Write;
             }
             if state.closed.is_some() {
                 return Order::End;
@@ -109,7 +173,9 @@ impl Queue {
             if !wait {
                 return Order::Idle;
             }
+            state.idle = true;
             state = self.work.wait(state).unwrap_or_else(|e| e.into_inner());
+            state.idle = false;
         }
     }
 
@@ -148,8 +214,34 @@ mod tests {
     use super::*;
     use crate::Priority;
 
+    fn line_of(rule: &Arc<str>, text: &str) -> Arc<Line> {
+        let rule = Arc::clone(rule);
+        Arc::new(Line { text: text.to_owned(), priority: Priority::Notice, priority_at: None, rule })
+    }
+
     fn line(text: &str) -> Arc<Line> {
-        Arc::new(Line { text: text.to_owned(), priority: Priority::Notice, priority_at: None })
+        line_of(&"some rule".into(), text)
+    }
+
+    fn next(queue: &Queue, wait: bool) -> (Order, Vec<String>) {
+        let mut taken = Vec::new();
+        let order = queue.next(wait, &mut taken);
+        (order, taken.iter().map(|line| line.text.clone()).collect())
+    }
+
+    #[test]
+    fn a_rule_that_floods_leaves_room_to_others() {
+        let queue = Queue::new(400, 1 << 20);
+        let rules: [Arc<str>; 3] = ["flood", "other flood", "seldom"].map(Arc::from);
+        let push = |rule: usize| queue.push(line_of(&rules[rule], "text"), false);
+        assert_eq!((0..1000).filter(|_| push(0)).count(), 300);
+        assert_eq!((0..1000).filter(|_| push(1)).count(), 75);
+        assert!(push(2) && !push(0));
+        // what was handed out makes room again
+        assert_eq!(next(&queue, false).1.len(), BATCH);
+        assert!(push(0) && queue.depth().0 == 376 - BATCH + 1);
+        while !matches!(next(&queue, false).0, Order::Idle) {}
+        assert!(queue.lock().by_rule.is_empty());
     }
 
     #[test]
@@ -157,7 +249,7 @@ mod tests {
         let queue = Queue::new(2, 10);
         assert!(queue.push(line("a line that is longer than all"), false));
         assert!(!queue.push(line("b"), false), "no bytes are left");
-        assert!(matches!(queue.next(false), Order::Write(_)));
+        assert!(matches!(next(&queue, false).0, Order::Write));
         assert!(queue.push(line("c"), false) && queue.push(line("d"), false));
         assert!(!queue.push(line("e"), false), "two lines are the most");
         assert_eq!(queue.depth(), (2, 2));
@@ -168,10 +260,10 @@ mod tests {
         let queue = Queue::new(4, 100);
         queue.push(line("a"), false);
         queue.reopen();
-        assert!(matches!(queue.next(true), Order::Reopen));
+        assert!(matches!(next(&queue, true).0, Order::Reopen));
         queue.close(Instant::now());
-        assert!(matches!(queue.next(true), Order::Write(_)));
-        assert!(matches!(queue.next(true), Order::End));
+        assert_eq!(next(&queue, true).1, ["a"]);
+        assert!(matches!(next(&queue, true).0, Order::End));
         assert!(!queue.pause(Duration::from_secs(60)), "a pause ends with the queue's time");
     }
 }

@@ -7,6 +7,8 @@ mod socket;
 mod stdout;
 mod syslog;
 
+use std::sync::Arc;
+
 use crate::Priority;
 
 pub use file::FileSink;
@@ -25,6 +27,9 @@ pub struct Line {
     pub priority: Priority,
     /// Where in a text line the priority's name begins; `None` in JSON.
     pub priority_at: Option<usize>,
+    /// The name of its alert's rule, which all lines of the rule have in common: a rule that floods a queue leaves
+    /// room to others.
+    pub rule: Arc<str>,
 }
 
 /// Why a sink did not take a line.
@@ -51,6 +56,12 @@ pub trait Sink: Send {
     /// # Errors
     /// When the line could not be taken. It is offered again if the error says so; else it counts as lost.
     fn write(&mut self, line: &Line) -> Result<(), SinkError>;
+
+    /// Whether lines may stay in its buffer while more of them come. If not, [`Sink::flush`] is called as soon as
+    /// those are written that were there together, at most a few dozen.
+    fn may_keep(&self) -> bool {
+        true
+    }
 
     /// Sends what is buffered; called whenever no line is waiting, and at the end.
     ///

@@ -84,5 +84,5 @@ pub fn run(options: RelayOptions, say: Say, ended: &dyn Fn() -> bool) -> Result<
 
 /// A line as it came; its priority matters to none of these sinks.
 fn line(text: String) -> Line {
-    Line { text, priority: Priority::Notice, priority_at: None }
+    Line { text, priority: Priority::Notice, priority_at: None, rule: "".into() }
 }

@@ -115,7 +115,7 @@ mod tests {
     use crate::Priority;
 
     fn line(text: &str) -> Line {
-        Line { text: text.to_owned(), priority: Priority::Notice, priority_at: None }
+        Line { text: text.to_owned(), priority: Priority::Notice, priority_at: None, rule: "".into() }
     }
 
     #[test]

@@ -109,8 +109,13 @@ mod tests {
         let out = dir.path().join("out");
         let mut sink = ProgramSink::new(format!("echo begin >>{0}; cat >>{0}", out.display()), keep_running);
         for text in ["one", "two"] {
-            sink.write(&Line { text: text.to_owned(), priority: Priority::Notice, priority_at: None })
-                .unwrap();
+            sink.write(&Line {
+                text: text.to_owned(),
+                priority: Priority::Notice,
+                priority_at: None,
+                rule: "".into(),
+            })
+            .unwrap();
         }
         drop(sink);
         std::fs::read_to_string(out).unwrap()
@@ -125,7 +130,12 @@ mod tests {
     #[test]
     fn a_program_that_does_not_read_is_started_again_for_the_same_line() {
         let mut sink = ProgramSink::new("exec true".into(), true);
-        let line = Line { text: "x".repeat(200_000), priority: Priority::Notice, priority_at: None };
+        let line = Line {
+            text: "x".repeat(200_000),
+            priority: Priority::Notice,
+            priority_at: None,
+            rule: "".into(),
+        };
         let error = sink.write(&line).unwrap_err();
         assert!(error.again && error.to_string().contains("cannot write to 'exec true'"));
         assert!(sink.program.is_none());

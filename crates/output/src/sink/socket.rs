@@ -182,7 +182,7 @@ mod tests {
     use crate::Priority;
 
     fn line(text: &str) -> Line {
-        Line { text: text.into(), priority: Priority::Notice, priority_at: None }
+        Line { text: text.into(), priority: Priority::Notice, priority_at: None, rule: "".into() }
     }
 
     fn sink(folder: &Path) -> SocketSink {

@@ -24,8 +24,8 @@ pub struct StdoutSink<W: Write + Send = Stdout> {
 }
 
 impl StdoutSink {
-    /// A sink for this process' standard output. With `unbuffered` every line is written at once; else a batch
-    /// of lines is, as soon as no more of them wait.
+    /// A sink for this process' standard output. With `unbuffered` lines are written at once, together only with
+    /// those that have come by then; else as soon as no more of them wait.
     pub fn new(colour: Colour, unbuffered: bool) -> StdoutSink {
         let stdout = std::io::stdout();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
@@ -58,8 +58,7 @@ impl<W: Write + Send> StdoutSink<W> {
             }
             None => self.out.write_all(line.text.as_bytes())?,
         }
-        self.out.write_all(b"\n")?;
-        if self.unbuffered { self.out.flush() } else { Ok(()) }
+        self.out.write_all(b"\n")
     }
 }
 
@@ -77,6 +76,10 @@ impl<W: Write + Send> Sink for StdoutSink<W> {
         self.put(line).map_err(failed)
     }
 
+    fn may_keep(&self) -> bool {
+        !self.unbuffered
+    }
+
     fn flush(&mut self) -> Result<(), SinkError> {
         self.out.flush().map_err(failed)
     }
@@ -89,7 +92,7 @@ mod tests {
     fn written(coloured: bool, priority_at: Option<usize>) -> String {
         let mut sink = StdoutSink { out: BufWriter::new(Vec::new()), coloured, unbuffered: false };
         let text = "1: Warning x".to_owned();
-        sink.write(&Line { text, priority: Priority::Warning, priority_at }).unwrap();
+        sink.write(&Line { text, priority: Priority::Warning, priority_at, rule: "".into() }).unwrap();
         String::from_utf8(sink.out.into_inner().unwrap()).unwrap()
     }
 

@@ -56,7 +56,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let mut sink = SyslogSink { syslog: Syslog::new(&path, "falco", PATIENCE) };
-        let line = Line { text: "x".into(), priority: Priority::Critical, priority_at: None };
+        let line =
+            Line { text: "x".into(), priority: Priority::Critical, priority_at: None, rule: "".into() };
         assert!(!sink.write(&line).unwrap_err().again, "there is no syslog here");
         let daemon = UnixDatagram::bind(&path).unwrap();
         sink.write(&line).unwrap();

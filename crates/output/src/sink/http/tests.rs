@@ -119,7 +119,7 @@ fn options(url: String) -> HttpOptions {
 }
 
 fn line(text: &str) -> Line {
-    Line { text: text.into(), priority: Priority::Notice, priority_at: None }
+    Line { text: text.into(), priority: Priority::Notice, priority_at: None, rule: "".into() }
 }
 
 fn bodies(log: &Log) -> Vec<String> {
