@@ -162,6 +162,14 @@ static __always_inline u64 pair_end(struct scratch *s, u32 what)
 	return pair_address(fd, what);
 }
 
+/* What became of an id: in a user namespace the number that is asked for is the namespace's own. */
+static __always_inline u32 changed_id(struct scratch *s, const struct param *p)
+{
+	u32 asked = argument(s, p->source);
+
+	return s->ret < 0 || asked == (u32)-1 ? asked : cred_id(current_task(), p->what);
+}
+
 static __always_inline u64 without_magic(u32 flags)
 {
 	return (flags & 0xffff0000) == 0xc0ed0000 ? flags & 0xffff : flags;
@@ -262,6 +270,9 @@ __noinline int put_param(u32 index)
 		break;
 	case KIND_CAPS:
 		put_u64(s, raw_caps(current_task(), p->what));
+		break;
+	case KIND_CRED:
+		put_u32(s, changed_id(s, p));
 		break;
 	case KIND_MOUNTFLAGS:
 		put_u32(s, without_magic(argument(s, p->source)));

@@ -274,8 +274,8 @@ struct user_namespace {
 };
 
 struct cred {
-	kuid_t euid, fsuid;
-	kgid_t egid, fsgid;
+	kuid_t uid, suid, euid, fsuid;
+	kgid_t gid, sgid, egid, fsgid;
 	struct kernel_cap_struct cap_inheritable, cap_permitted, cap_effective;
 	struct user_namespace *user_ns;
 	struct group_info *group_info;

@@ -89,6 +89,26 @@ static __always_inline u64 raw_caps(struct task_struct *task, int what)
 	return value;
 }
 
+/* One of a thread's ids, as the host counts them. */
+static __always_inline u32 cred_id(struct task_struct *task, int what)
+{
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+
+	switch (what) {
+	case CRED_UID:
+		return BPF_CORE_READ(cred, uid.val);
+	case CRED_EUID:
+		return BPF_CORE_READ(cred, euid.val);
+	case CRED_SUID:
+		return BPF_CORE_READ(cred, suid.val);
+	case CRED_GID:
+		return BPF_CORE_READ(cred, gid.val);
+	case CRED_EGID:
+		return BPF_CORE_READ(cred, egid.val);
+	}
+	return BPF_CORE_READ(cred, sgid.val);
+}
+
 static __always_inline u32 terminal_of(struct task_struct *task)
 {
 	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);

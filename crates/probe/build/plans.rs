@@ -9,7 +9,7 @@ use crate::numbers::{Call, NUMBERS, OPERATIONS, SOCKETCALLS};
 use crate::{Error, lines};
 
 /// Kinds of parameters, as the BPF side numbers them.
-pub const KINDS: [&str; 33] = [
+pub const KINDS: [&str; 34] = [
     "num",
     "int",
     "str",
@@ -43,6 +43,7 @@ pub const KINDS: [&str; 33] = [
     "sem",
     "fsconfig",
     "keyctl",
+    "cred",
 ];
 
 /// Programs that write an event, as the BPF side numbers them.
@@ -52,7 +53,7 @@ pub const PROGRAMS: [&str; 3] = ["interpret", "clone", "execve"];
 pub const SOURCES: [&str; 5] = ["ret", "zero", "id", "nr", "moved"];
 
 /// Words behind a kind, as the BPF side numbers them.
-pub const WORDS: [(&str, &[&str]); 13] = [
+pub const WORDS: [(&str, &[&str]); 14] = [
     ("queue", &["pct", "len", "max"]),
     ("sockptr", &["source", "peer"]),
     ("caps", &["inheritable", "permitted", "effective"]),
@@ -86,6 +87,7 @@ pub const WORDS: [(&str, &[&str]); 13] = [
     ),
     ("sem", &["number0", "op0", "flags0", "number1", "op1", "flags1", "value"]),
     ("fsconfig", &["bytes", "text"]),
+    ("cred", &["uid", "euid", "suid", "gid", "egid", "sgid"]),
 ];
 
 /// Says of a number in memory that it is as long as a word of the caller's ABI.
@@ -206,6 +208,7 @@ fn fits(kind: &str, info: &ParamInfo) -> bool {
         "split" | "joined" | "pages" | "time" | "time64" => width(info) == Some(8),
         "pollfds" => info.ty == T::Fdlist,
         "quota" => info.ty == T::Charbuf || width(info).is_some(),
+        "cred" => matches!(info.ty, T::Uid | T::Gid),
         "sem" => matches!(width(info), Some(2 | 4)),
         "fsconfig" => matches!(info.ty, T::Charbuf | T::Bytebuf),
         "keyctl" => info.ty == T::Dyn,
@@ -237,6 +240,10 @@ fn param(text: &str, info: &ParamInfo, conversions: &[Conversion]) -> Result<Par
         ("joined" | "pollfds", [first, second]) => {
             param.source = first.parse()?;
             param.offset = second.parse()?;
+        }
+        ("cred", [what, from]) => {
+            param.what = word(kind, what)?;
+            param.source = from.parse()?;
         }
         ("parts", [what, pointer, count]) => {
             param.what = word(kind, what)?;

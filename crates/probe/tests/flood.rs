@@ -14,7 +14,8 @@ fn a_flood_takes_no_room_from_others_or_from_processes() {
     let types = [t::SYSCALL_MUNLOCKALL_X, t::SYSCALL_OPENAT_2_X, t::SYSCALL_EXECVE_19_X, t::PROCEXIT_1_E];
     let options = ProbeOptions {
         events: types.into_iter().collect(),
-        ring_bytes: 4 << 20,
+        // a quarter of it is kept for processes, among them those that others on this machine run meanwhile
+        ring_bytes: 16 << 20,
         include_self: true,
         ..ProbeOptions::default()
     };

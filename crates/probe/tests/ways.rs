@@ -166,6 +166,29 @@ fn behind_a_bind_mount_and_a_new_root_the_inode_is_the_same() {
     }
 }
 
+/// A new root by `pivot_root` is the namespace's own: paths begin there, as they do for everybody inside.
+#[test]
+fn behind_a_pivoted_root() {
+    let Some(mut watch) = watch(&[t::SYSCALL_OPENAT_2_X, t::SYSCALL_OPEN_X]) else { return };
+    let place = Place::new("pivot");
+    let root = format!("{}/root", place.0);
+    std::fs::create_dir(&root).unwrap();
+    // the file lies in the old root, and is reached by the way that leads there
+    let file = place.file("file");
+    let metadata = std::fs::metadata(&file).unwrap();
+    let command = format!(
+        "unshare -m sh -c 'mount -t tmpfs none {root} && cd {root} && mkdir old && echo >seen && \
+         for d in bin lib lib64 usr; do mkdir $d && mount --rbind /$d $d; done; \
+         pivot_root . old && cat /seen /old{file}' >/dev/null 2>&1"
+    );
+    let old = format!("/old{file}");
+    let Some(event) = open_by_other(&mut watch, &command, &old) else { return };
+    let event = event.event().unwrap();
+    assert_eq!(resolved(&event), old);
+    assert_eq!(number(&event, "ino"), Some(metadata.ino() as i64));
+    assert_eq!(number(&event, "dev"), Some(metadata.dev() as i64));
+}
+
 #[test]
 fn a_name_that_another_thread_rewrites_does_not_hide_what_was_opened() {
     let Some(mut watch) = watch(&[t::SYSCALL_OPENAT_2_X]) else { return };

@@ -6,11 +6,11 @@ use crate::Seen;
 /// Types that other live tests of this crate compare, with the file that does.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("SYSCALL_CLONE_20_X", include_str!("../processes.rs")),
-    ("SYSCALL_CLONE3_X", include_str!("../processes.rs")),
+    ("SYSCALL_CLONE3_X", include_str!("../programs.rs")),
     ("SYSCALL_FORK_20_X", include_str!("../processes.rs")),
-    ("SYSCALL_VFORK_20_X", include_str!("../processes.rs")),
+    ("SYSCALL_VFORK_20_X", include_str!("../programs.rs")),
     ("SYSCALL_EXECVE_19_X", include_str!("../processes.rs")),
-    ("SYSCALL_EXECVEAT_X", include_str!("../processes.rs")),
+    ("SYSCALL_EXECVEAT_X", include_str!("../programs.rs")),
     ("PROCEXIT_1_E", include_str!("../processes.rs")),
     ("ITER_TASK_E", include_str!("../snapshot.rs")),
     ("ITER_TASK_FILE_PIPE_E", include_str!("../snapshot.rs")),
