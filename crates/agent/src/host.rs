@@ -27,6 +27,10 @@ pub(crate) fn machine(host_root: &Path, state: &StateConfig) -> Machine {
     machine.set_boot_ts(boot_ts());
     machine.set_interfaces(interfaces());
     Accounts::read(ContainerId::default(), host_root).give_to(&mut machine);
+    let places = lanner_container::Config { host_root: host_root.to_path_buf(), ..Default::default() };
+    for bare in lanner_container::bare_containers(&places) {
+        machine.name_cgroup(&bare.cgroup, &bare.name);
+    }
     machine
 }
 

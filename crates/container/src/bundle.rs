@@ -3,6 +3,7 @@
 
 mod docker;
 pub(crate) mod spec;
+pub(crate) mod state;
 mod storage;
 
 use std::fs;
@@ -18,6 +19,8 @@ use crate::resolver::Request;
 /// The description in a bundle.
 const CONFIG: &str = "config.json";
 const DOCKER_CONFIG: &str = "config.v2.json";
+const STATE: &str = "state.json";
+const STATUS: &str = "status";
 /// Files above this size are not a container's description.
 const MAX_FILE: u64 = 16 << 20;
 
@@ -57,6 +60,12 @@ pub(crate) fn read(
             Keeper::Docker => {
                 found |= read_docker(&root.join(&request.full_id).join(DOCKER_CONFIG), config, container);
             }
+            // Engines have their containers run by these too; what they know is more.
+            Keeper::Runc | Keeper::Crun if request.runtime != Runtime::Runc => {}
+            Keeper::Runc => found |= state::read(&root.join(&request.full_id).join(STATE), config, container),
+            Keeper::Crun => {
+                found |= state::read(&root.join(&request.full_id).join(STATUS), config, container)
+            }
         }
     }
     if !found {
@@ -82,6 +91,10 @@ pub(crate) enum Keeper {
     Storage,
     /// Docker: `ID/config.v2.json`.
     Docker,
+    /// runc: `NAME/state.json`.
+    Runc,
+    /// crun: `NAME/status`.
+    Crun,
 }
 
 impl Keeper {
@@ -91,6 +104,8 @@ impl Keeper {
             Keeper::Containerd => &[None, None, Some(CONFIG)],
             Keeper::Storage => &[None, Some("userdata"), Some(CONFIG)],
             Keeper::Docker => &[None, Some(DOCKER_CONFIG)],
+            Keeper::Runc => &[None, Some(STATE)],
+            Keeper::Crun => &[None, Some(STATUS)],
         }
     }
 
@@ -104,6 +119,12 @@ impl Keeper {
             Keeper::Containerd => read_at(folder, config, &mut container),
             Keeper::Storage => read_stored(folder.parent()?, config, &mut container),
             Keeper::Docker => read_docker(file, config, &mut container),
+            // Such ids are engines'.
+            Keeper::Runc | Keeper::Crun if is_given(&container.full_id) => false,
+            Keeper::Runc | Keeper::Crun => {
+                container.runtime = Runtime::Runc;
+                state::read(file, config, &mut container)
+            }
         };
         found.then_some(container)
     }
@@ -140,6 +161,11 @@ fn is_id(id: &str) -> bool {
         && id.len() <= 128
         && !id.starts_with('.')
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
+}
+
+/// Whether an id is one that an engine gives, not a name.
+fn is_given(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// The cgroup's word on the runtime stands; only where it had none does the place of the bundle decide.
@@ -187,7 +213,7 @@ mod tests {
         Request { id: ID[..12].into(), full_id: ID.into(), runtime: Runtime::Unknown }
     }
 
-    fn write(root: &Path, path: &str, text: &str) {
+    pub(super) fn write(root: &Path, path: &str, text: &str) {
         let file = root.join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();

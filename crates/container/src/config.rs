@@ -29,6 +29,10 @@ pub struct Config {
     pub storage_bundles: Vec<PathBuf>,
     /// Folders in which Docker keeps `ID/config.v2.json`.
     pub docker_containers: Vec<PathBuf>,
+    /// Folders in which runc keeps `NAME/state.json` when it is used by itself.
+    pub runc_states: Vec<PathBuf>,
+    /// Folders in which crun keeps `NAME/status`.
+    pub crun_states: Vec<PathBuf>,
     /// Whether and how Kubernetes' API server is asked about pods.
     pub kubernetes: Option<KubernetesConfig>,
     /// How long one call to a runtime may take.
@@ -44,6 +48,8 @@ pub struct Config {
     pub with_size: bool,
     /// Labels whose value is longer, in bytes, are left out, as Falco's `label_max_len` does.
     pub label_max_len: usize,
+    /// What was set and changes nothing, each with the reason.
+    pub ignored: Vec<String>,
 }
 
 impl Default for Config {
@@ -58,6 +64,8 @@ impl Default for Config {
             containerd_bundles: paths(CONTAINERD_BUNDLES),
             storage_bundles: paths(STORAGE_BUNDLES),
             docker_containers: paths(DOCKER_CONTAINERS),
+            runc_states: paths(&["/run/runc"]),
+            crun_states: paths(&["/run/crun"]),
             kubernetes: None,
             call_timeout: Duration::from_millis(500),
             patience: Duration::from_secs(3),
@@ -65,6 +73,7 @@ impl Default for Config {
             max_pending: 4096,
             with_size: false,
             label_max_len: 100,
+            ignored: Vec::new(),
         }
     }
 }
@@ -87,6 +96,8 @@ impl Config {
             of(Keeper::Containerd, &self.containerd_bundles),
             of(Keeper::Storage, &self.storage_bundles),
             of(Keeper::Docker, &self.docker_containers),
+            of(Keeper::Runc, &self.runc_states),
+            of(Keeper::Crun, &self.crun_states),
         ]
         .into_iter()
         .flatten()

@@ -13,7 +13,7 @@ use crate::early::{Early, Watcher};
 use crate::kubernetes::Kubernetes;
 use crate::resolver::Request;
 use crate::runtimes::Runtimes;
-use crate::sockets::{Answer, Sockets};
+use crate::sockets::{Answer, Sockets, has_no_interface};
 
 /// A container's processes may run a little before its runtime can be asked about it, so the first retry
 /// comes soon.
@@ -116,6 +116,13 @@ impl Lookups {
             runtime: request.runtime,
             ..Container::default()
         };
+        if has_no_interface(request.runtime) {
+            // Its name is all that there is to know.
+            container.name.clone_from(&request.full_id);
+            container.complete = true;
+            self.tell(&container).await;
+            return None;
+        }
         let mut on_disk = bundle::Found::Nothing;
         let mut retry = FIRST_RETRY;
         let asked_at = Instant::now();

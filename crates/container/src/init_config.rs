@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::config::{Config, DOCKER_SOCKETS, PODMAN_SOCKETS, USER_DOCKER, USER_PODMAN};
@@ -59,7 +60,8 @@ impl Default for Engine {
 
 impl Config {
     /// Reads an `init_config`, which is JSON. An empty one stands for the defaults, as do engines it doesn't
-    /// name; keys that mean nothing here (`hooks`, engines that have no metadata) are accepted.
+    /// name. `hooks` and `engine_timeout` are accepted: containers are heard of when they are made and when they
+    /// start, and no engine holds up the start. What changes nothing is said in [`Config::ignored`].
     pub fn from_init_config(text: &str) -> Result<Config, InitConfigError> {
         let text = text.trim();
         let given: InitConfig =
@@ -68,6 +70,7 @@ impl Config {
         let kubernetes = Some(kubernetes).filter(|kubernetes| kubernetes.enabled);
         let mut config = Config { label_max_len, with_size, kubernetes, ..Config::default() };
         config.take(engines);
+        config.ignored = ignored(&serde_json::from_str(text).unwrap_or_default());
         Ok(config)
     }
 
@@ -106,6 +109,29 @@ impl Config {
     }
 }
 
+const KEYS: &[&str] = &["label_max_len", "with_size", "hooks", "engine_timeout", "engines", "kubernetes"];
+const ENGINES: &[&str] = &["docker", "podman", "containerd", "cri", "lxc", "libvirt_lxc", "bpm"];
+/// Known by their cgroups alone, whether they are switched off or not: a container is never the host.
+const BY_CGROUP: &[&str] = &["lxc", "libvirt_lxc", "bpm"];
+
+/// The settings that change nothing, each with the reason.
+fn ignored(given: &Value) -> Vec<String> {
+    let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let unknown = |prefix: &str, names: &[&str], value: &Value| {
+        let keys = object(value).into_iter().map(|(key, _)| key).filter(|key| !names.contains(&key.as_str()));
+        keys.map(|key| format!("{prefix}{key}: there is no such setting")).collect::<Vec<_>>()
+    };
+    let engines = given.get("engines").unwrap_or(&Value::Null);
+    let mut list = unknown("", KEYS, given);
+    list.extend(unknown("engines.", ENGINES, engines));
+    let off = |name: &&&str| engines.pointer(&format!("/{name}/enabled")) == Some(&Value::Bool(false));
+    let why = |name: &&str| {
+        format!("engines.{name}.enabled: such containers are told apart from the host all the same")
+    };
+    list.extend(BY_CGROUP.iter().filter(off).map(why));
+    list
+}
+
 impl Engine {
     /// Its sockets: none where it is switched off, the default where it names none.
     fn or_default(self, default: Vec<PathBuf>) -> Vec<PathBuf> {
@@ -136,7 +162,9 @@ mod tests {
 
     #[test]
     fn an_absent_or_partial_config_keeps_the_defaults() {
-        for text in ["", "{}", r#"{"hooks":["create"],"engines":{"lxc":{"enabled":true}}}"#] {
+        for text in
+            ["", "{}", r#"{"hooks":["create"],"engine_timeout":3,"engines":{"lxc":{"enabled":true}}}"#]
+        {
             let config = Config::from_init_config(text).unwrap();
             assert_eq!(config, Config::default(), "{text}");
         }
@@ -177,6 +205,20 @@ mod tests {
             config.docker_containers,
         ];
         assert!(places.iter().all(Vec::is_empty), "{places:?}");
+    }
+
+    #[test]
+    fn what_changes_nothing_is_said() {
+        let text = r#"{"label_len":1,"engines":{"lxc":{"enabled":false},"bpm":{"enabled":true},
+            "static":{"enabled":true,"container_id":"a"}}}"#;
+        assert_eq!(
+            Config::from_init_config(text).unwrap().ignored,
+            [
+                "label_len: there is no such setting",
+                "engines.static: there is no such setting",
+                "engines.lxc.enabled: such containers are told apart from the host all the same",
+            ]
+        );
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod sockets;
 mod time;
 mod told;
 
+pub use bundle::state::{BareContainer, bare_containers};
 pub use config::Config;
 pub use init_config::InitConfigError;
 pub use kubernetes::KubernetesConfig;

@@ -134,7 +134,14 @@ fn order(container: &Container) -> &'static [Api] {
         Runtime::Containerd | Runtime::Cri | Runtime::Crio | Runtime::Unknown => {
             &[Api::Cri, Api::Containerd, Api::Docker]
         }
-        // Nobody is to be asked: these have no such interface.
-        Runtime::Lxc | Runtime::SystemdNspawn | Runtime::Runc => &[],
+        // What looks like runc's alone may be of a containerd's namespace with a cgroup of its own choice.
+        Runtime::Runc => &[Api::Containerd],
+        // `has_no_interface`
+        Runtime::Lxc | Runtime::LibvirtLxc | Runtime::SystemdNspawn | Runtime::Bpm => &[],
     }
+}
+
+/// Whether nobody can be asked about a container of such a runtime.
+pub(crate) fn has_no_interface(runtime: Runtime) -> bool {
+    matches!(runtime, Runtime::Lxc | Runtime::LibvirtLxc | Runtime::SystemdNspawn | Runtime::Bpm)
 }

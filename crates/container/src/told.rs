@@ -225,12 +225,14 @@ const SECOND: u64 = 1_000_000_000;
 const NO_NUMBER: i64 = 0xffff;
 
 /// Runtimes by the numbers that these events give them, or by name where they have none.
-const RUNTIMES: [(Runtime, i64, &str); 8] = [
+const RUNTIMES: [(Runtime, i64, &str); 10] = [
     (Runtime::Docker, 0, ""),
     (Runtime::Lxc, 1, ""),
+    (Runtime::LibvirtLxc, 2, ""),
     (Runtime::Cri, 6, ""),
     (Runtime::Containerd, 7, ""),
     (Runtime::Crio, 8, ""),
+    (Runtime::Bpm, 9, ""),
     (Runtime::Podman, 11, ""),
     (Runtime::Runc, NO_NUMBER, "runc"),
     (Runtime::SystemdNspawn, NO_NUMBER, "systemd-nspawn"),

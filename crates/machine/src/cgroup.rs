@@ -4,6 +4,8 @@
 //! the innermost container counts: a container inside one is itself, and whatever a container's own systemd
 //! makes below its cgroup stays that container's.
 
+use std::borrow::Cow;
+
 use crate::{ContainerId, Runtime, Text, TextList};
 
 /// Digits of the id that users see of a 64-digit one.
@@ -25,7 +27,7 @@ pub struct CgroupContainer {
 pub fn container_of_cgroups(cgroups: &TextList) -> Option<CgroupContainer> {
     let mut last: &[u8] = b"/";
     cgroups.iter().find_map(|cgroup| {
-        let path = memchr::memchr(b'=', cgroup).map_or(cgroup, |at| &cgroup[at + 1..]);
+        let path = path_of(cgroup);
         // Most subsystems share one path, and most paths are the root.
         if path == last || path == b"/" {
             return None;
@@ -33,6 +35,11 @@ pub fn container_of_cgroups(cgroups: &TextList) -> Option<CgroupContainer> {
         last = path;
         container_of_path(path)
     })
+}
+
+/// The path of `subsystem=path`.
+pub(crate) fn path_of(cgroup: &[u8]) -> &[u8] {
+    memchr::memchr(b'=', cgroup).map_or(cgroup, |at| &cgroup[at + 1..])
 }
 
 /// The container of one cgroup path.
@@ -46,9 +53,24 @@ pub fn container_of_path(path: &[u8]) -> Option<CgroupContainer> {
         way.enter(part);
     }
     let (runtime, id) = found?;
-    let short = if is_hex(id, 64) { &id[..SHORT] } else { id };
-    Some(CgroupContainer { id: Text::from(short), full_id: Text::from(id), runtime })
+    Some(container(runtime, id))
 }
+
+/// A container by the id or the name that its cgroup has.
+pub(crate) fn container(runtime: Runtime, id: &[u8]) -> CgroupContainer {
+    let name = match runtime {
+        Runtime::SystemdNspawn | Runtime::LibvirtLxc => unescaped(id),
+        _ => Cow::Borrowed(id),
+    };
+    // Nobody may name a container so that rules take it for the host.
+    let name = if &*name == HOST { Cow::Borrowed(NOT_HOST) } else { name };
+    let short = if is_hex(&name, 64) { &name[..SHORT] } else { &name };
+    CgroupContainer { id: Text::from(short), full_id: Text::from(&*name), runtime }
+}
+
+/// What stands for a container's id outside of containers, and what it is called if it bears that name.
+const HOST: &[u8] = b"host";
+const NOT_HOST: &[u8] = b"host-container";
 
 /// Prefixes that stand before a container's id, as `PREFIX-ID.scope`, `PREFIX-ID` or `…:PREFIX:ID`.
 const PREFIXES: [(&[u8], Runtime); 5] = [
@@ -64,13 +86,14 @@ const PREFIXES: [(&[u8], Runtime); 5] = [
 struct Way<'a> {
     depth: usize,
     parent: &'a [u8],
+    above_parent: &'a [u8],
     kubernetes: bool,
 }
 
 impl<'a> Way<'a> {
     fn enter(&mut self, part: &'a [u8]) {
         self.depth += 1;
-        self.parent = part;
+        self.above_parent = std::mem::replace(&mut self.parent, part);
         self.kubernetes |= part.starts_with(b"kubepods");
     }
 
@@ -107,15 +130,31 @@ impl<'a> Way<'a> {
         (ours && number.iter().all(u8::is_ascii_digit)).then_some((Runtime::Containerd, part))
     }
 
-    /// Containers that users name: those of `ctr` in its default namespace, and LXC's.
+    /// Containers that users name: those of `ctr` in its default namespace, LXC's, and others'.
     fn named(&self, part: &'a [u8]) -> Option<(Runtime, &'a [u8])> {
-        match (self.depth, self.parent) {
-            (1, b"default") => Some((Runtime::Containerd, part)),
-            (1, b"lxc" | b"lxc.payload") => Some((Runtime::Lxc, part)),
-            _ => part.strip_prefix(b"lxc.payload.").filter(|id| !id.is_empty()).map(|id| (Runtime::Lxc, id)),
+        match (self.depth, self.above_parent, self.parent) {
+            (1, _, b"default") => return Some((Runtime::Containerd, part)),
+            (_, b"libvirt", b"lxc") => return Some((Runtime::LibvirtLxc, part)),
+            (_, _, b"lxc" | b"lxc.payload") => return Some((Runtime::Lxc, part)),
+            _ => {}
         }
+        let name = part.strip_suffix(b".scope").unwrap_or(part);
+        let prefixed =
+            NAMES.iter().find_map(|(prefix, runtime)| Some((*runtime, name.strip_prefix(*prefix)?)));
+        prefixed
+            .or_else(|| part.strip_suffix(b".libvirt-lxc").map(|id| (Runtime::LibvirtLxc, id)))
+            .filter(|(_, id)| !id.is_empty() && id.iter().all(|&b| b.is_ascii_graphic()))
     }
 }
+
+/// What stands before a name, with or without `.scope` after it. `bpm` is Cloud Foundry's; `runc` and `crun` name
+/// scopes so when they have systemd make them.
+const NAMES: [(&[u8], Runtime); 4] = [
+    (b"lxc.payload.", Runtime::Lxc),
+    (b"bpm-", Runtime::Bpm),
+    (b"runc-", Runtime::Runc),
+    (b"crun-", Runtime::Runc),
+];
 
 fn with_prefix(part: &[u8]) -> Option<(Runtime, &[u8])> {
     if let Some(at) = memchr::memrchr(b':', part) {
@@ -141,9 +180,35 @@ fn nspawn<'a>(parent: &[u8], part: &'a [u8]) -> Option<(Runtime, &'a [u8])> {
     };
     let name = service.or_else(scope).filter(|name| !name.is_empty())?;
     match name.strip_prefix(b"lxc\\x2d") {
-        Some(lxc) => Some((Runtime::Lxc, lxc)),
+        Some(lxc) => Some((Runtime::LibvirtLxc, lxc)),
         None => Some((Runtime::SystemdNspawn, name)),
     }
+}
+
+/// A name as it was before systemd escaped it for its unit: `a\x2db` is `a-b` (systemd.unit(5)).
+fn unescaped(name: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memmem::find(name, b"\\x").is_none() {
+        return Cow::Borrowed(name);
+    }
+    let mut plain = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.strip_prefix(b"x").and_then(|digits| {
+            let digits = std::str::from_utf8(digits.get(..2)?).ok()?;
+            u8::from_str_radix(digits, 16).ok()
+        });
+        match code.filter(|_| first == b'\\') {
+            Some(code) => {
+                plain.push(code);
+                rest = &after[3..];
+            }
+            None => {
+                plain.push(first);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(plain)
 }
 
 fn is_hex(text: &[u8], len: usize) -> bool {
@@ -217,7 +282,19 @@ mod tests {
             ("/lxc/web/system.slice/cron.service", "web", Runtime::Lxc),
             ("/lxc.payload/web", "web", Runtime::Lxc),
             ("/lxc.payload.web/init.scope", "web", Runtime::Lxc),
-            ("/machine.slice/machine-lxc\\x2d42\\x2dweb.scope", "42\\x2dweb", Runtime::Lxc),
+            ("/user.slice/user-1000.slice/user@1000.service/app.slice/lxc.payload.web", "web", Runtime::Lxc),
+            ("/user/1000.user/1.session/lxc/web", "web", Runtime::Lxc),
+            ("/machine.slice/machine-lxc\\x2d42\\x2dweb.scope", "42-web", Runtime::LibvirtLxc),
+            ("/machine.slice/machine-lxc\\x2d42\\x2dweb.scope/libvirt", "42-web", Runtime::LibvirtLxc),
+            ("/machine/web.libvirt-lxc", "web", Runtime::LibvirtLxc),
+            ("/libvirt/lxc/web", "web", Runtime::LibvirtLxc),
+            ("/system.slice/runc-web.scope", "web", Runtime::Runc),
+            ("/user.slice/user-0.slice/session-1.scope/system.slice/crun-web.scope", "web", Runtime::Runc),
+            ("/bpm-garden.api-1", "garden.api-1", Runtime::Bpm),
+            ("/system.slice/bpm-garden.scope", "garden", Runtime::Bpm),
+            ("/lxc/host", "host-container", Runtime::Lxc),
+            ("/machine.slice/machine-ho\\x73t.scope", "host-container", Runtime::SystemdNspawn),
+            ("/machine.slice/machine-a\\x2db\\x.scope", "a-b\\x", Runtime::SystemdNspawn),
             ("/machine.slice/systemd-nspawn@deb.service/payload", "deb", Runtime::SystemdNspawn),
             ("/machine.slice/machine-deb.scope", "deb", Runtime::SystemdNspawn),
             (
@@ -249,6 +326,10 @@ mod tests {
             "/lxc.monitor/web",
             "/lxc.monitor.web",
             "/lxc",
+            "/lxc.payload.",
+            "/runc-.scope",
+            "/.libvirt-lxc",
+            "/libvirt/lxc",
             "/default",
             "/name/0123456789abcdef0123456789abcdef",
             "/0123456789abcdef0123456789abcdef",

@@ -22,7 +22,11 @@ pub enum Runtime {
     Crio,
     Podman,
     Lxc,
+    LibvirtLxc,
     SystemdNspawn,
+    /// Cloud Foundry's.
+    Bpm,
+    /// runc, crun or another OCI runtime by itself.
     Runc,
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Containers {
     new: Vec<CgroupContainer>,
     /// Those no thread is in, and since when.
     empty: FxHashMap<ContainerId, u64>,
+    /// Cgroups, by path, that are a container's without a runtime's mark.
+    named: FxHashMap<Text, CgroupContainer>,
 }
 
 impl Containers {
@@ -62,6 +64,30 @@ impl Containers {
             }
             kept
         });
+        self.named.retain(|_, container| known.contains_key(&container.id));
+    }
+
+    /// Says whose a cgroup is from now on.
+    pub(crate) fn name(&mut self, path: Text, container: CgroupContainer) {
+        if self.named.len() < MAX_KEPT || self.named.contains_key(&path) {
+            self.named.insert(path, container);
+        }
+    }
+
+    /// The container whose cgroup, or one below, is among these by a name that was given to it.
+    fn by_name(&self, cgroups: &TextList) -> Option<CgroupContainer> {
+        if self.named.is_empty() {
+            return None;
+        }
+        cgroups.iter().find_map(|cgroup| {
+            let mut path = cgroup::path_of(cgroup);
+            loop {
+                if let Some(container) = self.named.get(path) {
+                    return Some(container.clone());
+                }
+                path = &path[..memchr::memrchr(b'/', path).filter(|&at| at > 0)?];
+            }
+        })
     }
 
     pub(crate) fn has_new(&self) -> bool {
@@ -70,7 +96,8 @@ impl Containers {
 
     /// The container that cgroups say, empty for the host. A new one is noted.
     pub(crate) fn of_cgroups(&mut self, cgroups: &TextList) -> ContainerId {
-        let Some(found) = cgroup::container_of_cgroups(cgroups) else { return ContainerId::default() };
+        let found = cgroup::container_of_cgroups(cgroups).or_else(|| self.by_name(cgroups));
+        let Some(found) = found else { return ContainerId::default() };
         if let Some((id, _)) = self.known.get_key_value(&*found.id) {
             return id.clone();
         }

@@ -6,7 +6,7 @@ use crate::apply::Frame;
 use crate::machine::Machine;
 use crate::threads::Slot;
 use crate::wire::{i64_of, params, text_of, u32_of, u64_of};
-use crate::{Text, TextList, Thread, abi, path};
+use crate::{Text, TextList, Thread, abi, bare, path};
 
 impl Machine {
     /// A program was executed: the thread's process has a new name, arguments, environment and file; its
@@ -21,6 +21,7 @@ impl Machine {
         let begun_path = if p[27].is_empty() { self.path_from_beginning(frame) } else { None };
         let Some(record) = self.threads.at_mut(slot) else { return };
         let thread = &mut record.thread;
+        let by_runtime = bare::is_of_runtime(thread);
         thread.exe = Text::sharing(text_of(p[1]), &thread.exe);
         thread.comm =
             if p[13].is_empty() { thread.exe.clone() } else { Text::sharing(text_of(p[13]), &thread.comm) };
@@ -39,7 +40,11 @@ impl Machine {
             thread.container = self.containers.of_cgroups(&thread.cgroups);
         }
         thread.flags &= abi::IS_MAIN_THREAD | abi::CLONE_INVERTED;
+        let is_bare = by_runtime && thread.container.is_empty();
         self.link(slot);
+        if is_bare {
+            self.name_by_runtime(slot);
+        }
         self.end_other_threads(slot);
         self.unshare_table(slot);
         frame.table = self.at(slot).and_then(|r| r.table);

@@ -7,6 +7,7 @@ mod abi;
 mod accounts;
 mod address;
 mod apply;
+mod bare;
 mod begun;
 pub mod cgroup;
 mod clone;

@@ -24,6 +24,12 @@ while [ $round -lt 50 ]; do
     sleep 0.05
 done
 
+# Containers of runc used by itself, whose bundles lie in the bed.
+for state in /run/runc/*/state.json; do
+    name=${state%/state.json}
+    if grep -qsF "\"bundle=$bed/" "$state"; then runc delete --force "${name##*/}" 2>/dev/null; fi
+done
+
 # The containers, by the cgroups of the bed's pods and containers: one folder under every controller.
 [ ! -e "$bed/pods" ] || while IFS= read -r pod; do
     # Anything else than an id could stand in the name of a cgroup that isn't the bed's.

@@ -15,19 +15,23 @@
 //!
 //! This crate must not know lanner: it makes the world that lanner looks at.
 
+mod bare;
 mod bed;
 mod containerd;
 mod cri;
 mod engine;
 mod guard;
 mod image;
+mod kubernetes;
 mod pod;
 mod register;
 mod tty;
 
+pub use bare::{Bare, BareKind};
 pub use bed::{Bed, Place};
 pub use engine::{ENGINE_IMAGE, Engine, EngineKind};
 pub use image::{API_CLIENT_IMAGE, MYSQL_IMAGE};
+pub use kubernetes::ApiServer;
 pub use pod::{Container, ContainerPlan, Pod, PodPlan};
 pub use register::Registered;
 pub use tty::Tty;

@@ -31,6 +31,8 @@ impl Config {
         let file = settings.main.display().to_string();
         let mut reader = Reader { root: &settings.root, file, warnings: Vec::new() };
         let mut config = reader.config()?;
+        let ignored = config.containers.ignored.drain(..);
+        reader.warnings.extend(ignored.map(|what| format!("init_config of the container plugin: {what}")));
         config.warnings = reader.warnings;
         Ok(config)
     }

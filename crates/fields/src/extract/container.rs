@@ -236,7 +236,9 @@ fn runtime_name(runtime: Runtime) -> &'static str {
         Runtime::Crio => "cri-o",
         Runtime::Podman => "podman",
         Runtime::Lxc => "lxc",
+        Runtime::LibvirtLxc => "libvirt-lxc",
         Runtime::SystemdNspawn => "systemd-nspawn",
+        Runtime::Bpm => "bpm",
         Runtime::Runc => "runc",
     }
 }
