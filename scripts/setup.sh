@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# setup [--test | --check | --package | --image | --vm]: installs what building lanner needs, with --test what its tests
-# need too, with --check what `make check` needs, with --package and --image what those need, with --vm what tests under
-# other kernels need. Says what it installs and why; does nothing where all is there.
+# setup [--test | --check | --package | --image | --vm | --cluster]: installs what building lanner needs, with --test
+# what its tests need too, with --check what `make check` needs, with --package and --image what those need, with --vm
+# what tests under other kernels need, with --cluster what a real Kubernetes needs. Says what it installs and why; does nothing where all is there.
 set -euo pipefail
 
 packages=()
@@ -35,6 +35,8 @@ for option in "$@"; do
         need runc "the test bed runs real containers" has runc
         need docker.io "the test bed runs Docker containers" has dockerd
         need podman "the test bed runs Podman containers" has podman
+        need lxc "the test bed runs LXC containers" has lxc-execute
+        need systemd-container "the test bed runs containers of systemd-nspawn" has systemd-nspawn
         need busybox-static "the root file system of the test images" test -e /bin/busybox
         need iproute2 "network namespaces for the tests" has ip
         need bsdutils "gives a program a terminal (script)" has script
@@ -60,12 +62,22 @@ for option in "$@"; do
     --vm)
         need qemu-system-x86 "boots other kernels" has qemu-system-x86_64
         need busybox-static "the root file system of the guests" test -e /bin/busybox
+        need mmdebstrap "the root file system of a guest with systemd" has mmdebstrap
+        need cpio "packs it" has cpio
+        ;;
+    --cluster)
+        need etcd-server "the store of Kubernetes" has etcd
+        need containernetworking-plugins "the network of its pods" test -x /usr/lib/cni/ptp
+        need openssl "the key of its accounts" has openssl
+        need golang-go "builds Kubernetes from Debian's source" has go
+        need rsync "the same" has rsync
+        need dpkg-dev "unpacks the source" has dpkg-source
         ;;
     --check)
         need shellcheck "checks the shell scripts" has shellcheck
         ;;
     *)
-        echo "setup: unknown option $option (use --test, --check, --package, --image or --vm)" >&2
+        echo "setup: unknown option $option (use --test, --check, --package, --image, --vm or --cluster)" >&2
         exit 2
         ;;
     esac

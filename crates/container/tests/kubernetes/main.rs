@@ -1,12 +1,13 @@
 //! What Kubernetes knows of pods, from exchanges in the form of its API reference
 //! (kubernetes.io/docs/reference/using-api/api-concepts, `efficient detection of changes`) and of lines that
 //! kube-apiserver 1.15 to 1.18 wrote, as clients' authors have quoted them (`too old resource version: 1 (3473)`; a
-//! bookmark's `"spec":{"containers":null}`): composed by hand, since no real API server can be had where these tests
-//! run. Containers come from a containerd that is real, or from its bundles.
+//! bookmark's `"spec":{"containers":null}`): composed by hand, to do what a real API server does seldom. `real.rs`
+//! speaks to a real one. Containers come from a containerd that is real, or from its bundles.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod access;
 mod pods;
+mod real;
 mod server;
 mod watch;
 
