@@ -248,7 +248,7 @@ impl Machine {
         let parent_table = parent.table.filter(|_| leader && known);
         if leader && known {
             child.cwd = self.cwd(&parent.thread).clone();
-            child.env = parent.thread.env.clone();
+            child.env = self.env(&parent.thread).clone();
         }
         let shares = child.flags & abi::CLONE_FILES != 0;
         let slot = self.insert_thread(child)?;

@@ -31,6 +31,17 @@ fn a_fork_inherits_from_the_parent() {
 }
 
 #[test]
+fn a_fork_by_another_thread_than_the_first_inherits_from_the_process() {
+    let mut host = Host::new();
+    host.exec(SHELL, "/bin/server");
+    host.new_thread(SHELL, 201);
+    host.fork(201, 202);
+    let child = host.thread(202);
+    assert_eq!(host.machine.env(child).get(1), Some(&b"B=2"[..]));
+    assert_eq!(host.machine.cwd(child), host.machine.cwd(host.thread(SHELL)));
+}
+
+#[test]
 fn fd_tables_part_after_a_fork_but_not_among_threads() {
     let mut host = Host::new();
     host.fork(SHELL, 200);
