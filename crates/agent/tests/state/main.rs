@@ -3,6 +3,7 @@
 
 mod like_proc;
 mod reused;
+mod storm;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,6 +32,11 @@ struct Host {
 impl Host {
     /// Attaches; nothing, with the reason told, where this machine doesn't allow it.
     fn attach(source: SnapshotSource) -> Option<Host> {
+        Host::attach_with(source, ProbeOptions::default().ring_bytes)
+    }
+
+    /// The same, with buffers of a size.
+    fn attach_with(source: SnapshotSource, ring_bytes: usize) -> Option<Host> {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let current =
@@ -45,6 +51,7 @@ impl Host {
             events,
             include_self: true,
             snapshot_from: Some(source),
+            ring_bytes,
             ..ProbeOptions::default()
         }) {
             Ok(probe) => Some(Host { probe, machine: Machine::default(), _turn: turn }),
@@ -68,7 +75,17 @@ impl Host {
     /// Takes in events, but for those that are to be taken for lost, until `seen` and everything has settled, or its
     /// patience is over.
     fn follow(&mut self, lost: impl Fn(&Event<'_>) -> bool, seen: impl Fn(&Machine) -> bool) {
-        let patience = Instant::now() + PATIENCE;
+        self.follow_for(PATIENCE, lost, seen);
+    }
+
+    /// The same, with more patience.
+    fn follow_for(
+        &mut self,
+        patience: Duration,
+        lost: impl Fn(&Event<'_>) -> bool,
+        seen: impl Fn(&Machine) -> bool,
+    ) {
+        let patience = Instant::now() + patience;
         let mut settled = None;
         while settled.is_none_or(|since: Instant| since.elapsed() < SETTLING) && Instant::now() < patience {
             if settled.is_none() && seen(&self.machine) {
