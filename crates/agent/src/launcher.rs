@@ -2,7 +2,7 @@
 //! The process is lanner's executable under another name, made before; it ends when lanner does.
 //!
 //! A request is a length and a shell command. The answer is an errno, and with 0 two ends of pipes: the program's
-//! standard input, and one whose other end is closed when the program has ended.
+//! standard input, and one from which its exit code comes, if it has one, when it has ended.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -68,12 +68,19 @@ impl Launcher {
         socket.write_all(command.as_bytes())?;
         let (errno, mut fds) = receive(&socket)?;
         match (errno, fds.pop(), fds.pop()) {
-            (0, Some(mut end), Some(input)) => {
-                Ok(Program { input, wait: Box::new(move || end.read(&mut [0]).map(drop)) })
-            }
+            (0, Some(mut end), Some(input)) => Ok(Program { input, wait: Box::new(move || code(&mut end)) }),
             (0, ..) => Err(io::ErrorKind::UnexpectedEof.into()),
             (errno, ..) => Err(io::Error::from_raw_os_error(errno)),
         }
+    }
+}
+
+/// The exit code of a program, when it has ended.
+fn code(end: &mut std::fs::File) -> io::Result<Option<i32>> {
+    let mut code = [0; 4];
+    match end.read_exact(&mut code) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        read => read.map(|()| Some(i32::from_ne_bytes(code))),
     }
 }
 
@@ -151,9 +158,10 @@ fn start(command: &str) -> io::Result<(OwnedFd, OwnedFd)> {
     let mut child = Command::new("/bin/sh").arg("-c").arg(command).stdin(Stdio::piped()).spawn()?;
     let input = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
     std::thread::Builder::new().stack_size(64 << 10).spawn(move || {
-        // How it ends is its own matter.
-        let _ = child.wait();
-        drop(held);
+        if let Some(code) = child.wait().ok().and_then(|status| status.code()) {
+            // Whoever doesn't want to know has closed the other end.
+            let _ = std::fs::File::from(held).write_all(&code.to_ne_bytes());
+        }
     })?;
     Ok((input.into(), end))
 }
@@ -175,8 +183,12 @@ mod tests {
             launcher.start(&format!("cat >>{}; sleep 0.1; echo end >>{0}", out.display())).unwrap();
         program.input.write_all(b"line\n").unwrap();
         drop(program.input);
-        (program.wait)().unwrap();
+        assert_eq!((program.wait)().unwrap(), Some(0));
         assert_eq!(std::fs::read_to_string(&out).unwrap(), "line\nend\n");
+        for (command, code) in [("/nowhere/program", Some(127)), ("kill -9 $$", None)] {
+            let program = launcher.start(command).unwrap();
+            assert_eq!((program.wait)().unwrap(), code);
+        }
         drop(launcher);
         server.join().unwrap().unwrap();
     }

@@ -103,6 +103,31 @@ fn a_server_that_is_not_there_delays_nothing_for_long_and_its_losses_are_said() 
 }
 
 #[test]
+fn files_and_programs_that_take_nothing_are_named_and_other_outputs_go_on() {
+    let file = "file_output.enabled=true";
+    let program = "program_output.enabled=true";
+    for (output, setting, wanted) in [
+        (
+            file,
+            "file_output.filename=/nowhere/alerts",
+            "file output: cannot open /nowhere/alerts: No such file",
+        ),
+        (file, "file_output.filename=.", "file output: cannot open .: Is a directory"),
+        (file, "file_output.filename=/dev/full", "file output: cannot write to /dev/full: No space left"),
+        (
+            program,
+            "program_output.program=/nowhere/x",
+            "program output: cannot write to '/nowhere/x': the shell can't start the program (exit code 127)",
+        ),
+    ] {
+        let run = with(&stage(), &[output, setting, "output_timeout=300"]);
+        let lost = format!("{} output: 1 alert lost so far", output.split('_').next().unwrap());
+        let told = run.err.contains(wanted) && run.err.contains(&lost);
+        assert!(run.code == 0 && all_alerts(&run) && told, "{setting}: {}", run.shown());
+    }
+}
+
+#[test]
 fn certificates_that_cannot_be_used_are_named_with_their_settings() {
     let base = ["http_output.enabled=true", "http_output.url=https://127.0.0.1:1/", "output_timeout=100"];
     for (setting, wanted) in [

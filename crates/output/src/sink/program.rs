@@ -12,9 +12,12 @@ use super::{Line, Sink, SinkError};
 pub struct Program {
     /// Its standard input.
     pub input: File,
-    /// Waits until it has ended.
-    pub wait: Box<dyn FnOnce() -> std::io::Result<()> + Send>,
+    /// Waits until it has ended; its exit code, unless a signal ended it.
+    pub wait: Box<dyn FnOnce() -> std::io::Result<Option<i32>> + Send>,
 }
+
+/// The exit codes of a shell that could not start a command: it may not, and it found none.
+const NOT_STARTED: [i32; 2] = [126, 127];
 
 /// What starts a shell command.
 pub type Starter = Arc<dyn Fn(&str) -> std::io::Result<Program> + Send + Sync>;
@@ -59,11 +62,16 @@ impl ProgramSink {
         program.input.write_all(&bytes)
     }
 
-    /// Ends the program's input and waits for it.
+    /// Ends the program's input and waits for it. How it ends is its own matter, unless it never was.
     fn close(&mut self) -> std::io::Result<()> {
         let Some(program) = self.program.take() else { return Ok(()) };
         drop(program.input);
-        (program.wait)()
+        match (program.wait)()?.filter(|code| NOT_STARTED.contains(code)) {
+            Some(code) => {
+                Err(std::io::Error::other(format!("the shell can't start the program (exit code {code})")))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -71,7 +79,7 @@ impl ProgramSink {
 fn start(command: &str) -> std::io::Result<Program> {
     let mut child = Command::new("/bin/sh").arg("-c").arg(command).stdin(Stdio::piped()).spawn()?;
     let input = child.stdin.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
-    Ok(Program { input: OwnedFd::from(input).into(), wait: Box::new(move || child.wait().map(drop)) })
+    Ok(Program { input: OwnedFd::from(input).into(), wait: Box::new(move || Ok(child.wait()?.code())) })
 }
 
 impl Sink for ProgramSink {
@@ -82,7 +90,8 @@ impl Sink for ProgramSink {
     fn write(&mut self, line: &Line) -> Result<(), SinkError> {
         let mut written = self.put(line);
         if written.is_err() || !self.keep_running {
-            written = written.and(self.close());
+            // That it could not be started says more than that it doesn't read.
+            written = self.close().and(written);
         }
         written.map_err(|cause| self.error("cannot write to", cause))
     }
@@ -139,5 +148,19 @@ mod tests {
         let error = sink.write(&line).unwrap_err();
         assert!(error.again && error.to_string().contains("cannot write to 'exec true'"));
         assert!(sink.program.is_none());
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_told_for_the_same_line() {
+        for (command, code) in [("/nowhere/program", "127"), ("/", "126")] {
+            let mut sink = ProgramSink::new(command.into(), false);
+            let line =
+                Line { text: "x".to_owned(), priority: Priority::Notice, priority_at: None, rule: "".into() };
+            let error = sink.write(&line).unwrap_err();
+            let told = format!(
+                "program output: cannot write to '{command}': the shell can't start the program (exit code {code})"
+            );
+            assert!(error.again && error.to_string() == told, "{error}");
+        }
     }
 }
