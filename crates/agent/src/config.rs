@@ -4,6 +4,7 @@ mod containers;
 mod engine;
 mod falco;
 mod files;
+mod findings;
 mod keys;
 mod lasting;
 mod limits;
@@ -12,6 +13,7 @@ mod node;
 mod outputs;
 mod path;
 mod plugins;
+mod reader;
 mod variables;
 
 use lanner_event::BufferFormat;

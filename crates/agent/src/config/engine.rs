@@ -1,6 +1,6 @@
 //! What `falco.yaml` says of where events come from.
 
-use super::falco::Reader;
+use super::reader::Reader;
 use super::{ConfigError, Source};
 
 /// Sizes of a ring buffer: 1 is 1 MB, each further one twice that.

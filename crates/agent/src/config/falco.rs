@@ -1,5 +1,4 @@
-//! What `falco.yaml` says, in terms of our settings. A value of the wrong type counts as absent, as it does
-//! in Falco, and is told.
+//! What `falco.yaml` says, in terms of our settings.
 
 use lanner_event::BufferFormat;
 use std::path::PathBuf;
@@ -10,17 +9,12 @@ use lanner_output::{Form, JsonParts, Priority};
 use lanner_rules::{Selection, Target};
 
 use super::files::{ConfigError, Settings};
-use super::node::{Content, Node};
+use super::node::Node;
+use super::reader::{Reader, truth};
 use super::{Append, BaseSyscalls, Config, DropAction, DropConfig, Hardening, LogConfig, Matching, SNAPLEN};
 
 /// Queue length that stands for `outputs_queue.capacity: 0`, "unbounded": there is always a bound.
 const LARGE_QUEUE: usize = 65_536;
-
-pub(super) struct Reader<'a> {
-    pub(super) root: &'a Node,
-    pub(super) file: String,
-    warnings: Vec<String>,
-}
 
 impl Config {
     /// Settings as `falco.yaml` and the command line give them.
@@ -28,19 +22,22 @@ impl Config {
     /// # Errors
     /// With Falco's message, where a value is not one of those that its key allows.
     pub fn from_falco(settings: &Settings) -> Result<Config, ConfigError> {
-        let file = settings.main.display().to_string();
-        let mut reader = Reader { root: &settings.root, file, warnings: Vec::new() };
-        let mut config = reader.config()?;
-        let ignored = config.containers.ignored.drain(..);
-        reader.warnings.extend(ignored.map(|what| format!("init_config of the container plugin: {what}")));
-        config.warnings = reader.warnings;
-        Ok(config)
+        let mut reader = Reader::new(settings);
+        let read = reader.check().and_then(|()| reader.config());
+        match read {
+            Ok(mut config) => {
+                let ignored = config.containers.ignored.drain(..);
+                let ignored = ignored.map(|what| format!("init_config of the container plugin: {what}"));
+                reader.warnings.extend(ignored);
+                Ok(Config { warnings: reader.warnings, ..config })
+            }
+            // What was wrong before may be why.
+            Err(ConfigError::Value(error)) if !reader.warnings.is_empty() => {
+                Err(ConfigError::Value(format!("{error}\n{}", reader.warnings.join("\n"))))
+            }
+            Err(error) => Err(error),
+        }
     }
-}
-
-/// A value read from a scalar's text.
-fn parse<T: FromStr>(text: &str) -> Option<T> {
-    text.trim().parse().ok()
 }
 
 fn hardening(text: &str) -> Option<Hardening> {
@@ -65,76 +62,7 @@ fn bytes(text: &str) -> Option<u64> {
     digits.trim().parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// Truth values as YAML 1.1 spells them.
-pub(super) fn truth(text: &str) -> Option<bool> {
-    let spelled = |word: &str| text == word || text == word.to_uppercase() || text == capital(word);
-    if ["y", "yes", "true", "on"].iter().any(|w| spelled(w)) {
-        return Some(true);
-    }
-    ["n", "no", "false", "off"].iter().any(|w| spelled(w)).then_some(false)
-}
-
-fn capital(word: &str) -> String {
-    let mut chars = word.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
-}
-
 impl Reader<'_> {
-    pub(super) fn scalar<T>(
-        &mut self,
-        path: &str,
-        default: T,
-        what: &str,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> T {
-        let Some(node) = self.root.at(path) else { return default };
-        if let Some(value) = node.as_str().and_then(read) {
-            return value;
-        }
-        let place = self.place(node);
-        self.warnings.push(format!("{place}: {path} must be {what}; the default is used"));
-        default
-    }
-
-    pub(super) fn flag(&mut self, path: &str, default: bool) -> bool {
-        self.scalar(path, default, "true or false", truth)
-    }
-
-    pub(super) fn number<T: FromStr>(&mut self, path: &str, default: T) -> T {
-        self.scalar(path, default, "a number", parse)
-    }
-
-    pub(super) fn text(&mut self, path: &str, default: &str) -> String {
-        self.scalar(path, default.to_owned(), "a text", |text| Some(text.to_owned()))
-    }
-
-    pub(super) fn texts(&mut self, path: &str) -> Vec<String> {
-        let Some(node) = self.root.at(path) else { return Vec::new() };
-        let items = node.items();
-        let wrong = match &node.content {
-            Content::Map(_) => Some(node),
-            _ => items.iter().find(|item| item.as_str().is_none() && item.content != Content::Null),
-        };
-        if let Some(wrong) = wrong {
-            let place = self.place(wrong);
-            self.warnings.push(format!("{place}: {path} must be a list of texts; what is none is left out"));
-        }
-        items.iter().filter_map(Node::as_str).map(str::to_owned).collect()
-    }
-
-    /// Where a value stands, for people.
-    fn place(&self, node: &Node) -> String {
-        match node.place.line {
-            0 => "command line".to_owned(),
-            line => format!("{}, line {line}, column {}", self.file, node.place.column),
-        }
-    }
-
-    /// An error in Falco's words: which file, and what is wrong.
-    pub(super) fn error(&self, message: &str) -> ConfigError {
-        ConfigError::Value(format!("Error reading config file ({}): {message}", self.file))
-    }
-
     fn config(&mut self) -> Result<Config, ConfigError> {
         let log = self.log()?;
         let engine = self.engine()?;
@@ -321,11 +249,6 @@ impl Reader<'_> {
         Ok(selections)
     }
 
-    fn bad(&self, node: &Node, message: &str) -> ConfigError {
-        let place = node.place;
-        self.error(&format!("line {}, column {}: {message}", place.line, place.column))
-    }
-
     fn appends(&mut self) -> Result<Vec<Append>, ConfigError> {
         let items = self.root.at("append_output").map(Node::items).unwrap_or_default();
         let appends: Vec<Append> = items.iter().map(|item| self.append(item)).collect::<Result<_, _>>()?;
@@ -340,9 +263,6 @@ impl Reader<'_> {
     }
 
     fn append(&self, item: &Node) -> Result<Append, ConfigError> {
-        if !matches!(item.content, Content::Map(_)) {
-            return Err(self.bad(item, "append_output: an item must be a map"));
-        }
         let text = |node: Option<&Node>| node.and_then(Node::as_str).unwrap_or_default().to_owned();
         let mut append = Append { output: text(item.get("extra_output")), ..Append::default() };
         if let Some(of) = item.get("match") {
@@ -369,11 +289,19 @@ impl Reader<'_> {
 
     fn static_fields(&mut self) -> Vec<(String, String)> {
         let pairs = self.root.at("static_fields").map(Node::pairs).unwrap_or_default();
+        for (name, node) in pairs.iter().filter(|(_, node)| node.as_str().is_none()) {
+            let place = self.place(node.place);
+            self.warnings.push(format!("{place}: static_fields.{name} must be a text; it is left out"));
+        }
         pairs.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
     }
 
     /// The plugins to load: those that `load_plugins` names; all that are configured where it is absent.
     fn plugins(&mut self) -> Result<Vec<lanner_plugin::Settings>, ConfigError> {
+        let items = self.root.at("plugins").map(Node::items).unwrap_or_default();
+        if let Some(item) = items.iter().find(|item| item.get("name").is_none()) {
+            return Err(self.bad(item, "could not load plugins config: a plugin must have a name"));
+        }
         let configured = super::plugins::plugins(self.root);
         if self.root.get("load_plugins").is_none() {
             return Ok(configured);

@@ -67,7 +67,7 @@ pub struct Settings {
     pub root: Node,
     /// The files that were read, in order.
     pub files: Vec<SettingsFile>,
-    /// The directories whose files were read.
+    /// The directories whose files were read, and what was named and isn't there.
     pub folders: Vec<PathBuf>,
     /// The main file.
     pub main: PathBuf,
@@ -115,11 +115,11 @@ impl Settings {
 
     fn include(&mut self) -> Result<(), ConfigError> {
         let Some(includes) = self.root.get(INCLUDES).cloned() else { return Ok(()) };
-        for include in includes.items() {
+        for (n, include) in includes.items().iter().enumerate() {
             let (path, strategy) = match (include.as_str(), include.get("path").and_then(Node::as_str)) {
                 (Some(path), _) => (path, Strategy::Append),
                 (None, Some(path)) => (path, strategy(include.get("strategy").and_then(Node::as_str))),
-                (None, None) => continue,
+                (None, None) => return Err(self.no_path(n, include)),
             };
             let path = Path::new(path);
             if path == self.main {
@@ -128,7 +128,7 @@ impl Settings {
                     path.display()
                 )));
             }
-            if path.is_dir() {
+            if !path.is_file() {
                 self.folders.push(path.to_owned());
             }
             for file in files_at(path) {
@@ -138,8 +138,21 @@ impl Settings {
         Ok(())
     }
 
+    /// The error of an item that says no path.
+    fn no_path(&self, n: usize, include: &Node) -> ConfigError {
+        let (node, what) = match include.get("path") {
+            Some(path) => (path, ".path must be a text"),
+            None => (include, " must be a path, or a block with one"),
+        };
+        let (main, line, column) = (self.main.display(), node.place.line, node.place.column);
+        ConfigError::Value(format!(
+            "Error reading config file ({main}): {main}, line {line}, column {column}: {INCLUDES}[{n}]{what}"
+        ))
+    }
+
     fn merge(&mut self, path: &Path, strategy: Strategy) -> Result<(), ConfigError> {
-        let included = read(path)?;
+        let mut included = read(path)?;
+        included.of_file(self.files.len());
         self.files.push(SettingsFile::of(path, &included));
         let Content::Map(pairs) = included.content else { return Ok(()) };
         for (key, value) in pairs {

@@ -11,7 +11,7 @@ const TEXTS: Shape = Array(&Text);
 const SWITCH: Shape = Shape::Object(&Object::with_some(&[("enabled", Bool)]));
 
 /// The settings.
-const ROOT: Shape = Shape::Object(&Object::of(&[
+pub(super) const ROOT: Shape = Shape::Object(&Object::of(&[
     ("append_output", Array(&Shape::Object(&APPEND))),
     ("base_syscalls", Shape::Object(&BASE_SYSCALLS)),
     ("buffer_format_base64", Bool),
@@ -115,6 +115,7 @@ const ENGINE: Object = Object {
 
 const LANNER: Object = Object::with_some(&[
     ("enrichment_timeout", Integer),
+    ("entry_events", Bool),
     ("hardening", OneOf(&["full", "capabilities", "none"])),
 ]);
 
@@ -244,7 +245,6 @@ impl Document for Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Settings};
 
     fn check(yaml: &str) -> String {
         status(&Node::parse(yaml).unwrap())
@@ -280,47 +280,5 @@ mod tests {
         assert!(check("capture: {default_duration: -1}").contains("greater than or equal to 0"));
         assert!(check("config_files: [{strategy: append}]").contains("oneOf"));
         assert!(check("stdout_output: {}").contains("no fewer than 1 properties"));
-    }
-
-    /// Keys of single values and of lists of texts, with what stands in their place: whether a list.
-    fn leaves(shape: &'static Shape, path: &str, found: &mut Vec<(String, bool)>) {
-        match shape {
-            Shape::Object(object) => {
-                for (key, shape) in object.properties {
-                    let path = if path.is_empty() { (*key).to_owned() } else { format!("{path}.{key}") };
-                    leaves(shape, &path, found);
-                }
-            }
-            Bool | Integer | Number | Text | Item => found.push((path.to_owned(), false)),
-            Array(Text) => found.push((path.to_owned(), true)),
-            _ => {}
-        }
-    }
-
-    /// Keys that are checked for their place alone: nothing is read from them.
-    const UNREAD: [&str; 1] = ["rule_files"];
-
-    #[test]
-    fn a_value_of_the_wrong_type_is_told_for_every_key() {
-        const ALL_ON: &str = "\
-file_output: {enabled: true, filename: f}\nhttp_output: {enabled: true, url: u}\n\
-program_output: {enabled: true, program: p}\nsocket_output: {enabled: true, path: /s}\n";
-        let mut found = Vec::new();
-        leaves(&ROOT, "", &mut found);
-        assert!(found.len() > 90, "{}", found.len());
-        for (key, _) in found.iter().filter(|(key, _)| !UNREAD.contains(&key.as_str())) {
-            let kind = key.split('.').nth(1).filter(|_| key.starts_with("engine."));
-            let kind = kind.filter(|kind| *kind != "kind").unwrap_or("modern_ebpf");
-            let mut root = Node::parse(&format!("{ALL_ON}engine: {{kind: {kind}}}\n")).unwrap();
-            // A map is neither a single value nor a list.
-            root.set(key, Node::parse("{x: 1}").unwrap()).unwrap();
-            let settings = Settings { root, ..Settings::default() };
-            let told = match Config::from_falco(&settings) {
-                Ok(config) => config.warnings.join("\n"),
-                Err(error) => error.to_string(),
-            };
-            let last = key.rsplit('.').next().unwrap_or(key);
-            assert!(told.contains(key.as_str()) || told.contains(last), "{key} is not named: '{told}'");
-        }
     }
 }

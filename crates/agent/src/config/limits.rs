@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ConfigError;
-use super::falco::Reader;
+use super::reader::Reader;
 
 /// Captures that rules start.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ConfigError;
-use super::falco::Reader;
+use super::reader::Reader;
 
 /// Which metrics there are, and where they go.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,9 +3,11 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-/// Where in its file something stands; line and column count from 1, line 0 is the command line.
+/// Where something stands; line and column count from 1, line 0 is the command line.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Place {
+    /// Which of the files that were read, by number.
+    pub file: usize,
     /// Line.
     pub line: usize,
     /// Column.
@@ -106,6 +108,16 @@ impl Node {
         }
     }
 
+    /// Says of the whole tree in which file it stands.
+    pub(super) fn of_file(&mut self, file: usize) {
+        self.place.file = file;
+        match &mut self.content {
+            Content::Null | Content::Scalar(_) => {}
+            Content::List(items) => items.iter_mut().for_each(|node| node.of_file(file)),
+            Content::Map(pairs) => pairs.iter_mut().for_each(|(_, node)| node.of_file(file)),
+        }
+    }
+
     /// Calls `change` for every scalar in the tree.
     pub fn each_scalar(&mut self, change: &mut dyn FnMut(&mut String)) {
         match &mut self.content {
@@ -124,7 +136,7 @@ struct Builder<'a> {
 }
 
 fn place(span: Span) -> Place {
-    Place { line: span.start.line(), column: span.start.col() + 1 }
+    Place { file: 0, line: span.start.line(), column: span.start.col() + 1 }
 }
 
 impl<'a> Builder<'a> {
@@ -133,7 +145,7 @@ impl<'a> Builder<'a> {
             Some(Ok((event, span))) => Ok((event, place(span))),
             Some(Err(error)) => {
                 let at = error.marker();
-                let place = Place { line: at.line(), column: at.col() + 1 };
+                let place = Place { file: 0, line: at.line(), column: at.col() + 1 };
                 Err(YamlError { place, message: error.info().to_owned() })
             }
             None => Ok((Event::StreamEnd, Place::default())),
@@ -235,7 +247,7 @@ mod tests {
         let node = Node::parse("a: 1\nb:\n  - yes\n  - {c: 'x'}\nd: ~\n").unwrap();
         assert_eq!(node.get("a").unwrap().as_str(), Some("1"));
         let items = node.get("b").unwrap().items();
-        assert_eq!((items[0].as_str(), items[0].place), (Some("yes"), Place { line: 3, column: 5 }));
+        assert_eq!((items[0].as_str(), items[0].place), (Some("yes"), Place { file: 0, line: 3, column: 5 }));
         assert_eq!(items[1].get("c").unwrap().as_str(), Some("x"));
         assert_eq!(node.get("d"), None);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lanner_output::{HttpOptions, SocketOptions, Trust};
 
-use super::falco::Reader;
+use super::reader::Reader;
 use super::{ConfigError, FileConfig, ProgramConfig, SinkConfig};
 
 /// How long a request to a web server may take. Falco's client has no limit of its own.

@@ -51,6 +51,40 @@ fn options_change_what_alerts_hold() {
     assert_snapshot!("falco-options", falco(&options).shown());
 }
 
+/// What docs/writing-rules.md says of outputs.
+#[test]
+fn outputs_take_brackets_widths_arguments_and_transformers() {
+    let rule = |output: &str, condition: &str| {
+        format!(
+            "- rule: Read\n  desc: d\n  condition: fd.name = /etc/shadow{condition}\n  output: {output:?}\n  \
+             priority: INFO\n"
+        )
+    };
+    let told = |output: &str, condition: &str| {
+        let stage = stage().with("o.yaml", &rule(output, condition));
+        let run = stage.run(&["falco", "-c", "falco.yaml", "-r", "o.yaml"]);
+        let alert = run.out.lines().find_map(|line| Some(line.split_once("Informational ")?.1.to_owned()));
+        alert.unwrap_or_else(|| panic!("{output}: {}", run.shown()))
+    };
+    for (output, text) in [
+        ("%proc.name.", "cat."),
+        ("%(proc.name)s", "cats"),
+        ("%proc.aname[2]", "<NA>"),
+        ("%5proc.name|", "cat  |"),
+        ("%2proc.name|", "ca|"),
+        ("%toupper(proc.name)", "CAT"),
+        ("%tolower(toupper(proc.name))", "cat"),
+        ("%basename(proc.exepath)", "cat"),
+        ("%len(fd.name)", "11"),
+        ("%join(\"+\", (proc.name, user.name))", "cat+root"),
+        ("%concat(proc.name, \":\", user.name)", "cat:root"),
+        ("*%proc.name %proc.aname[2]", "cat <NA>"),
+    ] {
+        assert_eq!(told(output, ""), text, "{output}");
+    }
+    assert_eq!(told("o", " and toupper(basename(proc.exepath)) = CAT and len(proc.name) > 2"), "o");
+}
+
 #[test]
 fn called_by_falcos_name_it_is_falco() {
     let stage = stage();
@@ -131,7 +165,7 @@ fn fields_of_the_json_plugin_need_it_loaded() {
              \"obj=%json.obj\"\n  priority: INFO\n",
         )
         .with("newer.yaml", "- required_plugin_versions: [{name: json, version: 0.9.0}]\n")
-        .with("f.yaml", &CONFIG.replace("plugins: [", "plugins: [{name: json, library_path: libjson.so}, "));
+        .with("f.yaml", &CONFIG.replace("\nplugins: [", "\nplugins: [{name: json, library_path: libjson.so}, "));
     let run = |options: &[&str]| {
         let all: Vec<&str> = ["falco", "-c", "f.yaml"].iter().chain(options).copied().collect();
         stage.run(&all)
