@@ -159,10 +159,10 @@ pub fn run(
 }
 
 /// Waits as a run does, without a source of events.
-pub fn idle(program: &Program, log: &Log, options: &LiveOptions) -> Ending {
-    let mut station = Station::new(&options.board, "syscall", "nodriver", program);
-    let (machine, tally) = (Machine::default(), Tally::new(program.rules()));
-    let sending = options.sending.as_deref();
+pub fn idle(mut program: Arc<Program>, sending: &Sending, log: &Log, options: &LiveOptions) -> Ending {
+    let mut station = Station::new(&options.board, "syscall", "nodriver", &program);
+    let (machine, mut tally) = (Machine::default(), Tally::new(program.rules()));
+    let (mut formatter, mut log) = (sinks::formatter(&program.config, sinks::hostname()), log.clone());
     let end = options.duration.map(|d| Instant::now() + d);
     let mut notify = Notify::from_environment();
     notify.ready("no source of events");
@@ -172,25 +172,33 @@ pub fn idle(program: &Program, log: &Log, options: &LiveOptions) -> Ending {
             notify.stopping();
             return Ending::Signal;
         }
-        if options.slot.take().is_some() {
+        if let Some(news) = options.slot.take() {
             notify.reloaded("no source of events");
+            if let Some(new) = sending.take(news, &mut formatter, &log) {
+                log = Log::new(new.config.log.clone(), new.config.iso8601);
+                tally.renew(new.rules());
+                station.follow(&new, Instant::now());
+                program = new;
+            }
+        }
+        if options.signals.take_reopen() {
+            log.info("SIGUSR1 received, reopening outputs...");
+            sending.reopen();
         }
         if end.is_some_and(|end| Instant::now() >= end) {
             return Ending::TimeUp;
         }
         let view = View {
-            program,
+            program: &program,
             probe: None,
             machine: &machine,
             tally: &tally,
-            outputs: &|| sending.map(Sending::stats).unwrap_or_default(),
+            outputs: &|| sending.stats(),
             waiting: Waiting::default(),
             sheds: 0,
         };
-        let formatter = sinks::formatter(&program.config, sinks::hostname());
-        station.tick(&view, Instant::now(), log, &mut |alert| {
-            sending.into_iter().for_each(|sending| sending.send(formatter.line(&alert)));
-        });
+        station.tick(&view, Instant::now(), &log, &mut |alert| sending.send(formatter.line(&alert)));
+        sending.watch();
         std::thread::sleep(LONGEST_WAIT);
     }
 }
@@ -221,6 +229,7 @@ impl Live {
         slot: &Slot,
     ) -> Result<Ending, LiveError> {
         let mut sweep = Instant::now() + self.program.config.state.sweep;
+        let mut sweep_containers = Instant::now() + SWEEP;
         loop {
             let before = Instant::now();
             if signals.end() {
@@ -250,6 +259,10 @@ impl Live {
             self.notify.alive(before);
             if let Some(pressure) = self.guard.look(before) {
                 self.relieve(pressure);
+            }
+            if before >= sweep_containers {
+                sweep_containers = before + SWEEP;
+                self.machine.sweep_containers(now());
             }
             if before >= sweep {
                 sweep = before + self.program.config.state.sweep;

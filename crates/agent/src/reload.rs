@@ -3,7 +3,6 @@
 //! and goes on with what it finds. What can't be built is refused with its error, and the old rules go on.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -85,11 +84,25 @@ pub struct Built {
     /// The program.
     pub program: Arc<Program>,
     /// The files and directories that it was read from, if their changes are to be followed.
-    pub files: Vec<PathBuf>,
+    pub watch: FileWatch,
+}
+
+/// Why nothing could be built.
+pub struct Refused {
+    /// What is wrong.
+    pub error: String,
+    /// What was read or looked for, as far as that is known: a change there may mend it.
+    pub watch: FileWatch,
+}
+
+impl From<String> for Refused {
+    fn from(error: String) -> Refused {
+        Refused { error, watch: FileWatch::default() }
+    }
 }
 
 /// Reads and builds rules and settings anew.
-pub type Build = Box<dyn FnMut() -> Result<Built, String> + Send>;
+pub type Build = Box<dyn FnMut() -> Result<Built, Refused> + Send>;
 
 /// Builds programs when they have changed and hands them to the loops. Dropping it ends its thread.
 pub struct Reloader {
@@ -107,7 +120,8 @@ impl Reloader {
         let mut worker = Worker {
             slots: Arc::clone(&reloader.slots),
             end: Arc::clone(&reloader.end),
-            watch: FileWatch::new(built.files),
+            watch: built.watch,
+            refused: false,
             programs: vec![built.program],
             build,
             signals,
@@ -135,6 +149,8 @@ struct Worker {
     slots: Arc<Mutex<Vec<Slot>>>,
     end: Arc<AtomicBool>,
     watch: FileWatch,
+    /// The last attempt was in vain.
+    refused: bool,
     /// Those that loops may still hold, the newest last: freeing one takes longer than a loop has between two
     /// events, so it is done here.
     programs: Vec<Arc<Program>>,
@@ -167,7 +183,9 @@ impl Worker {
         let begin = Instant::now();
         let built = match (self.build)() {
             Ok(built) => built,
-            Err(error) => {
+            Err(Refused { error, watch }) => {
+                self.refused = true;
+                self.watch.follow_also(watch);
                 self.log.write(Priority::Error, &format!("Not reloaded, the old rules go on: {error}"));
                 // One loop is enough to tell it.
                 if let Some(first) = lock(&self.slots).first() {
@@ -176,7 +194,7 @@ impl Worker {
                 return;
             }
         };
-        self.watch.follow(built.files);
+        self.watch.follow(built.watch);
         if let Some(old) = self.programs.last() {
             for key in built.program.config.differs_for_good(&old.config) {
                 self.log.warning(&format!(
@@ -188,7 +206,10 @@ impl Worker {
             slot.fill(News::Program(Arc::clone(&built.program)));
         }
         let rules = built.program.engine.rules().len();
-        self.log.info(&format!("Reloaded: {rules} rules, in {} ms", begin.elapsed().as_millis()));
+        // Who was told that it failed is to be told that it works again.
+        let level = if self.refused { Priority::Notice } else { Priority::Informational };
+        self.refused = false;
+        self.log.write(level, &format!("Reloaded: {rules} rules, in {} ms", begin.elapsed().as_millis()));
         self.programs.push(built.program);
     }
 }
@@ -237,10 +258,11 @@ mod tests {
         std::fs::write(&path, "good").unwrap();
         let (file, first) = (path.clone(), program());
         let weak = Arc::downgrade(&first);
-        let built = move |program| Built { program, files: vec![file.clone()] };
+        let since = std::time::SystemTime::now();
+        let built = move |program| Built { program, watch: FileWatch::new([file.clone()], [], since) };
         let (start, read) = (built(first), path.clone());
         let build = Box::new(move || match std::fs::read_to_string(&read) {
-            Ok(text) if text == "bad" => Err("broken".to_owned()),
+            Ok(text) if text == "bad" => Err("broken".to_owned().into()),
             _ => Ok(built(program())),
         });
         let log = Log::new(Config::default().log, false);

@@ -1,14 +1,16 @@
 //! Where alerts go: the sinks in force, and those before them that still write what they were given.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lanner_output::{ChannelStats, Colour, Form, Line, Outputs, Overflow};
+use lanner_output::{ChannelStats, Colour, Form, Formatter, Line, Outputs, Overflow};
 
 use crate::config::Config;
 use crate::log::Log;
+use crate::program::Program;
+use crate::reload::News;
 use crate::sinks;
 
 /// The settings that sinks are made of; others don't disturb them.
@@ -126,6 +128,26 @@ impl Sending {
         before.closing = still;
         before.reap(done);
         Ok(())
+    }
+
+    /// Does what a reload asks of outputs: goes on with those of the new settings, which it answers, or tells that it was
+    /// refused.
+    pub fn take(&self, news: News, formatter: &mut Formatter, log: &Log) -> Option<Arc<Program>> {
+        match news {
+            News::Refused(error) => {
+                self.send(formatter.line(&News::refusal(&error)));
+                None
+            }
+            News::Program(program) => {
+                if let Err(error) = self.follow(&program.config, log) {
+                    log.warning(&format!(
+                        "The outputs stay as they were, the new ones can't be started: {error}"
+                    ));
+                }
+                *formatter = sinks::formatter(&program.config, sinks::hostname());
+                Some(program)
+            }
+        }
     }
 
     /// What became of the lines so far, by sink; sinks that still close are left out.

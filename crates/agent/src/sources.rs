@@ -373,7 +373,7 @@ pub fn watch(
     options: &LiveOptions,
 ) -> Option<Ending> {
     let until = options.duration.map(|d| Instant::now() + d);
-    let formatter = sinks::formatter(&program.config, sinks::hostname());
+    let mut formatter = sinks::formatter(&program.config, sinks::hostname());
     let mut notify = Notify::from_environment();
     notify.ready("sources are open");
     loop {
@@ -388,20 +388,9 @@ pub fn watch(
         if until.is_some_and(|until| Instant::now() >= until) {
             return Some(Ending::TimeUp);
         }
-        let news = options.slot.take();
-        if news.is_some() {
+        if let Some(news) = options.slot.take() {
             notify.reloaded("sources are open");
-        }
-        match news {
-            Some(News::Program(program)) => {
-                if let Err(error) = sending.follow(&program.config, log) {
-                    log.warning(&format!(
-                        "The outputs stay as they were, the new ones can't be started: {error}"
-                    ));
-                }
-            }
-            Some(News::Refused(error)) => sending.send(formatter.line(&News::refusal(&error))),
-            None => {}
+            sending.take(news, &mut formatter, log);
         }
         if options.signals.take_reopen() {
             log.info("SIGUSR1 received, reopening outputs...");

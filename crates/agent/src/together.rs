@@ -128,7 +128,7 @@ impl Together<'_> {
             outcome.ending = if self.plugins.kernel_like().is_some() {
                 watch(&self.program, beside, sending, self.log, &options)
             } else {
-                Some(live::idle(&self.program, self.log, &options))
+                Some(live::idle(Arc::clone(&self.program), sending, self.log, &options))
             };
             return Ok(());
         };

@@ -85,6 +85,22 @@ fn a_container_is_noticed_at_exec() {
 }
 
 #[test]
+fn a_container_is_forgotten_a_minute_after_its_last_thread_was_seen_to_be_gone() {
+    const SECOND: u64 = 1_000_000_000;
+    let mut host = Host::new();
+    host.fork(SHELL, 200);
+    host.exec_in(200, "/bin/sh", &format!("cpuset=/\0memory=/docker/{A}\0"));
+    host.machine.sweep_containers(1000 * SECOND);
+    host.exit(200);
+    host.settle();
+    assert!(host.machine.thread(200).is_none());
+    for (second, known) in [(1001, 1), (1060, 1), (1061, 1), (1062, 0)] {
+        host.machine.sweep_containers(second * SECOND);
+        assert_eq!(host.machine.stats().containers, known, "{second}");
+    }
+}
+
+#[test]
 fn old_captures_tell_the_path_where_the_call_begins() {
     let mut host = Host::new();
     host.send(SHELL, types::SYSCALL_EXECVE_19_E, &params!["../bin/ls"]);

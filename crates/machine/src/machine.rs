@@ -317,6 +317,14 @@ impl Machine {
         self.sweep_quiet(now, self.options.thread_timeout, alive);
     }
 
+    /// Forgets the containers in which no thread has been for a minute, as of the last call. Much is known of each, so a
+    /// host where short ones come and go wants this oftener than a whole sweep. `now`: ns since 1970.
+    pub fn sweep_containers(&mut self, now: u64) {
+        let used: FxHashSet<Text> = self.threads().map(|t| t.container.clone()).collect();
+        self.containers.sweep(now, &used);
+        self.accounts.retain(|id| id.is_empty() || used.contains(id));
+    }
+
     /// The same for all threads that are not `alive`, whenever they were last heard of: for when memory is short.
     pub fn shed(&mut self, now: u64, alive: impl FnMut(i64) -> bool) {
         self.sweep_quiet(now, 0, alive);
@@ -340,10 +348,8 @@ impl Machine {
         for tid in gone {
             self.remove_thread(tid);
         }
-        let used: FxHashSet<Text> = self.threads().map(|t| t.container.clone()).collect();
         self.threads.tick();
-        self.containers.sweep(now, &used);
-        self.accounts.retain(|id| id.is_empty() || used.contains(id));
+        self.sweep_containers(now);
     }
 
     pub(crate) fn at(&self, slot: Slot) -> Option<&Record> {

@@ -96,7 +96,7 @@ pub struct Outcome {
     pub incomplete: u64,
 }
 
-/// Between two sweeps of the machine.
+/// Between two sweeps of the machine's containers, and of all of it where the settings don't say.
 pub(crate) const SWEEP: Duration = Duration::from_secs(60);
 /// Longest wait for events, so that signals are noticed.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_millis(200);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lanner_agent::attach::Attached;
 use lanner_agent::config::{Config, Source};
@@ -12,11 +12,12 @@ use lanner_agent::metrics::{Board, LoadedFile, LoadedKind};
 use lanner_agent::plugins::Plugins;
 use lanner_agent::prefilter;
 use lanner_agent::program::{About, Program};
-use lanner_agent::reload::{Built, Reloader};
+use lanner_agent::reload::{Built, Refused, Reloader};
 use lanner_agent::ruleset::{self, Ruleset};
 use lanner_agent::screen::screen;
 use lanner_agent::signals::Signals;
 use lanner_agent::together::Together;
+use lanner_agent::watch::FileWatch;
 use lanner_agent::web::Web;
 use lanner_output::Colour;
 
@@ -27,7 +28,7 @@ use crate::falco::version;
 /// Watches this host. Rules are read, checked and compiled before anything is attached to the kernel, and again when
 /// their files change or SIGHUP comes.
 pub fn run(args: RunArgs) -> Result<(), String> {
-    let (rules, config, plugins, files) = read(&args)?;
+    let Read { rules, config, plugins, files, watch } = read(&args, &[]).map_err(|refused| refused.error)?;
     let log = Log::new(config.log.clone(), config.iso8601);
     let sources = plugins.select(&args.enable_source, &args.disable_source);
     let sources = sources.map_err(|error| format!("lanner: {error}"))?;
@@ -37,14 +38,11 @@ pub fn run(args: RunArgs) -> Result<(), String> {
     let (quiet, verbose) = (args.quiet, args.verbose);
     let off = rules.rules.rules.len() - rules.engine.rules().len();
     let program = Program::new(rules.engine, config, about(&args, &files));
-    let built = Built { program: Arc::clone(&program), files: watched(&args, &program.config) };
+    let built = Built { program: Arc::clone(&program), watch };
     let foreign = plugins.prepare(&sources, &log);
     let attached = Attached::new(&program, &sources, foreign, &log);
-    let build = move || {
-        let (rules, config, _, named) = read(&args)?;
-        let files = watched(&args, &config);
-        Ok(Built { program: Program::new(rules.engine, config, about(&args, &named)), files })
-    };
+    let mut before = places(&args, &program.config).to_vec();
+    let build = move || rebuild(&args, &mut before);
     let reloader = Reloader::start(built, Box::new(build), signals.clone(), log.clone()).map_err(system)?;
     let options = LiveOptions {
         duration: duration.map(Duration::from_secs),
@@ -82,27 +80,58 @@ fn about(args: &RunArgs, rules: &[String]) -> About {
     About { files: of_config.chain(of_rules).collect(), version: env!("CARGO_PKG_VERSION") }
 }
 
-/// What was named to read rules and settings from, in it and with the files of directories.
-fn watched(args: &RunArgs, config: &Config) -> Vec<PathBuf> {
-    let rules = if args.rules.rules.is_empty() { &config.rules } else { &args.rules.rules };
-    let named = args.config.iter().chain(rules).chain(&args.rules.also);
-    named.flat_map(|path| std::iter::once(path.clone()).chain(ruleset::files_at(path))).collect()
+/// Where rules are read: what the command line names, else the settings.
+fn places<'a>(args: &'a RunArgs, config: &'a Config) -> &'a [PathBuf] {
+    if args.rules.rules.is_empty() { &config.rules } else { &args.rules.rules }
 }
 
-/// Rules, settings and plugins, and the names of the rules' files.
-fn read(args: &RunArgs) -> Result<(Ruleset, Config, Plugins, Vec<String>), String> {
+/// What rules and settings were read from at `since` or later, in it and with the files of directories.
+fn watched(args: &RunArgs, config: &Config, since: SystemTime) -> FileWatch {
+    let named = args.config.iter().chain(places(args, config)).chain(&args.rules.also);
+    let read = named.flat_map(|path| std::iter::once(path.clone()).chain(ruleset::files_at(path)));
+    let missed = config.missing_rules.iter().filter(|_| args.rules.rules.is_empty());
+    FileWatch::new(read, missed.cloned(), since)
+}
+
+/// What is run with.
+struct Read {
+    rules: Ruleset,
+    config: Config,
+    plugins: Plugins,
+    /// The names of the rules' files.
+    files: Vec<String>,
+    watch: FileWatch,
+}
+
+/// Rules, settings and plugins; `before` is where rules came from the last time.
+fn read(args: &RunArgs, before: &[PathBuf]) -> Result<Read, Refused> {
+    let since = SystemTime::now();
     let mut config = config(args.config.as_ref(), &args.alerts)?;
     if let Some(ms) = args.enrichment_timeout {
         config.enrichment_timeout = Duration::from_millis(ms);
     }
-    let plugins = Plugins::load(&mut config).map_err(|error| format!("lanner: {error}"))?;
+    let settings = config.clone();
+    let watch = || watched(args, &settings, since);
+    let refuse = |error: String| Refused { error: format!("lanner: {error}"), watch: watch() };
+    if let Some(path) = ruleset::vanished(before, &[places(args, &config), &config.missing_rules].concat()) {
+        let path = path.display();
+        return Err(refuse(format!("{path}: rules came from here, and there are none any more")));
+    }
+    let plugins = Plugins::load(&mut config).map_err(|error| refuse(error.to_string()))?;
     let other = config.source == Source::None && !plugins.sources().is_empty();
     if config.source != Source::Live && !other {
-        return Err(
-            "lanner: the settings ask for no live source; use `lanner replay FILE` for captures".into()
-        );
+        let error = "the settings ask for no live source; use `lanner replay FILE` for captures";
+        return Err(refuse(error.to_owned()));
     }
     let catalog = ruleset::catalog_for_people(&config);
-    let (rules, files) = load(&args.rules, &mut config, &catalog)?;
-    Ok((rules, config, plugins, files))
+    let loaded = load(&args.rules, &mut config, &catalog);
+    let (rules, files) = loaded.map_err(|error| Refused { error, watch: watch() })?;
+    Ok(Read { rules, config, plugins, files, watch: watch() })
+}
+
+/// The same anew.
+fn rebuild(args: &RunArgs, before: &mut Vec<PathBuf>) -> Result<Built, Refused> {
+    let Read { rules, config, files, watch, .. } = read(args, before)?;
+    *before = places(args, &config).to_vec();
+    Ok(Built { program: Program::new(rules.engine, config, about(args, &files)), watch })
 }

@@ -10,6 +10,7 @@ pub mod version;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use lanner_agent::config::{Config, Settings, Source, config_schema};
 use lanner_agent::log::Log;
@@ -30,6 +31,8 @@ struct Session {
     plugins: Plugins,
     command_line: String,
     args: Vec<OsString>,
+    /// When the settings began to be read.
+    since: SystemTime,
 }
 
 /// Runs as Falco does with these options.
@@ -148,6 +151,7 @@ fn fields(session: &Session, source: &str) -> Result<String, String> {
 
 impl Session {
     fn load(options: Options, args: &[OsString]) -> Result<Session, String> {
+        let since = SystemTime::now();
         let settings = Settings::load(options.config.as_deref(), &options.set).map_err(|e| e.to_string())?;
         let mut config = Config::from_falco(&settings).map_err(|e| e.to_string())?;
         if options.unbuffered {
@@ -172,7 +176,11 @@ impl Session {
                 log.write(level, &format!("   {} | schema validation: {}", file.path.display(), file.schema));
             }
         }
-        config.warnings.iter().for_each(|warning| log.warning(warning));
+        // Where the log goes nowhere, that may be what is wrong.
+        let unheard = !config.log.stderr && !config.log.syslog;
+        for warning in &config.warnings {
+            if unheard { eprintln!("{warning}") } else { log.warning(warning) }
+        }
         if config.source == Source::Live {
             // Without it a support request lacks a line, no more.
             if let Ok(version) = std::fs::read_to_string("/proc/version") {
@@ -185,7 +193,7 @@ impl Session {
             );
         }
         let plugins = Plugins::load(&mut config).map_err(|e| e.to_string())?;
-        Ok(Session { options, settings, config, log, plugins, command_line, args: args.to_vec() })
+        Ok(Session { options, settings, config, log, plugins, command_line, args: args.to_vec(), since })
     }
 
     fn is_replay(&self) -> bool {

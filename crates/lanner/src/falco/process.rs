@@ -1,5 +1,6 @@
 //! Events, from a capture or live, until there are no more.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +12,16 @@ use lanner_agent::live::{Ending, LiveOptions};
 use lanner_agent::log::Log;
 use lanner_agent::metrics::{Board, LoadedFile, LoadedKind};
 use lanner_agent::program::{About, Program};
-use lanner_agent::reload::{Built, Reloader};
+use lanner_agent::reload::{Built, Refused, Reloader};
 use lanner_agent::replay;
+use lanner_agent::ruleset::{files_at, vanished};
 use lanner_agent::signals::Signals;
 use lanner_agent::tally::Tally;
 use lanner_agent::together::{KERNEL, Together};
 use lanner_agent::wanted::select;
+use lanner_agent::watch::FileWatch;
 use lanner_agent::web::Web;
 use lanner_output::{ChannelStats, Colour, Priority};
-use lanner_rules::SourceText;
 
 use super::rules::{self, Loaded};
 use super::{Failure, Options, Session, print, version};
@@ -168,33 +170,52 @@ fn tell_selection(session: &Session, rules: &Loaded) {
 
 /// What is run, and what it was read from.
 fn built(session: &Session, rules: Loaded) -> Built {
-    let files = if session.config.watch_files { watched(session, &rules.texts) } else { Vec::new() };
+    let watch = watched(session, rules.texts.iter().map(|text| PathBuf::from(&text.name)));
     let of_rules =
         rules.texts.iter().map(|text| LoadedFile::new(LoadedKind::Rules, &text.name, text.text.as_bytes()));
     let of_config = session.settings.files.iter();
     let of_config = of_config.filter_map(|file| LoadedFile::read(LoadedKind::Config, &file.path));
     let about = About { files: of_rules.chain(of_config).collect(), version: version::FALCO };
-    Built { program: Program::new(rules.set.engine, session.config.clone(), about), files }
+    let program = Program::new(rules.set.engine, session.config.clone(), about);
+    Built { program, watch }
 }
 
-/// The files that were read, and the directories in which others may appear.
-fn watched(session: &Session, texts: &[SourceText]) -> Vec<PathBuf> {
-    let (settings, rules) = (&session.settings, rules::paths(session));
-    let folders = settings.folders.iter().chain(rules.iter().filter(|path| path.is_dir()));
-    let files = settings.files.iter().map(|file| &file.path).chain(folders).cloned();
-    files.chain(texts.iter().map(|text| text.name.clone().into())).collect()
+/// The files that were read, those of rules given, and what was named: others may appear in directories, and what isn't
+/// there may come.
+fn watched(session: &Session, rules: impl Iterator<Item = PathBuf>) -> FileWatch {
+    if !session.config.watch_files {
+        return FileWatch::default();
+    }
+    let settings = &session.settings;
+    let files = settings.files.iter().map(|file| &file.path).chain(rules::paths(session)).cloned();
+    let (there, mut missed): (Vec<PathBuf>, Vec<PathBuf>) =
+        settings.folders.iter().cloned().partition(|path| path.exists());
+    missed.extend(rules::missing(session));
+    FileWatch::new(files.chain(rules).chain(there), missed, session.since)
+}
+
+/// Reads rules and settings anew; `before` is where rules came from the last time.
+fn rebuild(args: &[OsString], before: &mut Vec<PathBuf>) -> Result<Built, Refused> {
+    let session = Session::load(Options::read(args.to_vec())?, args)?;
+    let refuse = |error: String| {
+        let files = rules::paths(&session).iter().flat_map(|path| files_at(path));
+        Refused { error, watch: watched(&session, files) }
+    };
+    if let Some(path) = vanished(before, &rules::named(&session)) {
+        let path = path.display();
+        return Err(refuse(format!("{path}: rules came from here, and there are none any more")));
+    }
+    let rules = rules::load(&session).map_err(refuse)?;
+    *before = rules::paths(&session).to_vec();
+    Ok(built(&session, rules))
 }
 
 /// Takes signals, and follows changes of rules and settings, from now on.
 fn follow(session: &Session, built: Built) -> Result<(LiveOptions, Reloader), String> {
     let system = |error: std::io::Error| format!("can't start: {error}");
     let signals = Signals::install().map_err(system)?;
-    let args = session.args.clone();
-    let build = move || {
-        let session = Session::load(Options::read(args.clone())?, &args)?;
-        let rules = rules::load(&session)?;
-        Ok(self::built(&session, rules))
-    };
+    let (args, mut before) = (session.args.clone(), rules::paths(session).to_vec());
+    let build = move || rebuild(&args, &mut before);
     let reloader =
         Reloader::start(built, Box::new(build), signals.clone(), session.log.clone()).map_err(system)?;
     let seconds = session.options.seconds;

@@ -91,6 +91,17 @@ pub fn paths(session: &Session) -> &[PathBuf] {
     if session.options.rules.is_empty() { &session.config.rules } else { &session.options.rules }
 }
 
+/// What is named and isn't there: Falco passes over it in the configuration.
+pub fn missing(session: &Session) -> impl Iterator<Item = PathBuf> {
+    let missing = session.config.missing_rules.iter().filter(|_| session.options.rules.is_empty());
+    missing.cloned()
+}
+
+/// All places that are named.
+pub fn named(session: &Session) -> Vec<PathBuf> {
+    paths(session).iter().cloned().chain(missing(session)).collect()
+}
+
 /// Loads the configured rules.
 ///
 /// # Errors
@@ -102,6 +113,10 @@ pub fn load(session: &Session) -> Result<Loaded, String> {
             "You must specify at least one rules file/directory via -r or a rules_file entry in falco.yaml"
                 .to_owned(),
         );
+    }
+    // A folder that isn't there looks like a file of another kind, and those are passed over.
+    if let Some(path) = paths.iter().find(|path| !path.exists()) {
+        return Err(format!("Could not open {}", path.display()));
     }
     let files: Vec<PathBuf> = paths.iter().flat_map(|path| ruleset::files_at(Path::new(path))).collect();
     let texts = read(&files)?;
