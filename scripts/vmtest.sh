@@ -2,7 +2,9 @@
 # vmtest [KERNEL...]: runs the probe's tests under other kernels, Debian's stock ones, in QEMU without hardware help.
 # KERNEL is the beginning of a version (6.1, 6.12); without one, all that the package registry has of those named
 # below. Each is booted with an initramfs of busybox and the tests. What can't be had is said and counts as untested.
-# VMTEST_ONLY=NAME runs only the test files whose name begins with NAME.
+# VMTEST_ONLY=NAME runs only the test files whose name begins with NAME. VMTEST_CALLS=fexit or sys_exit has the probe see
+# the ends of calls there; without it both is tried: as it would by itself, and fexit. What costs how many instructions is
+# counted in a boot of its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -70,9 +72,11 @@ mount -t tmpfs tmp /tmp
 mount -t cgroup2 cgroup /sys/fs/cgroup
 mount -t bpf bpf /sys/fs/bpf
 mount -t tracefs trace /sys/kernel/tracing 2>/dev/null
+mount -t debugfs debug /sys/kernel/debug 2>/dev/null
 ip link set lo up
 ulimit -n 4096
-for test in /tests/*; do
+# what the kernel does not know of its command line, it hands to us as variables
+for test in /tests/${ONLY:-*}; do
     echo "VMTEST-BEGIN $(basename "$test")"
     "$test" --test-threads=1 2>&1
     echo "VMTEST-END $(basename "$test") $?"
@@ -84,6 +88,27 @@ INIT
     mknod "$root/dev/console" c 5 1
 }
 
+# Boots a kernel, with what QEMU and the kernel are told, and says what came of the tests.
+boot() {
+    local image=$1 name=$2 machine=$3 line=$4 log=$work/$2.log started=$SECONDS passed broken ended
+    # shellcheck disable=SC2086 # several options
+    timeout "$((minutes * 60))" qemu-system-x86_64 -accel tcg -cpu max $machine -m 2048 -nographic -no-reboot \
+        -kernel "$image" -initrd "$work/initramfs.gz" \
+        -append "console=ttyS0 quiet panic=-1 lsm=bpf $line" </dev/null >"$log" 2>&1 || true
+    passed=$(grep -c '^test .* \.\.\. ok' "$log" || true)
+    broken=$(grep -c '^test .* \.\.\. FAILED' "$log" || true)
+    ended=$(grep -a '^VMTEST-END' "$log" | tr -d '\r' | grep -vc ' 0$' || true)
+    if grep -qa '^VMTEST-DONE' "$log" && [ "$broken" = 0 ] && [ "$ended" = 0 ] && [ "$passed" -gt 0 ]; then
+        echo "vmtest: $(basename "$image") ${line:-by itself}: $passed passed, in $((SECONDS - started)) s"
+        return 0
+    fi
+    echo "vmtest: $(basename "$image") ${line:-by itself}: $passed passed, $broken failed; the log is $log" >&2
+    grep -a '^test .* \.\.\. FAILED\|^VMTEST-END .* [1-9]' "$log" | tr -d '\r' >&2 || true
+    grep -qa '^VMTEST-DONE' "$log" || echo "vmtest: it did not come to its end" >&2
+    return 1
+}
+
+calls=${VMTEST_CALLS:+LANNER_CALLS=$VMTEST_CALLS}
 echo "vmtest: building the probe's tests"
 root_of "$work/root"
 (cd "$work/root" && find . -print0 | busybox cpio -0 -o -H newc 2>/dev/null | gzip -1) >"$work/initramfs.gz"
@@ -95,22 +120,10 @@ for kernel in "${kernels[@]}"; do
         untested+=("$kernel")
         continue
     fi
-    log=$work/$kernel.log
-    started=$SECONDS
-    timeout "$((minutes * 60))" qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 2048 -nographic -no-reboot \
-        -kernel "$image" -initrd "$work/initramfs.gz" \
-        -append "console=ttyS0 quiet panic=-1 lsm=bpf" </dev/null >"$log" 2>&1 || true
-    passed=$(grep -c '^test .* \.\.\. ok' "$log" || true)
-    broken=$(grep -c '^test .* \.\.\. FAILED' "$log" || true)
-    ended=$(grep -a '^VMTEST-END' "$log" | tr -d '\r' | grep -vc ' 0$' || true)
-    if grep -qa '^VMTEST-DONE' "$log" && [ "$broken" = 0 ] && [ "$ended" = 0 ] && [ "$passed" -gt 0 ]; then
-        echo "vmtest: $(basename "$image"): $passed passed, in $((SECONDS - started)) s"
-    else
-        failed=1
-        echo "vmtest: $(basename "$image"): $passed passed, $broken failed; the log is $log" >&2
-        grep -a '^test .* \.\.\. FAILED\|^VMTEST-END .* [1-9]' "$log" | tr -d '\r' >&2 || true
-        grep -qa '^VMTEST-DONE' "$log" || echo "vmtest: it did not come to its end" >&2
-    fi
+    boot "$image" "$kernel" "-smp 2" "$calls" || failed=1
+    [ -n "${VMTEST_CALLS:-}" ] || boot "$image" "$kernel-fexit" "-smp 2" "LANNER_CALLS=fexit" || failed=1
+    [ ! -e "$work/root/tests/cost" ] ||
+        boot "$image" "$kernel-counts" "-smp 1 -icount shift=0" "LANNER_COUNTS=1 ONLY=cost" || failed=1
 done
 [ ${#untested[@]} -eq 0 ] || echo "vmtest: untested, for the package registry has none: ${untested[*]}"
 exit $failed

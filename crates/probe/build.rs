@@ -3,6 +3,8 @@
 
 #[path = "build/conversions.rs"]
 mod conversions;
+#[path = "build/functions.rs"]
+mod functions;
 #[path = "build/header.rs"]
 mod header;
 #[path = "build/numbers.rs"]
@@ -46,7 +48,9 @@ fn build() -> Result<(), Error> {
     let include = out.join("include");
     fs::create_dir_all(&include)?;
     fs::write(include.join("tables.h"), header::write(&plans, &conversions, &numbers)?)?;
-    fs::write(out.join("plans.rs"), plans::rust(&plans, &numbers, &conversions)?)?;
+    let mut tables = plans::rust(&plans, &numbers, &conversions)?;
+    functions::rust(&mut tables, &arch, &numbers)?;
+    fs::write(out.join("plans.rs"), tables)?;
     for (program, module) in [("probe", "probe"), ("snapshot", "snapshot")] {
         SkeletonBuilder::new()
             .source(format!("bpf/{program}.bpf.c"))

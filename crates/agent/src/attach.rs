@@ -49,6 +49,7 @@ fn open(program: &Program, config: &Config) -> Result<Probe, ProbeError> {
         drop_failed: config.drop_failed,
         snapshot_from: (!config.iterators).then_some(SnapshotSource::Proc),
         resolved: asks_where(&program.engine),
+        calls: config.calls,
         ..ProbeOptions::default()
     })
 }

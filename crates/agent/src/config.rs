@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lanner_output::{Form, HttpOptions, JsonParts, Priority, SocketOptions};
+use lanner_probe::CallPoint;
 use lanner_rules::Selection;
 
 pub use files::{ConfigError, Settings, SettingsFile};
@@ -244,6 +245,8 @@ pub struct Config {
     pub containers: lanner_container::Config,
     /// Reload when a configuration or rules file changes.
     pub watch_files: bool,
+    /// Where the probe is to see the ends of calls.
+    pub calls: CallPoint,
     /// What is given up once the probe is attached.
     pub hardening: Hardening,
     /// Resident memory, in bytes, that caches are shed to stay below; 0 for no limit.
@@ -300,6 +303,7 @@ impl Default for Config {
             enrichment_timeout: Duration::from_secs(1),
             containers: lanner_container::Config::default(),
             watch_files: false,
+            calls: CallPoint::Auto,
             hardening: Hardening::Full,
             memory_limit: 0,
             plugins: Vec::new(),

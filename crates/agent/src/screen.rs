@@ -22,6 +22,9 @@ pub fn screen(started: &Started<'_>, program: &Program, off: usize, files: &[Str
     };
     row("kernel", &attachment.kernel);
     row("attached", &attachment.points.join(", "));
+    if let Some(why) = &attachment.no_fexit {
+        row("", &format!("not fexit: {}", why.lines().next().unwrap_or_default()));
+    }
     row("watches", &calls(&attachment.syscalls));
     let rings = attachment.rings;
     row("buffers", &format!("{rings} × {} KiB{}", attachment.ring_bytes / 1024, lost(rings)));

@@ -11,6 +11,11 @@ static __always_inline u32 number_of(struct pt_regs *regs)
 	return (u32)regs->orig_ax & ~0x40000000u; /* the x32 ABI's mark */
 }
 
+static __always_inline s64 result_of(struct pt_regs *regs)
+{
+	return regs->ax;
+}
+
 static __always_inline bool is_compat(void)
 {
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
@@ -45,6 +50,11 @@ static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
 static __always_inline u32 number_of(struct pt_regs *regs)
 {
 	return (u32)regs->syscallno;
+}
+
+static __always_inline s64 result_of(struct pt_regs *regs)
+{
+	return regs->regs[0];
 }
 
 static __always_inline bool is_compat(void)

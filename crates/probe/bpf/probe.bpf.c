@@ -62,7 +62,7 @@ static __always_inline u64 unpack_socketcall(struct scratch *s)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, PROGRAMS);
+	__uint(max_entries, PROGRAMS + 1); /* the last is what the small programs at functions call, set by the loader */
 	__uint(key_size, sizeof(u32));
 	__array(values, int(void *));
 } programs SEC(".maps") = {
@@ -73,8 +73,8 @@ struct {
 	},
 };
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
+/* The end of a call; `ctx` is what the program was given. */
+static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret)
 {
 	u32 called = number_of(regs), plan;
 	u64 nr = bounded(called, NUMBERS - 1);
@@ -109,6 +109,45 @@ int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
 	bpf_tail_call(ctx, &programs, plan_of(s)->program);
 	count_lost(plan_of(s)->type, LOST_NO_PROGRAM);
 	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
+{
+	return end_of_call(ctx, regs, ret);
+}
+
+/*
+ * The same at the end of the call's own function, for which the loader names one. It and what it calls are loaded
+ * once for all functions of one prototype; at each function is a small program that does nothing but call it.
+ */
+SEC("?fexit")
+int BPF_PROG(on_return, struct pt_regs *regs, long ret)
+{
+	return end_of_call(ctx, regs, ret);
+}
+
+/* Whether the kernel's function that filters calls takes an argument; set before loading. */
+const volatile u8 filter_takes_one = 0;
+
+/* A call that a filter (seccomp) did not let through to its function. Its result is already in the registers. */
+SEC("?fexit")
+int BPF_PROG(on_denied)
+{
+	struct pt_regs *regs;
+	int verdict;
+
+	/* two loads, for the verifier wants no computed place */
+	if (filter_takes_one) {
+		verdict = ctx[1];
+		asm volatile("" : "+r"(verdict));
+	} else {
+		verdict = ctx[0];
+	}
+	if (verdict != -1 || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return 0;
+	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	return end_of_call(ctx, regs, result_of(regs));
 }
 
 char LICENSE[] SEC("license") = "GPL and additional rights";

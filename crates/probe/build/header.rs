@@ -47,6 +47,7 @@ pub fn write(plans: &[Plan], conversions: &[Conversion], calls: &[Call]) -> Resu
         ("PLAN_PARAMS", PLAN_PARAMS),
         ("PLAN_SOCKETCALL", plans.len() + 1),
         ("PROGRAMS", PROGRAMS.len()),
+        ("PROGRAM_ENTRY", PROGRAMS.len()),
         ("WORD_SIZED", WORD),
         ("NUMBERS", NUMBERS),
         ("SOCKETCALLS_ROOM", SOCKETCALLS.len().next_power_of_two()),

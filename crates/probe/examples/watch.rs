@@ -1,10 +1,10 @@
 //! Prints what the probe sees, for a few seconds or until interrupted:
-//! `cargo run -p lanner-probe --example watch -- [--snapshot] [--self] [SECONDS] [EVENT NAME...]`
+//! `cargo run -p lanner-probe --example watch -- [--snapshot] [--self] [--fexit] [SECONDS] [EVENT NAME...]`
 
 use std::time::{Duration, Instant};
 
 use lanner_event::{EVENTS, Event, ParamType};
-use lanner_probe::{EventSet, Probe, ProbeError, ProbeOptions};
+use lanner_probe::{CallPoint, EventSet, Probe, ProbeError, ProbeOptions};
 
 fn value(event: &Event<'_>, index: usize) -> String {
     use ParamType as T;
@@ -43,7 +43,8 @@ fn main() -> Result<(), ProbeError> {
         .map(|e| e.code)
         .collect();
     let start = Instant::now();
-    let options = ProbeOptions { events, include_self: flag("--self"), ..ProbeOptions::default() };
+    let calls = if flag("--fexit") { CallPoint::Fexit } else { CallPoint::Auto };
+    let options = ProbeOptions { events, include_self: flag("--self"), calls, ..ProbeOptions::default() };
     let mut probe = Probe::open(options)?;
     eprintln!("opened in {:?}: {:?}", start.elapsed(), probe.attachment());
     if flag("--snapshot") {
@@ -56,5 +57,8 @@ fn main() -> Result<(), ProbeError> {
         probe.poll(Duration::from_millis(200), &mut |event| print(event))?;
     }
     eprintln!("lost: {:?}", probe.lost());
+    let start = Instant::now();
+    drop(probe);
+    eprintln!("closed in {:?}", start.elapsed());
     Ok(())
 }

@@ -4,6 +4,8 @@
 //! This crate delivers events in lanner's wire format and may know nothing of rules beyond the set of event
 //! types that it is asked to deliver.
 
+mod calls;
+mod code;
 mod error;
 mod load;
 mod log;
@@ -21,7 +23,9 @@ mod sys;
 pub mod trial;
 
 pub use error::ProbeError;
-pub use options::{Attachment, EventSet, Lost, LostReason, ProbeOptions, SnapshotSource, SnapshotStats};
+pub use options::{
+    Attachment, CallPoint, EventSet, Lost, LostReason, ProbeOptions, SnapshotSource, SnapshotStats,
+};
 pub use programs::ProgramStats;
 
 use std::os::fd::AsFd;
@@ -138,7 +142,7 @@ impl Probe {
     /// How often each attached program ran and how long that took; nothing unless the kernel counts it
     /// (`kernel.bpf_stats_enabled`).
     pub fn programs(&self) -> Vec<ProgramStats> {
-        programs::read(&self.loaded.attached)
+        programs::read(self.loaded.programs())
     }
 
     /// How the probe is attached, for people.

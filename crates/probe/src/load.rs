@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use lanner_event::prefilter::{Sieve, Sieves};
 use lanner_event::{EventType, types};
-use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType};
 
+use crate::calls::{Calls, Shared};
 use crate::log;
 use crate::plans::{self, Wanted};
 use crate::points::{self, Points};
@@ -25,8 +26,8 @@ pub type Globals = bpf::bss;
 pub struct Loaded {
     /// Dropping a link detaches its program.
     _links: Vec<Link>,
-    /// The programs that run at every event, for what the kernel counts of them.
-    pub attached: Vec<OwnedFd>,
+    /// The programs at tracepoints of threads, for what the kernel counts of them.
+    attached: Vec<OwnedFd>,
     /// A program array is emptied when its last holder lets it go.
     _programs: MapHandle,
     /// The rings' maps, for waiting.
@@ -44,6 +45,7 @@ pub struct Loaded {
     globals: Globals,
     shared: SharedGlobals,
     points: Points,
+    calls: Calls,
 }
 
 /// Says an error of libbpf as one of the system.
@@ -60,7 +62,7 @@ pub fn io_error(error: &libbpf_rs::Error) -> io::Error {
 }
 
 /// Makes an error about a map.
-fn map_error(map: &str) -> impl Fn(libbpf_rs::Error) -> ProbeError {
+pub fn map_error(map: &str) -> impl Fn(libbpf_rs::Error) -> ProbeError {
     move |e| ProbeError::Map { map: map.into(), source: io_error(&e) }
 }
 
@@ -236,7 +238,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     // it takes long to be checked, and few want it
     let beginnings = points::beginnings(&options.events);
     open.progs.on_enter.set_autoload(beginnings);
-    let kernel = points::Kernel::look();
+    let kernel = points::Kernel::look(options.calls);
     let rings_of_calls = kernel.io_uring;
     for program in [&mut open.progs.on_submit, &mut open.progs.on_complete] {
         program.set_autoload(rings_of_calls.is_some());
@@ -249,6 +251,8 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     let constants = open.maps.rodata_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
     constants.can_hide = u8::from(can_hide);
     constants.can_cast = u8::from(can_hide && kernel.can_cast);
+    let filter = kernel.functions.as_ref().and_then(|functions| functions.filter.as_ref());
+    constants.filter_takes_one = u8::from(filter.is_some_and(|(_, takes_one)| *takes_one));
     open.maps.hidden_fds.set_autocreate(can_hide).map_err(map_error("hidden_fds"))?;
     let loaded = open.load().map_err(|e| refused(&e))?;
 
@@ -284,7 +288,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     let mut points = Vec::new();
     let progs = &loaded.progs;
     // threads first, so that no call comes from one that was never seen to begin
-    for program in [&progs.on_fork, &progs.on_exec, &progs.on_exit, &progs.on_syscall] {
+    for program in [&progs.on_fork, &progs.on_exec, &progs.on_exit] {
         let link = program.attach().map_err(|e| ProbeError::Attach {
             program: program.name().to_string_lossy().into(),
             source: io_error(&e),
@@ -293,6 +297,14 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         // Without its descriptor a program is only not counted.
         attached.extend(program.as_fd().try_clone_to_owned());
     }
+    let others = loaded.object().maps().filter(|map| map.name() != "programs" && map.autocreate());
+    let maps = others
+        .map(|map| Ok((map.name().to_os_string(), MapHandle::try_from(&map)?)))
+        .collect::<Result<_, _>>()
+        .map_err(map_error("shared"))?;
+    let shared_maps = Shared { maps, can_note: can_hide };
+    let calls =
+        Calls::attach(options.calls, progs.on_syscall.as_fd(), kernel.functions, shared_maps, &wanted)?;
     let mut few = Points::default();
     let of_few = [&progs.on_enter, &progs.on_switch, &progs.on_signal, &progs.on_complete, &progs.on_submit];
     for (spec, program) in points::SPECS.iter().zip(of_few) {
@@ -305,13 +317,15 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         }
     }
     few.follow(&options.events)?;
-    for section in ["sched_process_fork", "sched_process_exec", "sched_process_exit", "sys_exit"] {
+    for section in ["sched_process_fork", "sched_process_exec", "sched_process_exit"] {
         points.push(format!("tp_btf/{section}"));
     }
+    points.extend(calls.points());
     points.extend(few.attached().map(|name| format!("tp_btf/{name}")));
     let attachment = Attachment {
         kernel: kernel_release(),
         points,
+        no_fexit: calls.why_not(),
         syscalls: wanted.names.iter().map(|name| (*name).to_string()).collect(),
         rings: rings.len(),
         ring_bytes,
@@ -330,6 +344,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         globals,
         shared,
         points: few,
+        calls,
     })
 }
 
@@ -368,6 +383,11 @@ impl Loaded {
         self.shared.store(&self.globals);
     }
 
+    /// The programs that run at every event.
+    pub fn programs(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.attached.iter().chain(self.calls.programs())
+    }
+
     /// Says of what is opened where the kernel found it, or not.
     pub fn tell_resolved(&mut self, tell: bool) {
         self.globals.want_resolved = u8::from(tell);
@@ -380,8 +400,11 @@ impl Loaded {
     /// When the kernel does not let a point that is needed now be attached.
     pub fn update(&mut self, events: &EventSet) -> Result<(), ProbeError> {
         let wanted = Wanted::of(events);
+        self.calls.follow(&wanted)?;
         fill(&mut self.globals, events, &wanted);
         self.shared.store(&self.globals);
+        self.calls.leave_others(&wanted);
+        self.attachment.no_fexit = self.calls.why_not();
         self.attachment.syscalls = wanted.names.iter().map(|name| (*name).to_string()).collect();
         self.points.follow(events)
     }

@@ -72,6 +72,18 @@ impl Extend<EventType> for EventSet {
     }
 }
 
+/// Where the ends of calls are to be seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CallPoint {
+    /// The best that is known to work.
+    #[default]
+    Auto,
+    /// At the ends of their functions (fexit), where that can be done, so that no other call costs anything.
+    Fexit,
+    /// At the end of every call of the host.
+    SysExit,
+}
+
 /// How the probe is to be opened.
 #[derive(Clone, Debug)]
 pub struct ProbeOptions {
@@ -96,6 +108,8 @@ pub struct ProbeOptions {
     pub snapshot_from: Option<SnapshotSource>,
     /// Where the host's `/proc` is seen.
     pub proc: PathBuf,
+    /// Where the ends of calls are to be seen.
+    pub calls: CallPoint,
 }
 
 impl ProbeOptions {
@@ -116,6 +130,7 @@ impl Default for ProbeOptions {
             include_self: false,
             snapshot_from: None,
             proc: PathBuf::from("/proc"),
+            calls: CallPoint::Auto,
         }
     }
 }
@@ -203,6 +218,8 @@ pub struct Attachment {
     pub kernel: String,
     /// What the programs are attached to, such as `tp_btf/sys_exit`.
     pub points: Vec<String>,
+    /// Why calls are seen at `sys_exit` and not at their functions.
+    pub no_fexit: Option<String>,
     /// System calls that are watched, by name.
     pub syscalls: Vec<String>,
     /// How many ring buffers there are.

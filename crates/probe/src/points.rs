@@ -7,8 +7,9 @@ use lanner_event::{EventType, types};
 use libbpf_rs::btf::Btf;
 use libbpf_rs::btf::types::{Func, FuncProto, Typedef};
 
+use crate::calls::{self, Functions};
 use crate::sys::program;
-use crate::{EventSet, ProbeError, plans};
+use crate::{CallPoint, EventSet, ProbeError, plans};
 
 /// A point, and what it is for.
 pub struct Spec {
@@ -73,14 +74,16 @@ pub struct Kernel {
     pub io_uring: Option<IoUring>,
     /// Whether a program may say what an address points to: since 6.2.
     pub can_cast: bool,
+    /// The functions of calls, if they may be used.
+    pub functions: Option<Functions>,
 }
 
 impl Kernel {
     /// Looks.
-    pub fn look() -> Kernel {
+    pub fn look(calls: CallPoint) -> Kernel {
         let Ok(btf) = Btf::from_vmlinux() else { return Kernel::default() };
         let can_cast = btf.type_by_name::<Func<'_>>("bpf_rdonly_cast").is_some();
-        Kernel { io_uring: io_uring(&btf), can_cast }
+        Kernel { io_uring: io_uring(&btf), can_cast, functions: calls::functions(&btf, calls) }
     }
 }
 
@@ -134,7 +137,7 @@ impl Points {
             if !needed {
                 point.link = None;
             } else if point.link.is_none() {
-                match program::attach_tracepoint(point.program.as_fd()) {
+                match program::attach_tracing(point.program.as_fd()) {
                     Ok(link) => point.link = Some(link),
                     Err(source) => {
                         refused = Err(ProbeError::Attach { program: point.spec.program.into(), source });

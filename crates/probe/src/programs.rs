@@ -15,12 +15,21 @@ pub struct ProgramStats {
     pub time: u64,
 }
 
-/// Asks the kernel about programs.
-pub fn read(programs: &[OwnedFd]) -> Vec<ProgramStats> {
+/// Asks the kernel about programs; several of one name are counted together.
+pub fn read<'a>(programs: impl Iterator<Item = &'a OwnedFd>) -> Vec<ProgramStats> {
     let enabled = std::fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled");
     if enabled.map_or(true, |text| text.trim() == "0") {
         return Vec::new();
     }
-    let counted = programs.iter().filter_map(|program| counts(program.as_fd()).ok());
-    counted.map(|(name, runs, time)| ProgramStats { name, runs, time }).collect()
+    let mut all: Vec<ProgramStats> = Vec::new();
+    for (name, runs, time) in programs.filter_map(|program| counts(program.as_fd()).ok()) {
+        match all.iter_mut().find(|stats| stats.name == name) {
+            Some(stats) => {
+                stats.runs += runs;
+                stats.time += time;
+            }
+            None => all.push(ProgramStats { name, runs, time }),
+        }
+    }
+    all
 }

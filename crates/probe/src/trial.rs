@@ -1,20 +1,22 @@
 //! What this kernel lets the probe do, found out by doing it: a tiny program for each kind of attachment is
 //! loaded, attached, and seen to run.
 
-mod code;
 mod kinds;
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
+use lanner_event::types;
 use libbpf_rs::btf::Btf;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
+use crate::code;
 use crate::sys::program::{self, Place};
-use crate::{Attachment, EventSet, Probe, ProbeError, ProbeOptions};
+use crate::{Attachment, CallPoint, EventSet, Probe, ProbeError, ProbeOptions};
 use kinds::{KINDS, Kind, Target};
 
 /// What a kind of attachment is to lanner.
@@ -72,6 +74,9 @@ pub struct Trials {
     pub probe: Result<Attachment, ProbeError>,
 }
 
+/// What the programs are called.
+const NAME: &CStr = c"lanner_trial";
+
 /// How long an attached program may take to be seen to run.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -89,7 +94,13 @@ pub fn run(ring_bytes: usize) -> Trials {
             outcome: outcome(kind, btf.as_ref()),
         })
         .collect();
-    let small = ProbeOptions { events: EventSet::new(), ring_bytes: 4096, ..ProbeOptions::default() };
+    // a call that few make, so that a function is tried
+    let small = ProbeOptions {
+        events: [types::SYSCALL_SETSID_X].into_iter().collect::<EventSet>(),
+        ring_bytes: 4096,
+        calls: CallPoint::Fexit,
+        ..ProbeOptions::default()
+    };
     let bytes = u32::try_from(ring_bytes.max(4096).next_power_of_two()).unwrap_or(1 << 31);
     Trials {
         kinds,
@@ -115,7 +126,7 @@ impl Empty {
         let kind = found.ok_or_else(|| io::Error::other("no such kind"))?;
         let btf = Btf::from_vmlinux().map_err(|error| crate::load::io_error(&error))?;
         let place = place(kind, Some(&btf)).map_err(io::Error::other)?;
-        let program = program::load(place, &code::zero(None))?;
+        let program = program::load(NAME, place, &code::zero(None))?;
         Ok(Empty { _link: program::attach(program.as_fd(), None, place)? })
     }
 }
@@ -171,7 +182,8 @@ fn attempt(kind: &Kind, place: Place) -> Result<Outcome, (&'static str, io::Erro
         Some(_) => Some(map(MapType::Array, 4, 8, 1).map_err(loading)?),
         None => None,
     };
-    let program = program::load(place, &(kind.code)(seen.as_ref().map(AsFd::as_fd))).map_err(loading)?;
+    let program =
+        program::load(NAME, place, &(kind.code)(seen.as_ref().map(AsFd::as_fd))).map_err(loading)?;
     let cgroup = match kind.target {
         Target::Feature(_) => return Ok(Outcome::Accepted),
         Target::Cgroup => Some(kinds::cgroup_root().and_then(File::open).map_err(attaching)?),

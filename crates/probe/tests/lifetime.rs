@@ -146,3 +146,23 @@ fn programs_are_counted_if_the_kernel_counts() {
     let programs = watch.probe.programs();
     assert_eq!(counting, programs.iter().any(|p| p.name == "on_syscall" && p.runs > 0 && p.time > 0));
 }
+
+/// Calls whose functions are not attached yet, then one for which none will do, and back.
+#[test]
+fn what_is_wanted_is_seen_wherever_it_takes_the_probe() {
+    let Some(mut watch) = watch(&[t::SYSCALL_MUNLOCKALL_X]) else { return };
+    let generic = [t::SYSCALL_MLOCKALL_X, t::GENERIC_X];
+    for wanted in [&[t::SYSCALL_MLOCKALL_X][..], &generic, &[t::SYSCALL_MLOCKALL_X, t::SYSCALL_MUNLOCKALL_X]]
+    {
+        watch.probe.update_events(&wanted.iter().copied().collect()).unwrap();
+        watch.forget();
+        call(libc::SYS_mlockall, &[N(0x80)]);
+        let tid = support::call::gettid();
+        let told = |events: &[lanner_event::EventBuf]| {
+            let own = events.iter().filter_map(|e| e.event().ok()).filter(|e| e.tid == tid);
+            own.filter(|e| e.ty() == t::SYSCALL_MLOCKALL_X).count()
+        };
+        let seen = watch.events_until(|events| told(events) > 0);
+        assert_eq!(told(&seen), 1, "{wanted:?}");
+    }
+}

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use lanner_output::{Form, JsonParts, Priority};
+use lanner_probe::CallPoint;
 use lanner_rules::{Selection, Target};
 
 use super::files::{ConfigError, Settings};
@@ -37,6 +38,15 @@ impl Config {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+fn attachment(text: &str) -> Option<CallPoint> {
+    match text {
+        "auto" => Some(CallPoint::Auto),
+        "fexit" => Some(CallPoint::Fexit),
+        "sys_exit" => Some(CallPoint::SysExit),
+        _ => None,
     }
 }
 
@@ -124,6 +134,7 @@ impl Reader<'_> {
             plugin_settings,
             isolate_plugins: self.text("plugins_isolation", "none") == "process",
             watch_files: self.flag("watch_config_files", true),
+            calls: self.scalar("lanner.attachment", CallPoint::Auto, "auto, fexit or sys_exit", attachment),
             hardening: self.scalar(
                 "lanner.hardening",
                 Hardening::Full,

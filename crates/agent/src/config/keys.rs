@@ -114,6 +114,7 @@ const ENGINE: Object = Object {
 };
 
 const LANNER: Object = Object::with_some(&[
+    ("attachment", OneOf(&["auto", "fexit", "sys_exit"])),
     ("enrichment_timeout", Integer),
     ("entry_events", Bool),
     ("hardening", OneOf(&["full", "capabilities", "none"])),

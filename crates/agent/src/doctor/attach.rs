@@ -14,7 +14,7 @@ fn finding(name: &str, mark: Mark, text: impl Into<String>) -> Finding {
 /// What is found. `permitted`: whether this process holds what all this asks for.
 pub fn findings(trials: &Trials, permitted: bool) -> Vec<Finding> {
     let kinds = trials.kinds.iter().map(|trial| kind(trial, permitted));
-    std::iter::once(probe(&trials.probe)).chain(kinds).collect()
+    std::iter::once(probe(&trials.probe)).chain(calls(&trials.probe)).chain(kinds).collect()
 }
 
 /// The probe as a whole, which is what counts.
@@ -28,6 +28,23 @@ fn probe(opened: &Result<Attachment, ProbeError>) -> Finding {
         Err(error) => finding("lanner's probe", Mark::Bad, error.to_string().trim_end())
             .cost("`lanner run` can't watch this host; `lanner replay` works"),
     }
+}
+
+/// Where it can see the ends of calls.
+fn calls(opened: &Result<Attachment, ProbeError>) -> Option<Finding> {
+    let attachment = opened.as_ref().ok()?;
+    Some(match &attachment.no_fexit {
+        None => finding("ends of calls", Mark::Ok, "can be seen at their own functions (fexit)"),
+        Some(why) => {
+            let why = why.lines().next().unwrap_or_default();
+            finding(
+                "ends of calls",
+                Mark::Note,
+                format!("seen at sys_exit; at their functions (fexit) not: {why}"),
+            )
+            .cost("every call of the host passes a small program, not only those that rules need")
+        }
+    })
 }
 
 fn kind(trial: &Trial, permitted: bool) -> Finding {

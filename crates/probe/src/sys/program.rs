@@ -1,6 +1,6 @@
-//! Programs that are handed to the kernel instruction by instruction: those of the trials, too small for a file
-//! of their own.
+//! Programs that are handed to the kernel instruction by instruction (`crate::code`).
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -17,11 +17,11 @@ pub struct Place {
     pub btf_id: u32,
 }
 
-/// Loads a program.
+/// Loads a program; the kernel keeps the first 15 bytes of its name.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn load(place: Place, code: &[u64]) -> io::Result<OwnedFd> {
+pub fn load(name: &CStr, place: Place, code: &[u64]) -> io::Result<OwnedFd> {
     let mut options = sys::bpf_prog_load_opts {
         sz: size_of::<sys::bpf_prog_load_opts>() as sys::size_t,
         expected_attach_type: place.attach,
@@ -33,7 +33,7 @@ pub fn load(place: Place, code: &[u64]) -> io::Result<OwnedFd> {
     let fd = unsafe {
         sys::bpf_prog_load(
             place.program,
-            c"lanner_trial".as_ptr(),
+            name.as_ptr(),
             c"GPL and additional rights".as_ptr(),
             code.as_ptr().cast(),
             code.len() as sys::size_t,
@@ -53,12 +53,12 @@ pub fn attach(program: BorrowedFd<'_>, target: Option<BorrowedFd<'_>>, place: Pl
     owned(unsafe { sys::bpf_link_create(program.as_raw_fd(), target, place.attach, std::ptr::null()) })
 }
 
-/// Attaches a program to the tracepoint that it was loaded for; closing what this gives detaches it.
+/// Attaches a program to the tracepoint or function that it was loaded for; closing what this gives detaches it.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn attach_tracepoint(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    // SAFETY: only a descriptor is passed; libbpf takes a null pointer for a program that knows its tracepoint.
+pub fn attach_tracing(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: only a descriptor is passed; libbpf takes a null pointer for a program that knows its place.
     owned(unsafe { sys::bpf_raw_tracepoint_open(std::ptr::null(), program.as_raw_fd()) })
 }
 

@@ -10,7 +10,8 @@ use libbpf_rs::btf::types::{Func, Typedef};
 use libbpf_rs::btf::{Btf, BtfType};
 use libbpf_rs::libbpf_sys as sys;
 
-use super::{Need, code};
+use super::Need;
+use crate::code;
 
 /// What a program is attached to.
 #[derive(Clone, Copy)]
@@ -44,6 +45,7 @@ pub struct Kind {
 const NOTHING_SEEN: &str = "nothing can be watched";
 const FROM_PROC: &str =
     "what runs at the start is read from /proc: slower, and short-lived threads may be missed";
+const EVERY_CALL: &str = "every call of the host passes a small program, not only those that rules need";
 const NOT_USED: &str = "nothing: this version does not use it";
 
 /// A kind that is attached to a tracepoint of the kernel.
@@ -102,7 +104,11 @@ pub const KINDS: &[Kind] = &[
     iterator("iter/task", "bpf_iter_task"),
     iterator("iter/task_file", "bpf_iter_task_file"),
     function("fentry", sys::BPF_PROG_TYPE_TRACING, sys::BPF_TRACE_FENTRY, SYSTEM_CALL),
-    function("fexit", sys::BPF_PROG_TYPE_TRACING, sys::BPF_TRACE_FEXIT, SYSTEM_CALL),
+    Kind {
+        need: Need::Better,
+        cost: EVERY_CALL,
+        ..function("fexit", sys::BPF_PROG_TYPE_TRACING, sys::BPF_TRACE_FEXIT, SYSTEM_CALL)
+    },
     function("lsm", sys::BPF_PROG_TYPE_LSM, sys::BPF_LSM_MAC, "bpf_lsm_file_open"),
     Kind {
         target: Target::Feature("/sys/bus/event_source/devices/kprobe"),

@@ -8,7 +8,7 @@ pub mod uring;
 use std::time::{Duration, Instant};
 
 use lanner_event::{Event, EventBuf, EventType};
-use lanner_probe::{Probe, ProbeError, ProbeOptions};
+use lanner_probe::{CallPoint, Probe, ProbeError, ProbeOptions};
 
 /// A probe that delivers this process's events too.
 pub struct Watch {
@@ -24,10 +24,19 @@ pub fn watch(types: &[EventType]) -> Option<Watch> {
     })
 }
 
-/// Opens a probe.
-pub fn open(options: ProbeOptions) -> Option<Watch> {
+/// Opens a probe; `LANNER_CALLS=fexit` or `sys_exit` in the environment says where it is to see the ends of calls.
+pub fn open(mut options: ProbeOptions) -> Option<Watch> {
+    options.calls = match std::env::var("LANNER_CALLS").as_deref() {
+        Ok("fexit") => CallPoint::Fexit,
+        Ok("sys_exit") => CallPoint::SysExit,
+        _ => options.calls,
+    };
+    let calls = options.calls;
     match Probe::open(options) {
         Ok(probe) => {
+            if let (CallPoint::Fexit, Some(why)) = (calls, &probe.attachment().no_fexit) {
+                println!("not at functions: {why}");
+            }
             let mut watch = Watch { probe };
             watch.forget();
             Some(watch)

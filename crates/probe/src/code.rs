@@ -1,4 +1,4 @@
-//! The programs of the trials, instruction by instruction (layout and opcodes: the kernel's
+//! Programs that are too small for a file of their own, instruction by instruction (layout and opcodes: the kernel's
 //! Documentation/bpf/standardization/instruction-set.rst).
 
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -10,10 +10,13 @@ const EXIT: u8 = 0x95;
 const MOVE: u8 = 0xb7;
 const MOVE_REGISTER: u8 = 0xbf;
 
-/// The second register of a load that means: the address of a map's value.
+/// The second register of a load that means: a map.
+const MAP: u8 = 1;
+/// And the one that means: the address of a map's value.
 const MAP_VALUE: u8 = 2;
 
 /// `enum bpf_func_id`.
+const TAIL_CALL: i32 = 12;
 const GET_CURRENT_TASK_BTF: i32 = 158;
 const TASK_PT_REGS: i32 = 175;
 
@@ -49,6 +52,18 @@ pub fn registers(_: Option<BorrowedFd<'_>>) -> Vec<u64> {
         instruction(CALL, 0, 0, GET_CURRENT_TASK_BTF),
         instruction(MOVE_REGISTER, 1, 0, 0),
         instruction(CALL, 0, 0, TASK_PT_REGS),
+        instruction(MOVE, 0, 0, 0),
+        instruction(EXIT, 0, 0, 0),
+    ]
+}
+
+/// Goes on in the program at `index` of a map of programs, if there is one.
+pub fn call(programs: BorrowedFd<'_>, index: u32) -> Vec<u64> {
+    vec![
+        instruction(LOAD_64, 2, MAP, programs.as_raw_fd()),
+        0,
+        instruction(MOVE, 3, 0, index as i32),
+        instruction(CALL, 0, 0, TAIL_CALL),
         instruction(MOVE, 0, 0, 0),
         instruction(EXIT, 0, 0, 0),
     ]
