@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run build test check vmtest compat demo bench memory fuzz soak soak-idle package image
+.PHONY: help run build test check vmtest vmservice cluster compat demo bench memory fuzz soak soak-idle package image
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -36,6 +36,14 @@ check: ## Formatting, lints, licences, shell scripts, warnings of the eBPF progr
 vmtest: ## Run the probe's tests under Debian's stock kernels, in QEMU
 	@scripts/setup.sh --vm
 	@scripts/vmtest.sh
+
+vmservice: ## Install the package in a Debian with systemd, in QEMU, and use its service
+	@scripts/setup.sh --package --vm
+	@scripts/vmservice.sh
+
+cluster: build ## Run a real Kubernetes of one node here, with lanner in it, and do the tutorial
+	@scripts/setup.sh --test --image --cluster
+	@scripts/cluster.sh --bin $(TARGET)/release/lanner
 
 compat: ## Compare with what Falco answered, where ../shared/compat exists
 	@scripts/setup.sh
