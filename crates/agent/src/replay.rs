@@ -132,18 +132,29 @@ impl Replay<'_> {
         if self.drops.due(cx.event.ts) {
             self.check_drops(cx.event.ts)?;
         }
-        self.observe(cx);
+        if self.station.is_some() {
+            self.observe(cx);
+        }
         self.hits.clear();
+        self.program.engine.process(&mut self.memory, cx, &mut self.hits);
+        if self.hits.is_empty() && !self.triggered.is_writing() {
+            return Ok(());
+        }
+        self.alert(cx);
+        self.capture(cx, around)
+    }
+
+    /// Tells of the rules that the event matched.
+    fn alert(&mut self, cx: &Context<'_>) {
         let Program { engine, announcer, .. } = self.program;
-        engine.process(&mut self.memory, cx, &mut self.hits);
         for id in &self.hits {
             self.tally.count(id.index());
             self.outputs.send(self.formatter.line(&announcer.alert(engine, *id, cx)));
         }
-        self.capture(cx, around)
     }
 
     /// Counts the event for metrics, and tells them when they are due.
+    #[inline(never)]
     fn observe(&mut self, cx: &Context<'_>) {
         let Some(station) = &mut self.station else { return };
         if !station.count(cx.event) {

@@ -44,6 +44,7 @@ pub fn walk_with<E: From<CaptureError>>(
         progress: Progress::default(),
         scratch: Scratch::new(),
         begun: false,
+        elsewhere: false,
     };
     let result = walk.go(reader, begin, see);
     if let Some(crew) = crew {
@@ -62,6 +63,8 @@ struct Walk {
     scratch: Scratch,
     /// An event was seen that is no more of the section's beginning.
     begun: bool,
+    /// The last event was none of the kernel's.
+    elsewhere: bool,
 }
 
 impl Walk {
@@ -96,7 +99,7 @@ impl Walk {
             ..Snapshot::default()
         };
         records::give_to(snapshot, &mut self.machine);
-        self.begun = false;
+        (self.begun, self.elsewhere) = (false, false);
         // `evt.hostname` stays empty, as in Falco: a capture tells of a host that is not this one.
         self.progress = Progress::new(EventMeta {
             utc_offset: local_offset,
@@ -122,6 +125,18 @@ impl Walk {
         loaded.or_else(|| built_in().map(|plugin| (plugin.source, plugin.name))).unwrap_or(("", ""))
     }
 
+    /// Takes in what an event tells of a container, and whose event it is. Also to be called for the first of the
+    /// kernel's after one from elsewhere.
+    #[cold]
+    fn take_told(&mut self, event: &Event<'_>) {
+        if let Some(container) = container_told(event) {
+            self.machine.set_container(container);
+        }
+        let (source, plugin) = self.made_by(event);
+        self.progress.set_source(source, plugin);
+        self.elsewhere = is_told(event.ty());
+    }
+
     fn step<E>(
         &mut self,
         reader: &Reader,
@@ -129,24 +144,18 @@ impl Walk {
     ) -> Result<(), E> {
         let Some(event) = reader.event() else { return Ok(()) };
         let subject = self.machine.apply(&event);
-        if matches!(event.ty(), types::CONTAINER_JSON_2_E | types::ASYNCEVENT_E) {
-            if let Some(container) = container_told(&event) {
-                self.machine.set_container(container);
-            }
+        if is_told(event.ty()) || self.elsewhere {
+            self.take_told(&event);
         }
         if reader.is_learnt() {
             learnt::give_to(&event, &mut self.machine);
         }
         self.progress.advance(&event);
-        let (source, plugin) = self.made_by(&event);
-        if self.progress.meta().source != source || self.progress.meta().plugin != plugin {
-            self.progress.set_source(source, plugin);
-        }
         if let Some(crew) = &self.crew {
             // The event's fields show what a plugin could not take from it.
             let _ = crew.parse(&event, self.progress.meta(), &self.machine);
         }
-        self.begun |= !completes_snapshot(event.ty());
+        self.begun = self.begun || !completes_snapshot(event.ty());
         if reader.is_state_only() || !self.begun {
             return Ok(());
         }
@@ -160,6 +169,11 @@ impl Walk {
         };
         see(&cx, &self.around)
     }
+}
+
+/// Whether events of a type come from elsewhere than the kernel, or may.
+fn is_told(ty: EventType) -> bool {
+    matches!(ty, types::PLUGINEVENT_E | types::CONTAINER_JSON_2_E | types::ASYNCEVENT_E)
 }
 
 /// Whether events of a type, where a section's events begin, belong to its snapshot: rules don't see them.

@@ -1,23 +1,26 @@
 //! The bytes of a capture, unpacked, through a window that moves over them.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 
-use crate::unpack::{GZIP, Source, Unpacked, open_source, read_first};
+use crate::unpack::{GZIP, Unpacked, open_source, read_first};
 
-/// Bytes that the window holds at a time, unless a block is longer: small enough for the CPU's cache.
-const WINDOW: usize = 256 << 10;
+/// Bytes that the window holds at a time, unless a block is longer: small enough that what the kernel has copied there
+/// is still in the cache nearest to the CPU but one.
+const WINDOW: usize = 64 << 10;
 
 enum Input {
-    Plain(Source),
+    /// Read straight into the window.
+    Plain(Box<dyn Read + Send>),
     Gzip(Unpacked),
 }
 
 impl Input {
     fn new(mut source: Box<dyn Read + Send>) -> io::Result<Input> {
         let first = read_first(&mut source)?;
-        let packed = first == GZIP;
-        let source = open_source(first, source);
-        Ok(if packed { Input::Gzip(Unpacked::new(source)?) } else { Input::Plain(source) })
+        if first == GZIP {
+            return Ok(Input::Gzip(Unpacked::new(open_source(first, source))?));
+        }
+        Ok(Input::Plain(Box::new(Cursor::new(first).chain(source))))
     }
 
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
@@ -130,7 +133,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Write as _};
+    use std::io::Write as _;
 
     use flate2::{Compression, write::GzEncoder};
 

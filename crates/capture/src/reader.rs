@@ -30,7 +30,7 @@ const SECTION_LEN: usize = FRAME_LEN + 16;
 #[derive(Clone, Copy)]
 enum Place {
     /// In the window, so many bytes before its start.
-    Window { back: usize },
+    Window { back: u8 },
     /// Brought into today's form.
     Normalised,
     /// Upgraded.
@@ -61,6 +61,8 @@ pub struct Reader {
     learnt: bool,
     /// All events of the section up to here tell of the state that it begins with.
     opening: bool,
+    /// `swap` or `opening`.
+    unusual: bool,
     fault: Option<CaptureError>,
     ended: bool,
 }
@@ -103,6 +105,7 @@ impl Reader {
             state_only: false,
             learnt: false,
             opening: true,
+            unusual: true,
             fault: None,
             ended: false,
         };
@@ -171,28 +174,32 @@ impl Reader {
     /// Once, at the end: the first fault that was met.
     #[inline]
     pub fn advance(&mut self) -> Result<bool, CaptureError> {
-        self.window.skip(std::mem::take(&mut self.used));
-        let Some((head, total)) = self.plain_event() else { return self.advance_to_any() };
+        self.window.skip(self.used);
+        let Some((head, total, beginning)) = self.plain_event() else {
+            self.used = 0;
+            return self.advance_to_any();
+        };
         self.used = total;
-        self.current = Some((head, Place::Window { back: PLAIN.offset() }));
-        (self.state_only, self.learnt) = (is_beginning(head.ty()), false);
+        self.current = Some((head, Place::Window { back: PLAIN.offset() as u8 }));
+        (self.state_only, self.learnt) = (beginning, false);
         Ok(true)
     }
 
     /// The event that the window stands at, if it is in today's form and a block that says nothing else: what nearly
-    /// every event is.
+    /// every event is. With it the block's length, and whether it begins a call whose end is another event.
     #[inline]
-    fn plain_event(&self) -> Option<(Head, usize)> {
+    fn plain_event(&self) -> Option<(Head, usize, bool)> {
         let bytes = self.window.bytes();
         let [a, b, c, d, e, f, g, h, i, j] = *bytes.first_chunk()?;
         let total = u32::from_ne_bytes([e, f, g, h]) as usize;
         let is_plain = matches!(u32::from_ne_bytes([a, b, c, d]), written::EVENT | written::LARGE_EVENT);
-        if !is_plain || self.swap || self.opening {
+        if !is_plain || self.unusual || total > bytes.len() {
             return None;
         }
-        let head = Head::check(bytes.get(PLAIN.offset()..total.checked_sub(4)?)?, u16::from_ne_bytes([i, j]))
-            .ok()?;
-        (total <= bytes.len() && self.upgrader.passes(head.ty(), head.param_count())).then_some((head, total))
+        let event = bytes.get(PLAIN.offset()..total.wrapping_sub(4))?;
+        let head = Head::check(event, u16::from_ne_bytes([i, j])).ok()?;
+        let today = self.upgrader.today(head.ty())?;
+        today.has(head.param_count()).then_some((head, total, today.beginning))
     }
 
     /// The same for whatever the event is.
@@ -208,6 +215,7 @@ impl Reader {
             self.current = self.examine(form, total);
             if let Some((head, _)) = &self.current {
                 self.opening = self.opening && is_state(head.ty());
+                self.unusual = self.opening || self.swap;
                 self.state_only |= self.opening || is_beginning(head.ty());
                 return Ok(true);
             }
@@ -219,7 +227,7 @@ impl Reader {
     pub fn event(&self) -> Option<Event<'_>> {
         let (head, place) = self.current?;
         Some(match place {
-            Place::Window { back } => head.event(&self.window.bytes()[back..]),
+            Place::Window { back } => head.event(&self.window.bytes()[usize::from(back)..]),
             Place::Normalised => head.event(&self.normalised),
             Place::Upgraded => head.event(self.upgrader.bytes()),
         })
@@ -238,7 +246,7 @@ impl Reader {
             return None;
         }
         let mut bytes = &block[form.offset()..total - 4];
-        let mut place = Place::Window { back: form.offset() };
+        let mut place = Place::Window { back: form.offset() as u8 };
         if self.swap || !form.counted {
             if normalise(bytes, form.counted, self.swap, &mut self.normalised).is_none() {
                 self.damaged("an event's lengths do not add up".into());
@@ -456,6 +464,7 @@ impl Reader {
         self.sections += 1;
         self.listed = 0;
         self.opening = true;
+        self.unusual = true;
         Ok(())
     }
 }

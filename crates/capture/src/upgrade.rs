@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use crate::upgrade_table::{
     EMPTY_WHERE_ABSENT, Fill, KEPT_AND_PASSED, NOT_FROM_ENTER, PASSED, RENAMED, REPLACED, ZERO_PARAMS,
+    is_beginning,
 };
 
 /// The most threads whose calls are under way at a time. A capture that has more has lost events.
@@ -53,12 +54,29 @@ fn plan(info: &EventInfo) -> Plan {
     Plan::Becomes { to, fill, keep: enter && (both || !pass), pass }
 }
 
-/// From how many parameters on an event of a type is as today's.
-fn least(info: &EventInfo, plan: &Plan) -> usize {
-    match plan {
-        Plan::Pass => 0,
-        Plan::Becomes { to, keep: false, pass: true, .. } if *to == info.code => info.params.len(),
-        _ => usize::MAX,
+/// What is asked of the type of nearly every event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Today {
+    /// From how many parameters on an event is as today's; `u32::MAX` if it never is.
+    least: u32,
+    /// It is the beginning of a call whose end is the event that rules see.
+    pub beginning: bool,
+}
+
+impl Today {
+    fn of(info: &EventInfo, plan: &Plan) -> Today {
+        let least = match plan {
+            Plan::Pass => 0,
+            Plan::Becomes { to, keep: false, pass: true, .. } if *to == info.code => info.params.len() as u32,
+            _ => u32::MAX,
+        };
+        Today { least, beginning: is_beginning(info.code) }
+    }
+
+    /// Whether an event with so many parameters is as today's.
+    #[inline]
+    pub fn has(self, count: usize) -> bool {
+        self.least != u32::MAX && count >= self.least as usize
     }
 }
 
@@ -76,8 +94,8 @@ pub(crate) enum Upgraded {
 /// Upgrades events one after the other.
 pub(crate) struct Upgrader {
     plans: Vec<Plan>,
-    /// By type, the number of parameters from which on an event is as today's.
-    least: Vec<usize>,
+    /// By type.
+    today: Box<[Today]>,
     /// Events of calls' beginnings, by thread; empty when used up.
     kept: FxHashMap<i64, Vec<u8>>,
     /// Bytes that were put into `kept` since it was empty; memory is used again, so no more than these are held.
@@ -89,7 +107,7 @@ impl Upgrader {
     pub fn new() -> Upgrader {
         let plans: Vec<Plan> = EVENTS.iter().map(plan).collect();
         Upgrader {
-            least: EVENTS.iter().zip(&plans).map(|(info, plan)| least(info, plan)).collect(),
+            today: EVENTS.iter().zip(&plans).map(|(info, plan)| Today::of(info, plan)).collect(),
             plans,
             kept: FxHashMap::default(),
             kept_bytes: 0,
@@ -108,10 +126,15 @@ impl Upgrader {
         self.kept_bytes = 0;
     }
 
-    /// Whether an event of this type and number of parameters is as today's.
+    /// What is known of a type.
     #[inline]
+    pub fn today(&self, ty: EventType) -> Option<Today> {
+        self.today.get(usize::from(ty.0)).copied()
+    }
+
+    /// Whether an event of this type and number of parameters is as today's.
     pub fn passes(&self, ty: EventType, count: usize) -> bool {
-        self.least.get(usize::from(ty.0)).is_some_and(|least| count >= *least)
+        self.today(ty).is_some_and(|today| today.has(count))
     }
 
     /// Upgrades an event.

@@ -178,6 +178,7 @@ impl Engine {
         }
     }
 
+    #[inline(never)]
     fn process_wanted<'a>(&'a self, memory: &mut Memory, cx: &Context<'a>, hits: &mut Vec<RuleId>) {
         let known = self.sources.get(memory.source).filter(|_| memory.is_source(self.number, cx.meta.source));
         let Some(source) = known.or_else(|| self.find_source(memory, cx.meta.source)) else { return };

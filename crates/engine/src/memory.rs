@@ -136,7 +136,7 @@ pub struct Memory {
 
 /// What is remembered of one thread, or of one fd as the thread uses it, for events of one type.
 #[derive(Clone, Copy, Debug, Default)]
-struct Entry {
+pub(crate) struct Entry {
     ty: u16,
     versions: Versions,
     /// The fd's version; 0 without an fd.
@@ -185,19 +185,32 @@ impl Memory {
     }
 
     /// Forgets what is another engine's.
+    #[inline]
     fn become_of(&mut self, engine: u64) {
         if self.engine != engine {
-            *self = Memory { engine, ..Memory::default() };
+            self.forget(engine);
         }
     }
 
-    /// What is remembered of an event's thread and file, and a board for its evaluation. The file is not looked for
-    /// if the thread alone settles the `wanted` conditions, nor its name if the directory does.
+    #[cold]
+    fn forget(&mut self, engine: u64) {
+        *self = Memory { engine, ..Memory::default() };
+    }
+
+    /// What is remembered of a thread.
+    #[inline]
+    pub(crate) fn of_thread(&mut self, engine: u64, versions: Versions, ty: EventType) -> &mut Entry {
+        self.become_of(engine);
+        entry(&mut self.threads, versions, 0, ty)
+    }
+
+    /// What is remembered of an event's thread and file, and a board for its evaluation. The name of a file is not
+    /// looked for if thread and directory settle everything.
     pub(crate) fn recall<'m>(
         &'m mut self,
         engine: u64,
         plan: &Plan,
-        wanted: u128,
+        versions: Option<Versions>,
         cx: &Context<'_>,
     ) -> (Recalled<'m>, &'m mut Board) {
         self.become_of(engine);
@@ -207,11 +220,8 @@ impl Memory {
             return (recalled, board);
         }
         let ty = cx.event.ty();
-        let versions = cx.machine.versions(cx.subject);
+        let wanted = plan.memorable;
         recalled.thread = versions.map(|versions| entry(threads, versions, 0, ty));
-        if wanted & !recalled.dead() == 0 {
-            return (recalled, board);
-        }
         match plan.files {
             Files::Nothing => {}
             Files::ByName => {
@@ -235,14 +245,15 @@ impl Memory {
     }
 }
 
+#[inline]
 fn entry(entries: &mut Vec<Entry>, versions: Versions, fd: u64, ty: EventType) -> &mut Entry {
-    if entries.is_empty() {
-        *entries = vec![Entry::default(); ENTRIES];
-    }
     let place = (versions.slot as usize)
         .wrapping_mul(61)
         .wrapping_add(fd as usize)
         .wrapping_add(usize::from(ty.0).wrapping_mul(7));
+    if entries.len() != ENTRIES {
+        entries.resize(ENTRIES, Entry::default());
+    }
     let entry = &mut entries[place % ENTRIES];
     let known = &entry.versions;
     let same = (known.slot, known.own, known.main) == (versions.slot, versions.own, versions.main);
@@ -280,7 +291,7 @@ fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, file: NamedFile<'_>) -> &
 impl Recalled<'_> {
     /// Conditions that cannot hold.
     pub(crate) fn dead(&self) -> u128 {
-        let of_entry = |entry: &Option<&mut Entry>| entry.as_ref().map_or(0, |e| e.lasting | e.brief);
+        let of_entry = |entry: &Option<&mut Entry>| entry.as_ref().map_or(0, |entry| entry.dead());
         let of_name = |name: &Option<&mut Named>| name.as_ref().map_or(0, |n| n.dead);
         of_entry(&self.thread) | of_entry(&self.fd) | of_name(&self.directory) | of_name(&self.name)
     }
@@ -326,6 +337,12 @@ impl Recalled<'_> {
 }
 
 impl Entry {
+    /// Conditions that cannot hold.
+    #[inline]
+    pub(crate) fn dead(&self) -> u128 {
+        self.lasting | self.brief
+    }
+
     fn bury(&mut self, conditions: u128, scope: Scope) {
         if scope.has(Scope::THREADS) {
             self.brief |= conditions;

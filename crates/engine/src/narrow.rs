@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 use crate::RuleId;
 use crate::cost;
 use crate::graph::{Edge, Graph, Node, conjunction};
-use crate::memory::{Files, Scope};
-use crate::plan::{Leaf, Plan};
+use crate::memory::{Files, REMEMBERED, Scope};
+use crate::plan::{ALONE, Leaf, Plan};
 
 /// The largest `and` that is taken apart within another one.
 const SPLICED: usize = 6;
@@ -137,13 +137,24 @@ impl<'g> Narrow<'g> {
             edges.extend(parts.iter().map(renumbered));
             starts.push(edges.len() as u32);
         }
+        let predicate = |node: &usize| match self.nodes[*node] {
+            Node::Leaf(predicate) => Some(predicate),
+            _ => None,
+        };
+        let term_of = |predicate: u32| &self.graph.predicates[predicate as usize].term;
+        #[allow(clippy::mutable_key_type, reason = "a term is told from others by its text alone")]
+        let mut uses: FxHashMap<&Term, u32> = FxHashMap::default();
+        for used in leaf_nodes.iter().filter_map(predicate) {
+            *uses.entry(term_of(used)).or_default() += 1;
+        }
         #[allow(clippy::mutable_key_type, reason = "a term is told from others by its text alone")]
         let mut terms: FxHashMap<&Term, u32> = FxHashMap::default();
         let leaf = |node: &usize| {
-            let Node::Leaf(predicate) = self.nodes[*node] else { return None };
+            let predicate = predicate(node)?;
+            let term = term_of(predicate);
             let next = terms.len() as u32;
-            let term = *terms.entry(&self.graph.predicates[predicate as usize].term).or_insert(next);
-            Some(Leaf { predicate, term })
+            let shared = uses.get(term).is_some_and(|uses| *uses > 1);
+            Some(Leaf { predicate, term: if shared { *terms.entry(term).or_insert(next) } else { ALONE } })
         };
         let leaves: Box<[Leaf]> = leaf_nodes.iter().filter_map(leaf).collect();
         let mut roots: Vec<Edge> = Vec::new();
@@ -157,6 +168,8 @@ impl<'g> Narrow<'g> {
             (*id, place)
         };
         let rules = rules.iter().map(place).collect();
+        let few = roots.len().min(REMEMBERED);
+        let memorable = u128::MAX.checked_shr((REMEMBERED - few) as u32).unwrap_or(0);
         let mut plan = Plan {
             rules,
             roots: roots.into(),
@@ -168,6 +181,7 @@ impl<'g> Narrow<'g> {
             scopes: Box::default(),
             files: Files::Nothing,
             remembers: false,
+            memorable,
             guards: Box::default(),
         };
         plan.find_scopes(self.graph, self.ty);

@@ -38,6 +38,7 @@ impl Plan {
             scopes: self.scopes.clone(),
             files: self.files,
             remembers: self.remembers,
+            memorable: self.memorable,
             guards,
         }
     }

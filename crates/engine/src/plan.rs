@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use lanner_fields::{Buffer, Context, Value};
+use lanner_machine::Versions;
 
 use crate::RuleId;
 use crate::board::Board;
@@ -27,7 +28,7 @@ pub(crate) struct Plan {
     pub(crate) starts: Box<[u32]>,
     /// Cheap and decisive ones first.
     pub(crate) edges: Box<[Edge]>,
-    /// How many different terms the leaves look at.
+    /// How many different terms there are that several leaves look at.
     pub(crate) terms: usize,
     /// Expected work of each leaf.
     pub(crate) costs: Box<[u32]>,
@@ -39,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) remembers: bool,
     /// What to look at first because many conditions fail without it.
     pub(crate) guards: Box<[Guard]>,
+    /// The conditions, by position, that can be remembered.
+    pub(crate) memorable: u128,
 }
 
 /// An edge that several conditions need.
@@ -52,9 +55,12 @@ pub(crate) struct Guard {
 #[derive(Clone, Debug)]
 pub(crate) struct Leaf {
     pub(crate) predicate: u32,
-    /// Number of its term within the plan.
+    /// Number of its term within the plan; [`ALONE`] if no other leaf looks at it.
     pub(crate) term: u32,
 }
+
+/// The number of a term whose value needn't be kept for other leaves.
+pub(crate) const ALONE: u32 = u32::MAX;
 
 impl Plan {
     /// Whether no rule can match.
@@ -89,12 +95,33 @@ impl Plan {
         (memory, engine): (&mut Memory, u64),
         all: bool,
         watch: &impl Watch,
+        hit: impl FnMut(RuleId),
+    ) {
+        let versions = if self.remembers { cx.machine.versions(cx.subject) } else { None };
+        let thread = versions.map(|versions| memory.of_thread(engine, versions, cx.event.ty()));
+        let alive = self.memorable & !thread.map_or(0, |thread| thread.dead());
+        if alive == 0 && self.roots.len() <= REMEMBERED {
+            return;
+        }
+        self.run_rest(graph, cx, (memory, engine), versions, all, watch, hit);
+    }
+
+    /// The same where the thread alone doesn't settle it.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments, reason = "it is the second half of `run`")]
+    fn run_rest<'a>(
+        &'a self,
+        graph: &'a Graph,
+        cx: &Context<'a>,
+        (memory, engine): (&mut Memory, u64),
+        versions: Option<Versions>,
+        all: bool,
+        watch: &impl Watch,
         mut hit: impl FnMut(RuleId),
     ) {
         let few = self.roots.len().min(REMEMBERED);
-        let mut alive = u128::MAX.checked_shr((REMEMBERED - few) as u32).unwrap_or(0);
-        let (mut recalled, board) = memory.recall(engine, self, alive, cx);
-        alive &= !recalled.dead();
+        let (mut recalled, board) = memory.recall(engine, self, versions, cx);
+        let mut alive = self.memorable & !recalled.dead();
         if alive == 0 && self.roots.len() == few {
             return;
         }
@@ -235,12 +262,18 @@ impl<'a, 'r, W: Watch> Run<'a, 'r, W> {
     }
 
     fn value(&self, leaf: &Leaf, predicate: &'a Predicate) -> Value<'a> {
+        if leaf.term == ALONE {
+            return predicate.term.operand(self.cx);
+        }
         let term = leaf.term as usize;
         if let Some(place) = self.board.place(term) {
             return self.values.borrow()[place];
         }
         let value = predicate.term.operand(self.cx);
         let mut values = self.values.borrow_mut();
+        if values.is_empty() {
+            values.reserve_exact(self.plan.terms);
+        }
         self.board.set_place(term, values.len());
         values.push(value);
         value

@@ -49,13 +49,10 @@ pub enum DecodeError {
 /// this in place of the event, which borrows its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
-    ts: u64,
-    tid: i64,
-    cpu: u16,
     info: &'static EventInfo,
-    len: usize,
+    len: u32,
     count: u32,
-    wide: bool,
+    cpu: u16,
 }
 
 impl Head {
@@ -65,30 +62,57 @@ impl Head {
     /// When the bytes are too short, the event contradicts itself, or its type is unknown.
     #[inline]
     pub fn check(bytes: &[u8], cpu: u16) -> Result<Head, DecodeError> {
+        match Head::of_few(bytes, cpu) {
+            Some(head) => Ok(head),
+            None => Head::of_any(bytes, cpu),
+        }
+    }
+
+    /// The check in as few steps as possible, for what nearly all events are: right, with few parameters, and with
+    /// bytes behind them. `None` says nothing.
+    #[inline]
+    fn of_few(bytes: &[u8], cpu: u16) -> Option<Head> {
+        let start: &[u8; HEADER_LEN + FEW * 2] = bytes.first_chunk()?;
+        let head = Head::read(start.first_chunk()?, cpu)?;
+        if head.count as usize > FEW
+            || head.len as usize > bytes.len()
+            || head.is_wide()
+            || cfg!(target_endian = "big")
+        {
+            return None;
+        }
+        (head.end_of_few(start.last_chunk()?) <= head.len as usize).then_some(head)
+    }
+
+    #[cold]
+    fn of_any(bytes: &[u8], cpu: u16) -> Result<Head, DecodeError> {
         let short = |need| DecodeError::Truncated { need, have: bytes.len() };
         let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(short(HEADER_LEN))?;
-        let word = |at: usize| array::<8>(header, at).map_or(0, u64::from_ne_bytes);
-        let half = |at: usize| array::<4>(header, at).map_or(0, u32::from_ne_bytes);
-        let len = half(16) as usize;
         let code = u16::from_ne_bytes([header[20], header[21]]);
-        let count = half(22);
-        let info = EventType(code).info().ok_or(DecodeError::UnknownType(code))?;
+        let head = Head::read(header, cpu).ok_or(DecodeError::UnknownType(code))?;
+        let len = head.len as usize;
         if len > bytes.len() {
             return Err(short(len));
         }
-        let wide = info.has(EventFlag::LargePayload);
-        let head = Head { ts: word(0), tid: word(8) as i64, cpu, info, len, count, wide };
-        let end = match bytes[HEADER_LEN..].first_chunk() {
-            Some(lengths) if cfg!(target_endian = "little") && !wide && count as usize <= FEW => {
-                Some(head.end_of_few(lengths))
-            }
-            _ => head.end_of_params(&bytes[..len]),
-        };
-        if end.is_some_and(|end| end <= len) {
+        if head.end_of_params(&bytes[..len]).is_some_and(|end| end <= len) {
             Ok(head)
         } else {
-            Err(DecodeError::Inconsistent { code, params: count, len })
+            Err(DecodeError::Inconsistent { code, params: head.count, len })
         }
+    }
+
+    /// What the header says, unchecked; `None` if the table doesn't know the type.
+    #[inline]
+    fn read(header: &[u8; HEADER_LEN], cpu: u16) -> Option<Head> {
+        let half = |at: usize| array::<4>(header, at).map_or(0, u32::from_ne_bytes);
+        let info = EventType(u16::from_ne_bytes([header[20], header[21]])).info()?;
+        Some(Head { info, len: half(16), count: half(22), cpu })
+    }
+
+    /// Whether parameters' lengths have four bytes.
+    #[inline]
+    fn is_wide(&self) -> bool {
+        self.info.has(EventFlag::LargePayload)
     }
 
     /// The type's number.
@@ -118,10 +142,10 @@ impl Head {
     /// Where the parameters end, if their lengths are there.
     #[cold]
     fn end_of_params(&self, bytes: &[u8]) -> Option<usize> {
-        let width = if self.wide { 4 } else { 2 };
+        let width = if self.is_wide() { 4 } else { 2 };
         let data = (self.count as usize).checked_mul(width)?.checked_add(HEADER_LEN)?;
         let lengths = bytes.get(HEADER_LEN..data)?;
-        let total: usize = if self.wide {
+        let total: usize = if self.is_wide() {
             lengths.chunks_exact(4).map(|l| u32::from_ne_bytes([l[0], l[1], l[2], l[3]]) as usize).sum()
         } else {
             lengths.chunks_exact(2).map(|l| usize::from(u16::from_ne_bytes([l[0], l[1]]))).sum()
@@ -132,8 +156,10 @@ impl Head {
     /// The event, given the bytes that were checked. Given others, parameters may be absent or cut.
     #[inline]
     pub fn event(self, bytes: &[u8]) -> Event<'_> {
-        let Head { ts, tid, cpu, info, len, count, wide } = self;
-        Event { ts, tid, cpu, info, bytes: &bytes[..len.min(bytes.len())], count, wide }
+        let Head { info, len, count, cpu } = self;
+        let bytes = &bytes[..(len as usize).min(bytes.len())];
+        let word = |at: usize| array::<8>(bytes, at).map_or(0, u64::from_ne_bytes);
+        Event { ts: word(0), tid: word(8) as i64, cpu, info, bytes, count, wide: self.is_wide() }
     }
 }
 
@@ -203,14 +229,24 @@ impl<'a> Event<'a> {
     /// A parameter's bytes.
     #[inline]
     pub fn param(&self, index: usize) -> Option<&'a [u8]> {
+        if self.wide {
+            return self.wide_param(index);
+        }
         if index >= self.count as usize {
             return None;
         }
-        let mut at = HEADER_LEN + self.count as usize * self.width();
+        let lengths = &self.bytes[HEADER_LEN.min(self.bytes.len())..];
+        let mut at = HEADER_LEN + self.count as usize * 2;
         for i in 0..index {
-            at += self.length(i);
+            at += usize::from(u16::from_ne_bytes(array(lengths, i * 2)?));
         }
-        self.bytes.get(at..at + self.length(index))
+        let length = u16::from_ne_bytes(array(lengths, index * 2)?);
+        self.bytes.get(at..at + usize::from(length))
+    }
+
+    #[inline(never)]
+    fn wide_param(&self, index: usize) -> Option<&'a [u8]> {
+        self.params().nth(index)
     }
 
     /// All parameters' bytes in order.

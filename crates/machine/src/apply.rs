@@ -132,9 +132,31 @@ impl Machine {
         }
         self.settle(event.ts);
         match self.threads.find(event.tid).or_else(|| self.insert_unknown(event.tid)) {
-            Some(slot) => self.apply_to_thread(event, slot, shape),
+            Some(slot) => match self.apply_quietly(event, slot, shape) {
+                Some(subject) => subject,
+                None => self.apply_to_thread(event, slot, shape),
+            },
             None => Subject::unresolved(event.tid),
         }
+    }
+
+    /// Applies an exchange that is known to change nothing but when its thread was last seen: what half of all events
+    /// are. `None`: it may change more.
+    #[inline]
+    fn apply_quietly(&mut self, event: &Event<'_>, slot: Slot, shape: Shape) -> Option<Subject> {
+        let told = match shape.exchange {
+            Exchange::No => return None,
+            Exchange::Plain { .. } => false,
+            Exchange::Told { .. } => true,
+        };
+        let fd = event.i64(usize::from(shape.fd))?;
+        let record = self.threads.touch(slot)?;
+        if record.begun.is_some() || !self.quiet.has(slot, fd, self.tables.clock(), told) {
+            return None;
+        }
+        record.thread.last_seen_ts = event.ts;
+        let fd = Some(fd);
+        Some(Subject { tid: event.tid, fd, fd_name_changed: false, slot: Some(slot), stand_in: None })
     }
 
     #[inline(never)]
@@ -187,6 +209,7 @@ impl Machine {
         }
     }
 
+    #[inline(never)]
     fn apply_to_thread(&mut self, event: &Event<'_>, slot: Slot, shape: Shape) -> Subject {
         let Some(record) = self.threads.touch(slot) else { return Subject::unresolved(event.tid) };
         record.thread.last_seen_ts = event.ts;
@@ -195,14 +218,6 @@ impl Machine {
         let fd = if param == NO_FD { None } else { event.i64(usize::from(param)).filter(|&fd| fd != -1) };
         let exit = event.info.direction == Direction::Exit;
         let begun = exit && record.begun.take(event, &mut self.begun);
-        let quiet = match exchange {
-            Exchange::No => false,
-            Exchange::Plain { .. } => self.quiet.has(slot, fd, self.tables.clock(), false),
-            Exchange::Told { .. } => self.quiet.has(slot, fd, self.tables.clock(), true),
-        };
-        if quiet {
-            return Subject { tid: event.tid, fd, fd_name_changed: false, slot: Some(slot), stand_in: None };
-        }
         let mut frame = Frame { event, slot, table, fd, renamed: false, begun };
         if !self.is_in_snapshot(slot, event) {
             match exchange {

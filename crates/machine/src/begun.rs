@@ -26,6 +26,12 @@ impl Begun {
         self.ty = Some(event.ty());
     }
 
+    /// Whether a call was seen to begin.
+    #[inline]
+    pub(crate) fn is_some(&self) -> bool {
+        self.ty.is_some()
+    }
+
     /// Whether this is the end of the call; the beginning's bytes are then exchanged for those in `out`. It is
     /// over either way.
     #[inline]

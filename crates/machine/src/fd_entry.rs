@@ -33,7 +33,16 @@ impl Entry {
         }
     }
 
+    #[inline]
     pub(crate) fn to_mut(&mut self) -> &mut Known {
+        match self {
+            Entry::Own(known) => known,
+            Entry::Shared(_) => self.become_own(),
+        }
+    }
+
+    #[cold]
+    fn become_own(&mut self) -> &mut Known {
         if let Entry::Shared(known) = self {
             *self = Entry::Own(Box::new(Known::clone(known)));
         }

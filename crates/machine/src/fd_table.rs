@@ -108,7 +108,16 @@ impl Kept {
         }
     }
 
+    #[inline]
     fn to_mut(&mut self) -> &mut FdTable {
+        match self {
+            Kept::Own(table) => table,
+            Kept::Forked(_) => self.become_own(),
+        }
+    }
+
+    #[cold]
+    fn become_own(&mut self) -> &mut FdTable {
         if let Kept::Forked(table) = self {
             *self = Kept::Own(Box::new(Arc::unwrap_or_clone(std::mem::take(table))));
         }

@@ -30,7 +30,7 @@ fn place(slot: Slot, fd: i64) -> usize {
 }
 
 impl QuietExchanges {
-    /// Notes that an exchange over an fd changed nothing.
+    /// Notes that an exchange over an fd changed nothing. No fd is -1.
     pub(crate) fn note(&mut self, slot: Slot, fd: Option<i64>, clock: u64, told: bool) {
         if let Some(fd) = fd {
             self.0[place(slot, fd)] = Quiet { slot, fd, clock, told };
@@ -39,8 +39,7 @@ impl QuietExchanges {
 
     /// Whether an exchange over an fd changes nothing; `told`: it tells the ends.
     #[inline]
-    pub(crate) fn has(&self, slot: Slot, fd: Option<i64>, clock: u64, told: bool) -> bool {
-        let Some(fd) = fd else { return false };
+    pub(crate) fn has(&self, slot: Slot, fd: i64, clock: u64, told: bool) -> bool {
         let known = &self.0[place(slot, fd)];
         known.fd == fd && known.slot == slot && known.clock == clock && (known.told || !told)
     }

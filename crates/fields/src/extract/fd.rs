@@ -30,7 +30,7 @@ pub(crate) fn extract<'a>(id: Fd, arg: &Arg, cx: &Context<'a>) -> Option<Value<'
     match id {
         Fd::FdNum => return Some(Value::Signed(num)),
         Fd::FdUid => return text(cx.scratch.format(format_args!("{}{num}", thread.tid))),
-        Fd::FdName => return text(name(cx)?),
+        Fd::FdName => return text(known_name(cx)?),
         Fd::FdNameraw => return text(without_double_slashes(cx, raw_name(cx)?)),
         Fd::FdContainername => return text(cx.scratch.concat(&[container, b":", name(cx)?])),
         Fd::FdDirectory => return text(directory(cx)?),
@@ -92,12 +92,21 @@ fn names_of_end<'a>(id: Fd, cx: &Context<'a>) -> Value<'a> {
     Value::Ends(names.into_bump_slice())
 }
 
+/// Whether a field has another value in a condition than in an output.
+pub(crate) fn has_operand(id: Fd) -> bool {
+    is_name_of_end(id) || matches!(id, Fd::FdIp | Fd::FdNet | Fd::FdPort | Fd::FdProto)
+}
+
+fn is_name_of_end(id: Fd) -> bool {
+    matches!(id, Fd::FdCipName | Fd::FdSipName | Fd::FdLipName | Fd::FdRipName)
+}
+
 /// The value in a condition, for those fields that have another one there.
 pub(crate) fn operand<'a>(id: Fd, cx: &Context<'a>) -> Option<Value<'a>> {
-    if matches!(id, Fd::FdCipName | Fd::FdSipName | Fd::FdLipName | Fd::FdRipName) {
+    if is_name_of_end(id) {
         return Some(names_of_end(id, cx));
     }
-    if !matches!(id, Fd::FdIp | Fd::FdNet | Fd::FdPort | Fd::FdProto) {
+    if !has_operand(id) {
         return None;
     }
     let Some(fd) = thread(cx).and_then(|_| cx.fd()) else { return Some(Value::Absent) };
@@ -243,6 +252,11 @@ pub fn named_file<'a>(cx: &Context<'a>) -> Option<NamedFile<'a>> {
 /// The fd's name, or the one that a failed call asked for.
 pub(crate) fn name<'a>(cx: &Context<'a>) -> Option<&'a [u8]> {
     thread(cx)?;
+    known_name(cx)
+}
+
+/// The same for a thread that is known.
+fn known_name<'a>(cx: &Context<'a>) -> Option<&'a [u8]> {
     match cx.fd() {
         Some(fd) => Some(&fd.name),
         None => asked_name(cx, false),
@@ -307,8 +321,9 @@ fn without_double_slashes<'a>(cx: &Context<'a>, text: &'a [u8]) -> &'a [u8] {
 fn directory<'a>(cx: &Context<'a>) -> Option<&'a [u8]> {
     let name = match cx.fd() {
         Some(fd) if fd.kind == FdKind::Directory => return Some(&fd.name),
-        Some(fd) if fd.kind != FdKind::File => return None,
-        _ => name(cx)?,
+        Some(fd) if fd.kind == FdKind::File => &fd.name,
+        Some(_) => return None,
+        None => asked_name(cx, false)?,
     };
     Some(match memchr::memrchr(b'/', name) {
         None | Some(0) => b"/",

@@ -59,10 +59,10 @@ fn foreign<'a>(id: u32, field: &Field, cx: &Context<'a>) -> Option<Value<'a>> {
 /// The value as a condition compares it.
 pub(crate) fn operand<'a>(field: &Field, extractor: Extractor, cx: &Context<'a>) -> Value<'a> {
     let special = match extractor {
-        Extractor::Syscall(id) => syscall::operand(id, &field.arg, cx),
-        Extractor::Process(id) => process::operand(id, &field.arg, cx),
-        Extractor::Fd(id) => fd::operand(id, cx),
-        _ => None,
+        Extractor::Syscall(id) if syscall::has_operand(id) => syscall::operand(id, &field.arg, cx),
+        Extractor::Process(id) if process::has_operand(id) => process::operand(id, &field.arg, cx),
+        Extractor::Fd(id) if fd::has_operand(id) => fd::operand(id, cx),
+        _ => return extract(field, extractor, cx),
     };
     special.unwrap_or_else(|| extract(field, extractor, cx))
 }

@@ -27,6 +27,12 @@ pub(crate) fn extract<'a>(id: Process, arg: &Arg, cx: &Context<'a>) -> Option<Va
         .or_else(|| resources(id, cx, thread))
 }
 
+/// Whether a field may have another value in a condition than in an output.
+pub(crate) fn has_operand(id: Process) -> bool {
+    use Process as P;
+    matches!(id, P::ProcAname | P::ProcAexe | P::ProcAexepath | P::ProcAcmdline | P::ProcApid | P::ProcAenv)
+}
+
 /// The value in a condition, for those fields that have another one there.
 pub(crate) fn operand<'a>(id: Process, arg: &Arg, cx: &Context<'a>) -> Option<Value<'a>> {
     let each: fn(&Context<'a>, &'a Thread) -> Value<'a> = match (id, arg) {

@@ -97,16 +97,17 @@ pub(crate) fn extract<'a>(id: Syscall, arg: &Arg, cx: &Context<'a>) -> Option<Va
         Syscall::EvtCountExit => (event.info.direction == Direction::Exit).then_some(Value::Unsigned(1)),
         Syscall::EvtAround => None,
         Syscall::EvtAbspath => text(absolute_path(arg, cx)?),
-        Syscall::EvtIsOpenRead => {
-            Some(Value::Bool(opened(event).is_some_and(|o| o.flags & open_flag::RDONLY != 0)))
-        }
-        Syscall::EvtIsOpenWrite => {
-            Some(Value::Bool(opened(event).is_some_and(|o| o.flags & open_flag::WRONLY != 0)))
-        }
+        Syscall::EvtIsOpenRead => Some(Value::Bool(opened_with(event, open_flag::RDONLY))),
+        Syscall::EvtIsOpenWrite => Some(Value::Bool(opened_with(event, open_flag::WRONLY))),
         Syscall::EvtIsOpenExec => Some(Value::Bool(creates_executable(event))),
         Syscall::EvtIsIoUring => Some(Value::Bool(event.is_io_uring())),
         Syscall::EvtIsOpenCreate => Some(Value::Bool(creates(event))),
     }
+}
+
+/// Whether a field may have another value in a condition than in an output.
+pub(crate) fn has_operand(id: Syscall) -> bool {
+    matches!(id, Syscall::EvtBuffer | Syscall::EvtAround)
 }
 
 /// The value in a condition, for those fields that have another one there.
@@ -305,6 +306,12 @@ fn open_params(ty: EventType) -> Option<(usize, Option<usize>)> {
 fn opened(event: &Event<'_>) -> Option<Opened> {
     let (flags, mode) = open_params(event.ty())?;
     Some(Opened { flags: event.u32(flags).unwrap_or(0), mode: mode.and_then(|i| event.u32(i)) })
+}
+
+/// Whether a call opens with a flag.
+fn opened_with(event: &Event<'_>, flag: u32) -> bool {
+    let flags = open_params(event.ty()).and_then(|(flags, _)| event.u32(flags));
+    flags.is_some_and(|flags| flags & flag != 0)
 }
 
 fn creates_executable(event: &Event<'_>) -> bool {
