@@ -110,7 +110,7 @@ pub(crate) const REMEMBERED: usize = 128;
 const ENTRIES: usize = 4096;
 
 /// File names times event types that are remembered; a power of two.
-const NAMES: usize = 2048;
+const NAMES: usize = 4096;
 
 /// The visit at which all is found out that a name settles.
 const CURIOUS: u8 = 1;
@@ -158,6 +158,9 @@ struct Named {
     name: Vec<u8>,
     /// How often it was seen; more than a few times isn't counted.
     visits: u8,
+    /// Hash of the last other file that would have stood here: it takes the place if it comes once more. Most files
+    /// come once, and would drive out those that come all the time.
+    waiting: u64,
     /// Conditions of the plan, by position, that cannot hold for a file of this kind and name, or in this
     /// directory.
     dead: u128,
@@ -229,10 +232,10 @@ impl Memory {
                     if directory::has_one(file.kind) {
                         let directory = directory::of_path(file.name);
                         recalled.directory =
-                            directory.map(|name| named(directories, ty, NamedFile { name, ..file }));
+                            directory.and_then(|name| named(directories, ty, NamedFile { name, ..file }));
                     }
                     if wanted & !recalled.dead() != 0 {
-                        recalled.name = Some(named(names, ty, file));
+                        recalled.name = named(names, ty, file);
                     }
                 }
             }
@@ -266,7 +269,7 @@ fn entry(entries: &mut Vec<Entry>, versions: Versions, fd: u64, ty: EventType) -
     entry
 }
 
-fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, file: NamedFile<'_>) -> &'m mut Named {
+fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, file: NamedFile<'_>) -> Option<&'m mut Named> {
     let NamedFile { kind, name, as_asked } = file;
     if names.is_empty() {
         names.resize_with(NAMES, Named::default);
@@ -277,15 +280,19 @@ fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, file: NamedFile<'_>) -> &
     let hash = hasher.finish();
     let entry = &mut names[hash as usize % NAMES];
     let same = (entry.hash, entry.ty, entry.kind, entry.as_asked) == (hash, ty.0, kind, as_asked);
-    if !same || entry.name != name {
-        (entry.hash, entry.ty, entry.kind, entry.as_asked) = (hash, ty.0, kind, as_asked);
-        (entry.visits, entry.dead) = (0, 0);
-        entry.name.clear();
-        entry.name.extend_from_slice(name);
-    } else {
+    if same && entry.name == name {
         entry.visits = entry.visits.saturating_add(1);
+        return Some(entry);
     }
-    entry
+    if !entry.name.is_empty() && entry.waiting != hash {
+        entry.waiting = hash;
+        return None;
+    }
+    (entry.hash, entry.ty, entry.kind, entry.as_asked) = (hash, ty.0, kind, as_asked);
+    (entry.visits, entry.waiting, entry.dead) = (0, 0, 0);
+    entry.name.clear();
+    entry.name.extend_from_slice(name);
+    Some(entry)
 }
 
 impl Recalled<'_> {

@@ -19,5 +19,5 @@ pub use encode::{EncodeError, EventBuf};
 pub use print::{BufferFormat, FdLabel, Names, NoNames, print_args, print_param, print_raw, print_resolved};
 pub use print_bytes::print_bytes;
 pub use print_names::{errno_name, signal_name};
-pub use print_net::print_ipv6;
+pub use print_net::{print_ipv4, print_ipv6, print_port};
 pub use table::*;

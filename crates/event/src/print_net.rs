@@ -36,6 +36,46 @@ fn number(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
+/// A number in decimal digits. Sockets get names so often that the way over the standard library's formatting shows.
+fn print_number(number: u16, out: &mut Vec<u8>) {
+    let mut digits = [0; 5];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// An IPv4 address.
+pub fn print_ipv4(address: Ipv4Addr, out: &mut Vec<u8>) {
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        if at > 0 {
+            out.push(b'.');
+        }
+        print_number(octet.into(), out);
+    }
+}
+
+/// A port, behind its colon.
+pub fn print_port(port: u16, out: &mut Vec<u8>) {
+    out.push(b':');
+    print_number(port, out);
+}
+
+fn print_ipv4_tuple(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), out: &mut Vec<u8>) {
+    print_ipv4(from.0, out);
+    print_port(from.1, out);
+    out.extend_from_slice(b"->");
+    print_ipv4(to.0, out);
+    print_port(to.1, out);
+}
+
 /// An IPv6 address as glibc's `inet_ntop` writes it, which shows `::a.b.c.d` where Rust does not.
 pub fn print_ipv6(octets: [u8; 16], out: &mut Vec<u8>) {
     let [.., a, b, c, d] = octets;
@@ -63,13 +103,16 @@ pub(crate) fn print_sockaddr(bytes: &[u8], out: &mut Vec<u8>) {
             None => out.extend(b"INVALID PATH"),
         },
         INET => match (v4(rest, 0), port(rest, 4)) {
-            (Some(ip), Some(port)) => put(out, format_args!("{ip}:{port}")),
+            (Some(ip), Some(port)) => {
+                print_ipv4(ip, out);
+                print_port(port, out);
+            }
             _ => out.extend(b"INVALID IPv4"),
         },
         INET6 => match (v6(rest, 0), port(rest, 16)) {
             (Some(ip), Some(port)) => {
                 print_ipv6(ip, out);
-                put(out, format_args!(":{port}"));
+                print_port(port, out);
             }
             _ => out.extend(b"INVALID IPv6"),
         },
@@ -90,7 +133,7 @@ pub(crate) fn print_socktuple(bytes: &[u8], out: &mut Vec<u8>) {
         },
         INET => match (v4(rest, 0), port(rest, 4), v4(rest, 6), port(rest, 10)) {
             (Some(from), Some(from_port), Some(to), Some(to_port)) => {
-                put(out, format_args!("{from}:{from_port}->{to}:{to_port}"));
+                print_ipv4_tuple((from, from_port), (to, to_port), out);
             }
             _ => out.extend(b"INVALID IPv4"),
         },
@@ -106,12 +149,13 @@ pub(crate) fn print_socktuple(bytes: &[u8], out: &mut Vec<u8>) {
 
 fn print_inet6_tuple(from: ([u8; 16], u16), to: ([u8; 16], u16), out: &mut Vec<u8>) {
     if let (Some(source), Some(dest)) = (mapped(from.0), mapped(to.0)) {
-        return put(out, format_args!("{source}:{}->{dest}:{}", from.1, to.1));
+        return print_ipv4_tuple((source, from.1), (dest, to.1), out);
     }
     print_ipv6(from.0, out);
-    put(out, format_args!(":{}->", from.1));
+    print_port(from.1, out);
+    out.extend_from_slice(b"->");
     print_ipv6(to.0, out);
-    put(out, format_args!(":{}", to.1));
+    print_port(to.1, out);
 }
 
 #[cfg(test)]
@@ -122,6 +166,15 @@ mod tests {
         let mut out = Vec::new();
         print(&parts.concat(), &mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_printed_as_the_standard_library_does() {
+        for number in (0..=u16::MAX).step_by(7).chain([9, 10, 99, 100, 999, 1_000, 9_999, 10_000, u16::MAX]) {
+            let mut out = Vec::new();
+            print_number(number, &mut out);
+            assert_eq!(out, number.to_string().as_bytes());
+        }
     }
 
     #[test]

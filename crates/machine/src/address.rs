@@ -196,36 +196,12 @@ impl Socket {
 
 fn print_end(end: Endpoint, port: bool, out: &mut Vec<u8>) {
     match end.ip {
-        IpAddr::V4(ip) => {
-            let [a, b, c, d] = ip.octets();
-            print_number(a.into(), out);
-            for octet in [b, c, d] {
-                out.push(b'.');
-                print_number(octet.into(), out);
-            }
-        }
+        IpAddr::V4(ip) => lanner_event::print_ipv4(ip, out),
         IpAddr::V6(ip) => lanner_event::print_ipv6(ip.octets(), out),
     }
     if port {
-        out.push(b':');
-        print_number(end.port, out);
+        lanner_event::print_port(end.port, out);
     }
-}
-
-/// Decimal digits, without the detour over the standard library's formatting: sockets get names often.
-fn print_number(number: u16, out: &mut Vec<u8>) {
-    let mut digits = [0; 5];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 #[cfg(test)]
@@ -246,15 +222,6 @@ mod tests {
         let mut out = Vec::new();
         socket.print_name(&mut out);
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn numbers_are_printed_as_the_standard_library_does() {
-        for number in (0..=u16::MAX).step_by(7).chain([9, 10, 99, 100, 999, 1_000, 9_999, 10_000, u16::MAX]) {
-            let mut out = Vec::new();
-            print_number(number, &mut out);
-            assert_eq!(out, number.to_string().as_bytes());
-        }
     }
 
     #[test]

@@ -85,9 +85,9 @@ impl Machine {
         let empty_path = u32_of(flags).unwrap_or(0) & abi::AT_EMPTY_PATH != 0;
         let Some(dir) = self.dir_of(frame.slot, dirfd, name) else { return false };
         if empty_path {
-            path::join(b"", &dir, out);
+            path::join(b"", &dir.concat(), out);
         } else {
-            path::join(&dir, name, out);
+            path::join_to(dir, name, out);
         }
         empty_path || name != b"<NA>"
     }

@@ -75,14 +75,12 @@ impl Clone for Entry {
 pub(crate) struct Spares(Vec<Box<Known>>);
 
 impl Spares {
-    pub(crate) fn entry(&mut self, known: Known) -> Entry {
-        Entry::Own(match self.0.pop() {
-            Some(mut spare) => {
-                *spare = known;
-                spare
-            }
-            None => Box::new(known),
-        })
+    /// An entry for an fd that is opened now.
+    pub(crate) fn entry(&mut self, fd: Fd, now: u64) -> Entry {
+        let mut known = self.0.pop().unwrap_or_default();
+        known.fd = fd;
+        (known.version, known.born) = (now, now);
+        Entry::Own(known)
     }
 
     pub(crate) fn give_back(&mut self, entry: Entry) {

@@ -259,7 +259,7 @@ impl FdTables {
             return false;
         }
         let num = fd.num;
-        let entry = self.spares.entry(Known { fd, version, born: version });
+        let entry = self.spares.entry(fd, version);
         if let Some(before) = shared.table.to_mut().insert(num, entry) {
             self.spares.give_back(before);
         }

@@ -1,7 +1,5 @@
 //! Fds that calls make, copy and close, sockets aside.
 
-use std::borrow::Cow;
-
 use lanner_event::{Event, types};
 
 use crate::apply::Frame;
@@ -108,30 +106,26 @@ impl Machine {
 
     fn full_path(&self, slot: Slot, event: &Event<'_>, open: &Open<'_>, out: &mut Vec<u8>) {
         let at = matches!(event.ty(), types::SYSCALL_OPENAT_2_X | types::SYSCALL_OPENAT2_X);
-        let dir = match open.dirfd {
-            Some(dirfd) => self.dir_of(slot, dirfd, open.name).unwrap_or(Cow::Borrowed(b"<UNKNOWN>")),
+        let dir: [&[u8]; 2] = match open.dirfd {
+            Some(dirfd) => self.dir_of(slot, dirfd, open.name).unwrap_or([b"<UNKNOWN>", b""]),
             // The source of open_by_handle_at gives a whole path.
-            None if at || event.ty() == types::SYSCALL_OPEN_BY_HANDLE_AT_X => Cow::Borrowed(&b""[..]),
-            None => self.dir_of(slot, abi::AT_FDCWD, open.name).unwrap_or_default(),
+            None if at || event.ty() == types::SYSCALL_OPEN_BY_HANDLE_AT_X => [b"", b""],
+            None => self.dir_of(slot, abi::AT_FDCWD, open.name).unwrap_or([b"", b""]),
         };
-        path::join(&dir, open.name, out);
+        path::join_to(dir, open.name, out);
     }
 
-    /// The directory that `name` counts from, with a closing slash. `None`: the fd is not known.
-    pub(crate) fn dir_of(&self, slot: Slot, dirfd: i64, name: &[u8]) -> Option<Cow<'_, [u8]>> {
+    /// The directory that `name` counts from, and the closing slash where it has none. `None`: the fd is not known.
+    pub(crate) fn dir_of(&self, slot: Slot, dirfd: i64, name: &[u8]) -> Option<[&[u8]; 2]> {
         if name.first() == Some(&b'/') {
-            return Some(Cow::Borrowed(b"."));
+            return Some([b".", b""]);
         }
         let record = self.at(slot)?;
         if dirfd == abi::AT_FDCWD {
-            return Some(Cow::Borrowed(self.cwd(&record.thread)));
+            return Some([self.cwd(&record.thread), b""]);
         }
         let dir: &[u8] = &self.tables.get(record.table?, dirfd)?.name;
-        if dir.is_empty() || dir.ends_with(b"/") {
-            Some(Cow::Borrowed(dir))
-        } else {
-            Some([dir, b"/"].concat().into())
-        }
+        Some([dir, if dir.is_empty() || dir.ends_with(b"/") { b"" } else { b"/" }])
     }
 
     pub(crate) fn closed(&mut self, frame: &mut Frame<'_, '_>) {

@@ -9,8 +9,18 @@ const TOO_LONG: &[u8] = b"/DIR_TOO_LONG/FILENAME_TOO_LONG";
 /// Puts `path`, relative to `dir`, into `out` without `.`, `..`, double and closing slashes. `dir` is taken
 /// as it stands; an absolute or empty `path` makes it irrelevant.
 pub fn join(dir: &[u8], path: &[u8], out: &mut Vec<u8>) {
+    join_to([dir, b""], path, out);
+}
+
+/// Whether a path joined to a directory is the path itself.
+pub fn stays(dir: &[u8], path: &[u8]) -> bool {
+    dir.len() + path.len() < MAX && is_clean(path)
+}
+
+/// The same as [`join`] with the directory in two pieces.
+pub(crate) fn join_to(dir: [&[u8]; 2], path: &[u8], out: &mut Vec<u8>) {
     out.clear();
-    if dir.len() + path.len() + 1 > MAX {
+    if dir[0].len() + dir[1].len() + path.len() + 1 > MAX {
         return out.extend_from_slice(TOO_LONG);
     }
     if is_clean(path) {
@@ -18,7 +28,8 @@ pub fn join(dir: &[u8], path: &[u8], out: &mut Vec<u8>) {
     }
     let relative = path.first().is_some_and(|&b| b != b'/');
     if relative {
-        out.extend_from_slice(dir);
+        out.extend_from_slice(dir[0]);
+        out.extend_from_slice(dir[1]);
     }
     let no_base = out.is_empty();
     let mut rest = path;
@@ -101,6 +112,16 @@ mod tests {
             ("<UNKNOWN>", "a", "<UNKNOWN>a"),
         ] {
             assert_eq!(joined(dir, path), want, "{dir} + {path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_stays_is_what_joining_gives() {
+        let long = format!("/{}", "a".repeat(1022));
+        for path in ["/a/b", "/a/.b", "/a//b", "a", "", "/", "/a/", &long[..1022], &long, "/.."] {
+            let stays = stays(b".", path.as_bytes());
+            assert!(!stays || joined(".", path) == path, "{path}");
+            assert_eq!(stays, ["/a/b", &long[..1022]].contains(&path), "{path}");
         }
     }
 

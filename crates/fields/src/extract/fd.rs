@@ -244,7 +244,10 @@ pub fn named_file<'a>(cx: &Context<'a>) -> Option<NamedFile<'a>> {
     thread(cx)?;
     let (kind, name, raw): (_, &[u8], &[u8]) = match cx.fd() {
         Some(fd) => (Some(fd.kind), &fd.name, &fd.name_raw),
-        None => (None, asked_name(cx, false)?, asked_name(cx, true).unwrap_or_default()),
+        None => {
+            let (name, raw) = asked_names(cx)?;
+            (None, name, raw)
+        }
     };
     Some(NamedFile { kind, name, as_asked: name == raw && !has_double_slash(raw) })
 }
@@ -270,6 +273,22 @@ fn raw_name<'a>(cx: &Context<'a>) -> Option<&'a [u8]> {
     }
 }
 
+/// The name that a failed call asked for, and the one by which it did.
+fn asked_names<'a>(cx: &Context<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let raw = asked_name(cx, true);
+    match cx.event.ty() {
+        types::SYSCALL_OPENAT_2_X | types::SYSCALL_OPENAT2_X => Some((absolute(cx, raw?)?, raw?)),
+        _ => Some((asked_name(cx, false)?, raw.unwrap_or_default())),
+    }
+}
+
+/// What a call that counts from a directory asked for by a name.
+fn absolute<'a>(cx: &Context<'a>, name: &'a [u8]) -> Option<&'a [u8]> {
+    let fd = cx.event.i64(1)?;
+    let directory = if name.starts_with(b"/") { b"." } else { path::directory(cx, cx.thread()?, fd) };
+    Some(path::join(cx, directory, name))
+}
+
 /// The name in the event itself, for a call that got no fd.
 fn asked_name<'a>(cx: &Context<'a>, raw: bool) -> Option<&'a [u8]> {
     let event = cx.event;
@@ -289,12 +308,7 @@ fn asked_name<'a>(cx: &Context<'a>, raw: bool) -> Option<&'a [u8]> {
                 return None;
             }
             let name = param::text(event, 2)?;
-            if raw {
-                return Some(name);
-            }
-            let fd = event.i64(1)?;
-            let directory = if name.starts_with(b"/") { b"." } else { path::directory(cx, cx.thread()?, fd) };
-            Some(path::join(cx, directory, name))
+            if raw { Some(name) } else { absolute(cx, name) }
         }
         types::SYSCALL_OPEN_BY_HANDLE_AT_X => param::text(event, 3),
         _ => Some(b""),
@@ -302,7 +316,8 @@ fn asked_name<'a>(cx: &Context<'a>, raw: bool) -> Option<&'a [u8]> {
 }
 
 fn has_double_slash(text: &[u8]) -> bool {
-    text.iter().zip(text.iter().skip(1)).fold(false, |found, (a, b)| found | ((*a == b'/') & (*b == b'/')))
+    let rest = text.get(1..).unwrap_or_default();
+    text.iter().zip(rest).fold(false, |found, (a, b)| found | ((*a == b'/') & (*b == b'/')))
 }
 
 fn without_double_slashes<'a>(cx: &Context<'a>, text: &'a [u8]) -> &'a [u8] {

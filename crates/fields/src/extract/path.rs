@@ -32,6 +32,9 @@ pub(crate) fn with_slash<'a>(cx: &Context<'a>, path: &'a [u8]) -> &'a [u8] {
 }
 
 /// A path against a directory, without `.`, `..` and double slashes.
-pub(crate) fn join<'a>(cx: &Context<'a>, directory: &[u8], path: &[u8]) -> &'a [u8] {
+pub(crate) fn join<'a>(cx: &Context<'a>, directory: &[u8], path: &'a [u8]) -> &'a [u8] {
+    if lanner_machine::path::stays(directory, path) {
+        return path;
+    }
     cx.scratch.built(|out| lanner_machine::path::join(directory, path, out))
 }
