@@ -1,5 +1,6 @@
 //! Addresses and networks as rules write them.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A network: an address and how many of its leading bits count.
@@ -9,16 +10,63 @@ pub(crate) enum Network {
     V6 { base: u128, mask: u128 },
 }
 
-impl Network {
-    /// Whether the address lies in it; never if one is of IPv4 and the other of IPv6.
-    pub(crate) fn holds(&self, address: IpAddr) -> bool {
-        match (self, address) {
-            (Network::V4 { base, mask }, IpAddr::V4(address)) => address.to_bits() & mask == *base,
-            (Network::V6 { base, mask }, IpAddr::V6(address)) => address.to_bits() & mask == *base,
-            _ => false,
+/// A set of networks: for each length of prefix the bases in order, so that thousands cost a search per length.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Networks {
+    v4: Box<[Prefixes<u32>]>,
+    v6: Box<[Prefixes<u128>]>,
+}
+
+/// Networks whose prefixes are equally long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Prefixes<T> {
+    mask: T,
+    /// In order, each once.
+    bases: Box<[T]>,
+}
+
+impl Networks {
+    pub(crate) fn new(networks: &[Network]) -> Networks {
+        let (mut v4, mut v6) = (BTreeMap::<u32, Vec<u32>>::new(), BTreeMap::<u128, Vec<u128>>::new());
+        for network in networks {
+            match *network {
+                Network::V4 { base, mask } => v4.entry(mask).or_default().push(base),
+                Network::V6 { base, mask } => v6.entry(mask).or_default().push(base),
+            }
+        }
+        Networks { v4: by_mask(v4), v6: by_mask(v6) }
+    }
+
+    /// Whether the address lies in one of them; an address of IPv4 lies in none of IPv6.
+    pub(crate) fn hold(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => {
+                let bits = address.to_bits();
+                self.v4.iter().any(|prefixes| prefixes.bases.binary_search(&(bits & prefixes.mask)).is_ok())
+            }
+            IpAddr::V6(address) => {
+                let bits = address.to_bits();
+                self.v6.iter().any(|prefixes| prefixes.bases.binary_search(&(bits & prefixes.mask)).is_ok())
+            }
         }
     }
 
+    /// How many searches that takes at most.
+    pub(crate) fn searches(&self) -> usize {
+        self.v4.len().max(self.v6.len())
+    }
+}
+
+fn by_mask<T: Ord>(bases: BTreeMap<T, Vec<T>>) -> Box<[Prefixes<T>]> {
+    let prefixes = |(mask, mut bases): (T, Vec<T>)| {
+        bases.sort_unstable();
+        bases.dedup();
+        Prefixes { mask, bases: bases.into() }
+    };
+    bases.into_iter().map(prefixes).collect()
+}
+
+impl Network {
     fn v4(address: Ipv4Addr, bits: u32) -> Network {
         let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
         Network::V4 { base: address.to_bits() & mask, mask }
@@ -68,11 +116,58 @@ pub(crate) fn network(text: &str) -> Result<Network, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// By the definition: the leading bits are the same.
+    fn holds(network: &Network, address: IpAddr) -> bool {
+        match (network, address) {
+            (Network::V4 { base, mask }, IpAddr::V4(address)) => address.to_bits() & mask == *base,
+            (Network::V6 { base, mask }, IpAddr::V6(address)) => address.to_bits() & mask == *base,
+            _ => false,
+        }
+    }
+
+    fn any_network() -> impl Strategy<Value = Network> {
+        // Few different bits, so that addresses lie in several, in one and in none.
+        let v4 = (0..4_u32, 0..4_u32, 0..=32_u32)
+            .prop_map(|(high, low, bits)| Network::v4((high << 30 | low).into(), bits));
+        let v6 = (0..4_u128, 0..4_u128, 0..=128_u32)
+            .prop_map(|(high, low, bits)| Network::v6((high << 126 | low).into(), bits));
+        prop_oneof![v4, v6]
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_holds_what_one_of_its_networks_holds(
+            networks in proptest::collection::vec(any_network(), 0..20),
+            high in 0..4_u32,
+            low in 0..4_u32,
+            four in any::<bool>(),
+        ) {
+            let address = match four {
+                true => IpAddr::V4((high << 30 | low).into()),
+                false => IpAddr::V6((u128::from(high) << 126 | u128::from(low)).into()),
+            };
+            let expected = networks.iter().any(|network| holds(network, address));
+            prop_assert_eq!(Networks::new(&networks).hold(address), expected);
+        }
+    }
+
+    #[test]
+    fn thousands_of_networks_are_searched_once_for_each_length() {
+        let networks: Vec<Network> =
+            (0..5_000_u32).map(|n| Network::v4(Ipv4Addr::from(n << 12), 20 + n % 3)).collect();
+        let set = Networks::new(&networks);
+        assert_eq!(set.searches(), 3);
+        assert!(set.hold(Ipv4Addr::from(4_998 << 12).into()) && !set.hold(Ipv4Addr::from(u32::MAX).into()));
+    }
 
     #[test]
     fn networks_hold_their_addresses() {
-        let holds = |net: &str, address: &str| network(net).unwrap().holds(address.parse().unwrap());
+        let holds =
+            |net: &str, address: &str| Networks::new(&[network(net).unwrap()]).hold(address.parse().unwrap());
         assert!(holds("10.0.0.0/8", "10.200.3.4"));
         assert!(holds("10.9.9.9/8", "10.200.3.4"));
         assert!(!holds("10.0.0.0/8", "11.0.0.1"));

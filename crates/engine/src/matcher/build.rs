@@ -1,5 +1,6 @@
 //! From an operator and the words of a rule to a [`Matcher`] for a type.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use lanner_fields::FieldType;
@@ -8,6 +9,7 @@ use lanner_filter::{Literal, Modifier, Operator};
 use super::text::{TextMatcher, TextSet};
 use super::{Matcher, Number};
 use crate::glob::Glob;
+use crate::net::Networks;
 use crate::paths::PathSet;
 use crate::pattern::Pattern;
 use crate::{net, number, services};
@@ -112,7 +114,10 @@ impl Matcher {
             Family::Text | Family::Bytes => text(ty, operator, values).map(Matcher::Text),
             _ if ty == FieldType::Net => {
                 let networks = each(values, &|value| net::network(&value.text()).map_err(not_network))?;
-                Ok(Matcher::Net { negated: operator == Operator::NotEqual, networks: networks.into() })
+                Ok(Matcher::Net {
+                    negated: operator == Operator::NotEqual,
+                    networks: Networks::new(&networks),
+                })
             }
             Family::Address => {
                 let address = |value: &Literal| net::address(&value.text()).map_err(not_address);
@@ -183,8 +188,11 @@ fn truth(value: &Literal) -> Result<bool, Reason> {
 }
 
 /// A comparison with the one value there is, or with the set of all.
-fn ordered<T: Clone>(operator: Operator, values: Vec<T>) -> Result<Number<T>, Reason> {
+fn ordered<T: Clone + PartialOrd>(operator: Operator, mut values: Vec<T>) -> Result<Number<T>, Reason> {
     if operator.takes_list() {
+        // What isn't equal to itself is in no list.
+        values.retain(|value| value.partial_cmp(value).is_some());
+        values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
         return Ok(Number::In(values.into()));
     }
     let value = values

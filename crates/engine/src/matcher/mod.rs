@@ -6,6 +6,7 @@ mod build;
 mod tests;
 mod text;
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use lanner_fields::Value;
@@ -14,7 +15,7 @@ pub(crate) use any::AnyOf;
 pub(crate) use build::{Reason, check_operator};
 pub(crate) use text::{TextMatcher, TextSet, contains_folded};
 
-use crate::net::Network;
+use crate::net::Networks;
 
 /// A constant right side, made ready for the type of the left.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub(crate) enum Matcher {
     Ip(Number<IpAddr>),
     Net {
         negated: bool,
-        networks: Box<[Network]>,
+        networks: Networks,
     },
     /// `oneof`, `anyof`, `allof`
     Count {
@@ -49,8 +50,12 @@ pub(crate) enum Number<T> {
     LessEqual(T),
     Greater(T),
     GreaterEqual(T),
+    /// Any of these, which are in order.
     In(Box<[T]>),
 }
+
+/// Up to so many, comparing with each is quicker than searching.
+const FEW: usize = 8;
 
 impl<T: PartialOrd + Copy> Number<T> {
     fn matches(&self, value: T) -> bool {
@@ -61,7 +66,10 @@ impl<T: PartialOrd + Copy> Number<T> {
             Number::LessEqual(bound) => value <= *bound,
             Number::Greater(bound) => value > *bound,
             Number::GreaterEqual(bound) => value >= *bound,
-            Number::In(items) => items.contains(&value),
+            Number::In(items) if items.len() <= FEW => items.contains(&value),
+            Number::In(items) => {
+                items.binary_search_by(|item| item.partial_cmp(&value).unwrap_or(Ordering::Less)).is_ok()
+            }
         }
     }
 }
@@ -121,9 +129,7 @@ impl Matcher {
             (Matcher::Double(number), Value::Double(value)) => number.matches(*value),
             (Matcher::Bool(truth), Value::Bool(value)) => truth.matches(*value),
             (Matcher::Ip(address), Value::Ip(value)) => address.matches(*value),
-            (Matcher::Net { negated, networks }, Value::Ip(value)) => {
-                networks.iter().any(|network| network.holds(*value)) != *negated
-            }
+            (Matcher::Net { negated, networks }, Value::Ip(value)) => networks.hold(*value) != *negated,
             (Matcher::Within(most), Value::Distance(distance)) => distance <= most,
             (Matcher::Count { how, of }, value) => {
                 let mut fitting = of.iter().filter(|matcher| matcher.matches_single(value));
@@ -157,6 +163,7 @@ impl Matcher {
         match self {
             Matcher::Text(text) => text.cost(),
             Matcher::Count { of, .. } => of.iter().map(Matcher::cost).sum(),
+            Matcher::Net { networks, .. } => 1 + networks.searches() as u32,
             _ => 1,
         }
     }

@@ -204,3 +204,22 @@ fn what_cannot_be_compared_is_said() {
     .collect();
     insta::assert_snapshot!(table.join("\n"));
 }
+
+#[test]
+fn long_lists_have_what_was_put_in() {
+    let list = |of: &dyn Fn(u32) -> String| {
+        let items: Vec<String> = (0..500).rev().map(of).collect();
+        format!("in ({})", items.join(", "))
+    };
+    let (odd, addresses) =
+        (list(&|n| (2 * n + 1).to_string()), list(&|n| format!("10.0.{}.{}", n / 250, n % 250)));
+    for n in [0_u64, 1, 2, 499, 500, 999, 1_000, 1_001] {
+        assert_eq!(fits(FieldType::Uint64, Value::Unsigned(n), &odd), n % 2 == 1 && n < 1_000, "{n}");
+    }
+    for (address, expected) in
+        [("10.0.0.0", true), ("10.0.1.249", true), ("10.0.1.250", false), ("::1", false)]
+    {
+        let value = Value::Ip(address.parse().unwrap());
+        assert_eq!(fits(FieldType::Ip, value, &addresses), expected, "{address}");
+    }
+}
