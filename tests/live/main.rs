@@ -7,6 +7,7 @@ mod attacks;
 mod cgroups;
 mod domains;
 mod drops;
+mod fields;
 mod hardening;
 mod health;
 mod host_root;

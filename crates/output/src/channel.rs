@@ -157,8 +157,15 @@ pub(crate) fn serve(mut sinks: Vec<Served>, queue: &Queue, manner: &Manner) {
     loop {
         let order = queue.next(wait, &mut taken);
         wait = matches!(order, Order::Idle);
+        // Where several take lines in step, each line is through before the next sink has it: they may share a target.
+        let in_step = sinks.len() > 1;
         for line in taken.drain(..) {
-            sinks.iter_mut().for_each(|served| served.write(&line, queue, manner));
+            for served in &mut sinks {
+                served.write(&line, queue, manner);
+                if in_step && !served.sink.may_keep() {
+                    served.flush(queue, manner);
+                }
+            }
         }
         for served in &mut sinks {
             match &order {

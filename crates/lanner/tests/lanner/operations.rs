@@ -102,6 +102,15 @@ fn a_server_that_is_not_there_delays_nothing_for_long_and_its_losses_are_said() 
     assert!(begin.elapsed() < Duration::from_secs(20));
 }
 
+/// A program's output may be lanner's own.
+#[test]
+fn in_a_replay_outputs_take_alerts_in_step() {
+    let run =
+        with(&stage(), &["program_output.enabled=true", "program_output.program=cat", "rule_matching=all"]);
+    let alerts: Vec<&str> = run.out.lines().filter(|line| line.contains(" | file=")).collect();
+    assert!(alerts.len() == 6 && alerts.chunks(2).all(|pair| pair[0] == pair[1]), "{}", run.shown());
+}
+
 #[test]
 fn files_and_programs_that_take_nothing_are_named_and_other_outputs_go_on() {
     let file = "file_output.enabled=true";
