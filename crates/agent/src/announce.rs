@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use lanner_engine::{CompiledRule, Engine, RuleId};
-use lanner_fields::{Context, Format, Late, Part};
+use lanner_fields::{Context, Format, Late, Part, may_wait};
 use lanner_machine::Machine;
 use lanner_output::{Alert, Clock, Fields, Origin, Priority};
 
@@ -60,6 +60,9 @@ impl Announcer {
 
     /// The same, with parts that wait for what is not known yet of the event's container.
     pub fn draft(&self, engine: &Engine, id: RuleId, cx: &Context<'_>) -> Draft {
+        if !may_wait(cx) {
+            return Draft { alert: self.alert(engine, id, cx), message: Vec::new(), fields: Vec::new() };
+        }
         let rule = engine.rule(id);
         let mut draft =
             Draft { alert: self.begin(id, cx), message: rule.output.render_parts(cx), fields: Vec::new() };

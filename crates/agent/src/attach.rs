@@ -34,6 +34,11 @@ impl Attached {
         }
         let wanted = sources.contains(&KERNEL) && config.source == Source::Live;
         let probe = wanted.then(|| open(program, config));
+        if let Some(Ok(probe)) = &probe {
+            for missing in &probe.attachment().missing {
+                log.write(Priority::Error, &format!("Not seen: {missing}"));
+            }
+        }
         confine::confine(config, foreign, log);
         Attached { probe, begin }
     }

@@ -279,7 +279,7 @@ impl Default for Config {
             static_fields: Vec::new(),
             sinks: SinkConfig { stdout: true, ..SinkConfig::default() },
             buffered: false,
-            queue_capacity: 8192,
+            queue_capacity: 32 << 10,
             output_timeout: Duration::from_secs(2),
             drops: DropConfig {
                 actions: vec![DropAction::Alert],

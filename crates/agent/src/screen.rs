@@ -25,6 +25,9 @@ pub fn screen(started: &Started<'_>, program: &Program, off: usize, files: &[Str
     if let Some(why) = &attachment.no_fexit {
         row("", &format!("not fexit: {}", why.lines().next().unwrap_or_default()));
     }
+    for missing in &attachment.missing {
+        row("unseen", &missing.to_string());
+    }
     row("watches", &calls(&attachment.syscalls));
     let rings = attachment.rings;
     row("buffers", &format!("{rings} × {} KiB{}", attachment.ring_bytes / 1024, lost(rings)));

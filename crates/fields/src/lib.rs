@@ -27,7 +27,7 @@ pub use field::Field;
 pub use foreign::{
     Foreign, ForeignArgument, ForeignClass, ForeignField, ForeignFields, ForeignRequest, register,
 };
-pub use format::{Format, Late, Part};
+pub use format::{Format, Late, Part, may_wait};
 pub use listing::{EventRow, FieldRow, event_rows, field_rows};
 pub use scratch::{Buffer, Scratch};
 pub use suggest::closest;

@@ -128,9 +128,9 @@ impl Queue {
             state.crowded -= 1;
         }
         state.add(line);
-        let idle = state.idle;
+        // to wake is a system call: a thread that is busy, or is waking up, looks by itself
+        let idle = std::mem::take(&mut state.idle);
         drop(state);
-        // to wake is a system call, and a thread that is busy looks by itself
         if idle {
             self.work.notify_one();
         }

@@ -11,6 +11,7 @@ mod load;
 mod log;
 mod lost;
 mod merge;
+mod missing;
 mod options;
 mod plans;
 mod points;
@@ -24,7 +25,7 @@ pub mod trial;
 
 pub use error::ProbeError;
 pub use options::{
-    Attachment, CallPoint, EventSet, Lost, LostReason, ProbeOptions, SnapshotSource, SnapshotStats,
+    Attachment, CallPoint, EventSet, Lost, LostReason, Missing, ProbeOptions, SnapshotSource, SnapshotStats,
 };
 pub use programs::ProgramStats;
 

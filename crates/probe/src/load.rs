@@ -8,10 +8,11 @@ use std::time::Duration;
 use lanner_event::prefilter::{Sieve, Sieves};
 use lanner_event::{EventType, types};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType, ProgramType};
 
 use crate::calls::{Calls, Shared};
 use crate::log;
+use crate::missing::Without;
 use crate::plans::{self, Wanted};
 use crate::points::{self, Points};
 use crate::require::kernel_release;
@@ -196,15 +197,24 @@ pub fn load(
     iterators: impl FnOnce() -> Result<(u32, bool), ProbeError>,
 ) -> Result<Loaded, ProbeError> {
     let mut iterators = Some(iterators);
-    match load_with(options, true, &mut iterators) {
-        Err(ProbeError::Refused { .. }) if iterators.is_some() => load_with(options, false, &mut iterators),
-        other => other,
+    let mut without = Without::default();
+    let mut can_hide = true;
+    loop {
+        match load_with(options, can_hide, &mut without, &mut iterators) {
+            Err(ProbeError::Refused { .. }) if can_hide && iterators.is_some() => can_hide = false,
+            // it was not for want of that memory, but of this program
+            Err(error @ ProbeError::Refused { .. }) if iterators.is_some() && without.leave_out(&error) => {
+                can_hide = true;
+            }
+            other => return other,
+        }
     }
 }
 
 fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     options: &ProbeOptions,
     can_hide: bool,
+    without: &mut Without,
     iterators: &mut Option<I>,
 ) -> Result<Loaded, ProbeError> {
     let cpus = libbpf_rs::num_possible_cpus().map_err(map_error("rings"))?;
@@ -254,6 +264,14 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     let filter = kernel.functions.as_ref().and_then(|functions| functions.filter.as_ref());
     constants.filter_takes_one = u8::from(filter.is_some_and(|(_, takes_one)| *takes_one));
     open.maps.hidden_fds.set_autocreate(can_hide).map_err(map_error("hidden_fds"))?;
+    for mut program in open.open_object_mut().progs_mut() {
+        let name = program.name().to_string_lossy().into_owned();
+        if without.has(&name) {
+            program.set_autoload(false);
+        } else if options.spoilt.iter().any(|spoilt| *spoilt == name) {
+            program.set_prog_type(ProgramType::SocketFilter);
+        }
+    }
     let loaded = open.load().map_err(|e| refused(&e))?;
 
     let per_ring = options.cpus_per_ring.max(1);
@@ -289,13 +307,23 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     let progs = &loaded.progs;
     // threads first, so that no call comes from one that was never seen to begin
     for program in [&progs.on_fork, &progs.on_exec, &progs.on_exit] {
-        let link = program.attach().map_err(|e| ProbeError::Attach {
-            program: program.name().to_string_lossy().into(),
-            source: io_error(&e),
-        })?;
-        links.push(link);
-        // Without its descriptor a program is only not counted.
-        attached.extend(program.as_fd().try_clone_to_owned());
+        let name = program.name().to_string_lossy().into_owned();
+        if without.has(&name) {
+            continue;
+        }
+        match program.attach() {
+            Ok(link) => {
+                links.push(link);
+                // Without its descriptor a program is only not counted.
+                attached.extend(program.as_fd().try_clone_to_owned());
+            }
+            Err(error) => {
+                let error = ProbeError::Attach { program: name, source: io_error(&error) };
+                if !without.leave_out(&error) {
+                    return Err(error);
+                }
+            }
+        }
     }
     let others = loaded.object().maps().filter(|map| map.name() != "programs" && map.autocreate());
     let maps = others
@@ -312,13 +340,23 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
             "sys_enter" => beginnings,
             name => rings_of_calls.is_some() || !name.starts_with("io_uring"),
         };
-        if loaded {
+        if loaded && !without.has(spec.program) {
             few.add(spec, program.as_fd())?;
         }
     }
-    few.follow(&options.events)?;
-    for section in ["sched_process_fork", "sched_process_exec", "sched_process_exit"] {
-        points.push(format!("tp_btf/{section}"));
+    if let Err(error) = few.follow(&options.events)
+        && !without.leave_out(&error)
+    {
+        return Err(error);
+    }
+    for (program, section) in [
+        ("on_fork", "sched_process_fork"),
+        ("on_exec", "sched_process_exec"),
+        ("on_exit", "sched_process_exit"),
+    ] {
+        if !without.has(program) {
+            points.push(format!("tp_btf/{section}"));
+        }
     }
     points.extend(calls.points());
     points.extend(few.attached().map(|name| format!("tp_btf/{name}")));
@@ -330,6 +368,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         rings: rings.len(),
         ring_bytes,
         iterators,
+        missing: std::mem::take(without).into_list(),
     };
     Ok(Loaded {
         _links: links,
@@ -417,7 +456,7 @@ mod tests {
     #[test]
     fn kernels_without_memory_for_fds_do_without() {
         let options = ProbeOptions { events: EventSet::new(), ring_bytes: 4096, ..ProbeOptions::default() };
-        match load_with(&options, false, &mut Some(|| Ok((1, false)))) {
+        match load_with(&options, false, &mut Without::default(), &mut Some(|| Ok((1, false)))) {
             Ok(_) => {}
             Err(ProbeError::Refused { log, .. }) if crate::require::check().is_ok() => panic!("{log}"),
             Err(error) => eprintln!("skipped: {error}"),

@@ -110,6 +110,8 @@ pub struct ProbeOptions {
     pub proc: PathBuf,
     /// Where the ends of calls are to be seen.
     pub calls: CallPoint,
+    /// Programs that are loaded as what they are not, so that the kernel refuses them. For tests.
+    pub spoilt: Vec<&'static str>,
 }
 
 impl ProbeOptions {
@@ -131,6 +133,7 @@ impl Default for ProbeOptions {
             snapshot_from: None,
             proc: PathBuf::from("/proc"),
             calls: CallPoint::Auto,
+            spoilt: Vec::new(),
         }
     }
 }
@@ -228,6 +231,25 @@ pub struct Attachment {
     pub ring_bytes: usize,
     /// Whether the snapshot comes from BPF iterators.
     pub iterators: bool,
+    /// What is not seen because the kernel refused a program.
+    pub missing: Vec<Missing>,
+}
+
+/// A program that the kernel refused while the others run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Missing {
+    /// Its name.
+    pub program: String,
+    /// What nobody is told of without it.
+    pub unseen: &'static str,
+    /// The kernel's answer.
+    pub why: String,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: the kernel refused the program {}: {}", self.unseen, self.program, self.why)
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use lanner_probe::trial::{Need, Outcome, Trial, Trials};
-use lanner_probe::{Attachment, ProbeError};
+use lanner_probe::{Attachment, Missing, ProbeError};
 
 use super::{Finding, Mark, Section};
 
@@ -14,7 +14,14 @@ fn finding(name: &str, mark: Mark, text: impl Into<String>) -> Finding {
 /// What is found. `permitted`: whether this process holds what all this asks for.
 pub fn findings(trials: &Trials, permitted: bool) -> Vec<Finding> {
     let kinds = trials.kinds.iter().map(|trial| kind(trial, permitted));
-    std::iter::once(probe(&trials.probe)).chain(calls(&trials.probe)).chain(kinds).collect()
+    let missing = trials.probe.iter().flat_map(|attachment| &attachment.missing).map(missing);
+    std::iter::once(probe(&trials.probe)).chain(missing).chain(calls(&trials.probe)).chain(kinds).collect()
+}
+
+/// A program of the probe that the kernel refused.
+fn missing(missing: &Missing) -> Finding {
+    let text = format!("the kernel refused it: {}", missing.why);
+    finding(&missing.program, Mark::Warn, text).cost(format!("not seen: {}", missing.unseen))
 }
 
 /// The probe as a whole, which is what counts.

@@ -115,13 +115,21 @@ impl Format {
 
 /// The term as one that waits, if there is something to wait for.
 fn late(term: &Term, width: usize, cx: &Context<'_>) -> Option<Late> {
+    let id = unknown_container(cx)?;
     let fields = term.fields();
     if fields.is_empty() || !fields.iter().all(|f| f.is_late()) {
         return None;
     }
-    let id = &cx.thread()?.container;
-    if id.is_empty() || cx.machine.container(id).is_some_and(|c| c.complete) {
-        return None;
-    }
-    Some(Late { term: term.clone(), width, container: (**id).into() })
+    Some(Late { term: term.clone(), width, container: id.into() })
+}
+
+/// The container of the event's thread, if not all is known of it that will be.
+fn unknown_container<'a>(cx: &Context<'a>) -> Option<&'a [u8]> {
+    let id: &[u8] = &cx.thread()?.container;
+    (!id.is_empty() && !cx.machine.container(id).is_some_and(|c| c.complete)).then_some(id)
+}
+
+/// Whether anything that a format says of this event may have to wait.
+pub fn may_wait(cx: &Context<'_>) -> bool {
+    unknown_container(cx).is_some()
 }

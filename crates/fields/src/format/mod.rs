@@ -8,7 +8,10 @@ use std::fmt;
 use crate::text::{json_value, render_value};
 use crate::{Context, Field, FormatError, Term, Value, Vocabulary};
 
-pub use late::{Late, Part};
+pub use late::{Late, Part, may_wait};
+
+/// Room for the text of most alerts.
+const USUAL_LENGTH: usize = 256;
 
 /// A part of a format.
 #[derive(Clone, Debug)]
@@ -75,14 +78,18 @@ impl Format {
 
     /// Appends the text with the values filled in, `<NA>` for absent ones. False if there was one of these.
     pub fn render(&self, cx: &Context<'_>, out: &mut String) -> bool {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(USUAL_LENGTH);
         let mut complete = true;
         let mut cx = *cx;
         for piece in &self.pieces {
             complete &= piece.render(&cx, &mut bytes);
             cx = self.after(piece, cx);
         }
-        out.push_str(&String::from_utf8_lossy(&bytes));
+        match String::from_utf8(bytes) {
+            Ok(text) if out.is_empty() => *out = text,
+            Ok(text) => out.push_str(&text),
+            Err(error) => out.push_str(&String::from_utf8_lossy(error.as_bytes())),
+        }
         complete
     }
 

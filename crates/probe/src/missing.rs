@@ -1,0 +1,89 @@
+//! Programs that may be missing: when the kernel refuses one, the others run all the same.
+
+use crate::{Missing, ProbeError};
+
+/// The programs without which the others still tell the truth, and what is unseen without each. All that calls are
+/// told by belongs to the one at their end, which can't be missing.
+const OPTIONAL: [(&str, &str); 8] = [
+    ("on_fork", "the children's side of clone and fork (threads are taken from their parents' calls)"),
+    ("on_exec", "programs that are run (those that can't be run are told)"),
+    ("on_exit", "the end of threads (those that are gone are found by and by)"),
+    ("on_enter", "the beginning of calls"),
+    ("on_switch", "switches of the scheduler"),
+    ("on_signal", "signals that are delivered"),
+    ("on_complete", "what io_uring carries out"),
+    ("on_submit", "what io_uring carries out"),
+];
+
+/// Whether a line of libbpf's may be the verifier's last word: that stands above its statistics and libbpf's own words.
+fn is_reason(line: &str) -> bool {
+    !["processed ", "-- ", "libbpf: "].iter().any(|start| line.starts_with(start))
+}
+
+/// What is done without.
+#[derive(Clone, Default)]
+pub struct Without(Vec<Missing>);
+
+impl Without {
+    /// Whether a program is to be left out.
+    pub fn has(&self, program: &str) -> bool {
+        self.0.iter().any(|missing| missing.program == program)
+    }
+
+    /// Does without the program that an error names, from now on. False if that can't be done.
+    pub fn leave_out(&mut self, error: &ProbeError) -> bool {
+        let (program, why) = match error {
+            ProbeError::Refused { program, log, source, .. } => {
+                let said = log.lines().rev().find(|line| is_reason(line));
+                (program, said.map_or_else(|| source.to_string(), |said| said.trim().to_owned()))
+            }
+            ProbeError::Attach { program, source } => (program, source.to_string()),
+            _ => return false,
+        };
+        let Some((_, unseen)) = OPTIONAL.iter().find(|(name, _)| name == program) else { return false };
+        if self.has(program) {
+            return false;
+        }
+        self.0.push(Missing { program: program.clone(), unseen, why });
+        true
+    }
+
+    /// All of it.
+    pub fn into_list(self) -> Vec<Missing> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn attach(program: &str) -> ProbeError {
+        ProbeError::Attach { program: program.into(), source: io::Error::from_raw_os_error(1) }
+    }
+
+    #[test]
+    fn only_what_can_be_spared_is_left_out_and_only_once() {
+        let mut without = Without::default();
+        assert!(!without.leave_out(&attach("on_syscall")) && !without.leave_out(&attach("interpret")));
+        assert!(without.leave_out(&attach("on_signal")) && !without.leave_out(&attach("on_signal")));
+        assert!(without.has("on_signal") && !without.has("on_exec"));
+        let list = without.into_list();
+        assert_eq!((list.len(), list[0].unseen), (1, "signals that are delivered"));
+    }
+
+    #[test]
+    fn the_verifiers_last_word_is_the_reason() {
+        let refused = ProbeError::Refused {
+            program: "on_exec".into(),
+            kernel: "6.1".into(),
+            log: "-- BEGIN PROG LOAD LOG --\nR1 invalid mem access\nprocessed 3 insns\n-- END PROG LOAD LOG --\nlibbpf: failed".into(),
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        let mut without = Without::default();
+        assert!(without.leave_out(&refused));
+        assert_eq!(without.into_list()[0].why, "R1 invalid mem access");
+    }
+}
