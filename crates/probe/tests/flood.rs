@@ -4,7 +4,9 @@
 
 mod support;
 
-use lanner_event::types as t;
+use std::time::{Duration, Instant};
+
+use lanner_event::{Event, EventType, types as t};
 use lanner_probe::ProbeOptions;
 use support::call::call;
 
@@ -36,12 +38,16 @@ fn a_flood_takes_no_room_from_others_or_from_processes() {
     }
     let lost = watch.probe.lost();
     let mut seen = Vec::new();
-    watch.events_until(|_| false).iter().for_each(|e| {
-        let event = e.event().unwrap();
-        if children.contains(&event.tid) {
-            seen.push((event.tid, event.ty()));
-        }
-    });
+    let patience = Instant::now() + Duration::from_secs(30);
+    let ended = |seen: &[(i64, EventType)]| seen.iter().filter(|(_, ty)| *ty == t::PROCEXIT_1_E).count();
+    while ended(&seen) < children.len() && Instant::now() < patience {
+        let sink = &mut |event: &Event<'_>| {
+            if children.contains(&event.tid) {
+                seen.push((event.tid, event.ty()));
+            }
+        };
+        watch.probe.poll(Duration::from_millis(100), sink).unwrap();
+    }
     assert!(lost.total() > 0);
     assert!(lost.by_type.keys().all(|(ty, _)| !ty.info().unwrap().is_vital()), "{lost:?}");
     for child in children {
