@@ -29,6 +29,28 @@ fn objects_and_values_are_valid_in_kubernetes() {
     }
 }
 
+/// Its schemas, defaults and admission, not a copy of them. Prometheus' own kind it doesn't know.
+#[test]
+fn a_real_api_server_would_take_the_objects_and_refuses_a_fault() {
+    let api = lanner_testbed::bed_or_skip!(lanner_testbed::ApiServer::start());
+    for namespace in [NAMESPACE, "kube-guard"] {
+        api.kubectl(&["create", "namespace", namespace], "").unwrap();
+    }
+    let known = |object: &&str| object.contains("\nkind: ") && !object.contains("\nkind: ServiceMonitor");
+    let dry = ["apply", "--dry-run=server", "-f", "-"];
+    for (name, values) in value_sets() {
+        let Some(rendered) = render("falcon", NAMESPACE, &[&values]) else { return };
+        let rendered = rendered.unwrap();
+        let objects: Vec<&str> = rendered.split("\n---\n").filter(known).collect();
+        let taken = api.kubectl(&dry, &objects.join("\n---\n")).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+        assert_eq!(taken.lines().count(), objects.len(), "{name}: {taken}");
+        if let Some(set) = objects.iter().find(|object| object.contains("\nkind: DaemonSet")) {
+            let refused = api.kubectl(&dry, &set.replace("hostPID: true", "hostPID: sometimes"));
+            assert!(refused.is_err() || !set.contains("hostPID: true"), "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_fault_in_the_values_or_the_objects_is_found() {
     let dir = tempfile::tempdir().unwrap();

@@ -157,7 +157,15 @@ impl Lookups {
         let News { full_id, runtime, changed } = news;
         let id = full_id.get(..SHORT).filter(|_| full_id.len() == FULL).unwrap_or(&full_id).to_owned();
         let mut container = Container { id, full_id, runtime, ..Container::default() };
+        // CRI doesn't tell a sandbox's mounts.
+        let on_disk = match runtime {
+            Runtime::Cri => self.read_bundle(&Request::from(&container), &mut container),
+            _ => bundle::Found::Nothing,
+        };
         if self.sockets.ask(&mut container).await != Answer::Told {
+            if on_disk != bundle::Found::Nothing {
+                self.early.keep(container);
+            }
             return;
         }
         // What is told of a container that has yet to start lacks its address; CRI's have theirs by then.
@@ -179,7 +187,11 @@ impl Lookups {
             self.sockets.changed_within(retry).await;
             self.read_bundle(request, &mut container);
             match self.sockets.ask(&mut container).await {
-                Answer::Told => return self.tell(&container).await,
+                Answer::Told => {
+                    // What was on disk may have been read again meanwhile.
+                    container.complete = true;
+                    return self.tell(&container).await;
+                }
                 Answer::NotFound => return,
                 Answer::Silent => {}
             }

@@ -71,6 +71,8 @@ impl Runtimes {
             let places = places.iter().filter(exists);
             list.extend(places.map(|socket| entry(&presumed_name(socket), socket, Some(api))));
         }
+        let users = config.present_user_sockets();
+        list.extend(users.iter().map(|socket| entry(&presumed_name(socket), socket, Some(Api::Docker))));
         let records = [("docker", &config.docker_containers), ("podman", &config.storage_bundles)];
         for (name, places) in records {
             let places = places.iter().filter(exists);

@@ -2,6 +2,7 @@
 //! too, and what it does when a daemon hangs, dies and comes back.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -148,6 +149,44 @@ fn a_podman_container_that_is_gone_is_known_by_its_record() {
     a_short_life_is_known(&podman, sockets(&[&podman]));
     let records = Config { storage_bundles: vec![podman.records()], ..sockets(&[]) };
     a_short_life_is_known(&podman, records);
+}
+
+/// A folder as a user's session has it, below the one where lanner looks for them.
+struct Session(PathBuf);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The service is root's; what is a user's is the place, where it comes when lanner already runs.
+#[test]
+fn a_users_podman_is_found_when_it_comes() {
+    let podman = bed_or_skip!(Engine::start(EngineKind::Podman));
+    let session = Session(PathBuf::from(format!("/run/user/lanner-{}", std::process::id())));
+    std::fs::create_dir_all(session.0.join("podman")).unwrap();
+    let id = podman.start_container(&["--name", "mine"], &["sleep", "600"]).unwrap();
+    let config = Config { user_sockets: Config::default().user_sockets, ..sockets(&[]) };
+    let resolver = Resolver::start(config.clone()).unwrap();
+    let socket = session.0.join("podman/podman.sock");
+    // Others may have theirs.
+    let stands = |resolver: &Resolver| {
+        let list = resolver.runtimes_within(Duration::from_secs(10));
+        list.into_iter().find(|found| found.place == socket).map(|found| found.state)
+    };
+    assert_eq!(stands(&resolver), None);
+
+    let _served = podman.serve_also(&socket).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while stands(&resolver) != Some(RuntimeState::Answers) {
+        assert!(Instant::now() < deadline, "{:?}", resolver.runtimes());
+        thread::sleep(Duration::from_millis(20));
+    }
+    ask(&resolver, &podman, &id);
+    assert_eq!(wait_for(&resolver, |container| container.complete).name, "mine");
+    // Who starts afterwards sees it at once.
+    assert_eq!(stands(&Resolver::start(config).unwrap()), Some(RuntimeState::Answers));
 }
 
 #[test]

@@ -113,6 +113,14 @@ impl Engine {
         }
     }
 
+    /// Serves the same containers at another socket too: Podman's only.
+    pub fn serve_also(&self, socket: &Path) -> Result<Served> {
+        ensure!(self.kind == EngineKind::Podman, "Docker listens where its settings say");
+        let service =
+            serve_podman(&self.folder, socket).stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+        Ok(Served { service, socket: socket.to_path_buf() })
+    }
+
     /// Stops it in its tracks: its socket takes connections and answers nothing.
     pub fn freeze(&self) -> Result<()> {
         self.signal(Signal::SIGSTOP)
@@ -243,15 +251,31 @@ fn serve(kind: EngineKind, folder: &Path) -> Result<Child> {
             docker.arg("--config-file").arg(folder.join("daemon.json"));
             docker
         }
-        EngineKind::Podman => {
-            let mut podman = podman(folder);
-            podman.args(["system", "service", "--time", "0"]);
-            podman.arg(format!("unix://{}", folder.join("engine.sock").display()));
-            podman
-        }
+        EngineKind::Podman => serve_podman(folder, &folder.join("engine.sock")),
     };
     let process = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
     Ok(process.map_err(|error| Unavailable(format!("{kind:?} doesn't start: {error}")))?)
+}
+
+fn serve_podman(folder: &Path, socket: &Path) -> Command {
+    let mut podman = podman(folder);
+    podman.args(["system", "service", "--time", "0"]).arg(format!("unix://{}", socket.display()));
+    podman
+}
+
+/// A further service, as long as it is kept.
+#[derive(Debug)]
+pub struct Served {
+    service: Child,
+    socket: PathBuf,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.service.kill();
+        let _ = self.service.wait();
+        let _ = fs::remove_file(&self.socket);
+    }
 }
 
 fn podman(folder: &Path) -> Command {

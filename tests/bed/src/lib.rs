@@ -29,7 +29,7 @@ mod tty;
 
 pub use bare::{Bare, BareKind};
 pub use bed::{Bed, Place};
-pub use engine::{ENGINE_IMAGE, Engine, EngineKind};
+pub use engine::{ENGINE_IMAGE, Engine, EngineKind, Served};
 pub use image::{API_CLIENT_IMAGE, MYSQL_IMAGE};
 pub use kubernetes::ApiServer;
 pub use pod::{Container, ContainerPlan, Pod, PodPlan};

@@ -1,5 +1,5 @@
 //! What Kubernetes itself knows of the pods on this node: owners, service account, node, labels of the namespace,
-//! probes. One list and one watch of this node's pods; owners and namespaces are read once each, when a pod first
+//! probes. One list and one watch of this node's pods; owners are read once each, namespaces at most once a minute, when a pod first
 //! names them. Without an API server everything else works as before.
 
 mod access;
@@ -28,6 +28,8 @@ use crate::labels;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// What is known of a pod stays so long after its end.
 const KEPT: Duration = Duration::from_secs(60);
+/// What is known of a namespace is believed so long: its labels may change.
+const FRESH: Duration = Duration::from_secs(60);
 /// Pods of one node (110 is Kubernetes' own limit), owners and namespaces that are remembered.
 const MAX_KNOWN: usize = 4096;
 /// An owner above a pod's owner above … : replica set, deployment, and whatever made that.
@@ -46,7 +48,7 @@ pub(crate) struct Kubernetes {
     reached: AtomicBool,
     pods: Mutex<HashMap<String, Known>>,
     workloads: Mutex<HashMap<String, Owned>>,
-    namespaces: Mutex<HashMap<String, Arc<Namespace>>>,
+    namespaces: Mutex<HashMap<String, (Instant, Arc<Namespace>)>>,
     late: Mutex<Late>,
     news: Notify,
 }
@@ -170,8 +172,10 @@ impl Kubernetes {
     }
 
     async fn namespace(&self, api: &Api, name: &str) -> Option<Arc<Namespace>> {
-        if let Some(known) = lock(&self.namespaces).get(name) {
-            return Some(known.clone());
+        if let Some((since, known)) = lock(&self.namespaces).get(name) {
+            if since.elapsed() < FRESH {
+                return Some(known.clone());
+            }
         }
         let path = format!("/api/v1/namespaces/{name}");
         let mut namespace: Namespace = api.get(&path).await.ok()??;
@@ -182,7 +186,7 @@ impl Kubernetes {
         if namespaces.len() >= MAX_KNOWN {
             namespaces.clear();
         }
-        namespaces.insert(name.to_owned(), namespace.clone());
+        namespaces.insert(name.to_owned(), (Instant::now(), namespace.clone()));
         Some(namespace)
     }
 
