@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # package [--bin EXE] [--out FOLDER]: makes a Debian package and an archive for other systems, both of the same files.
-# Without --bin scripts/release.sh builds the executable first. Needs dpkg-deb and binutils.
+# Without --bin scripts/release.sh builds the executable first. Needs dpkg-deb and binutils. `cargo deb -p lanner` makes the
+# same package of crates/lanner/Cargo.toml, but for the C library that it asks for; change both.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=
@@ -59,6 +60,8 @@ Description: watches what a host's processes do and tells what breaks its rules
  System calls are watched by eBPF. It takes Falco's place: the command falco, its
  configuration in /etc/falco, its rules, its output.
 END
+# postinst makes these.
+rmdir "$root/etc/falco/rules.d" "$root/etc/falco/config.d"
 printf '/etc/falco/%s\n' falco.yaml falco_rules.local.yaml >"$root/DEBIAN/conffiles"
 package=$out/lanner_${version}_$arch.deb
 dpkg-deb --root-owner-group -Zgzip --build "$root" "$package" >/dev/null

@@ -144,6 +144,45 @@ fn the_package_is_installed_runs_and_is_removed() {
     assert!(fs::symlink_metadata(system.join("etc/systemd/system/falco.service")).is_err());
 }
 
+/// What is in a package: its files with their modes, its relations, its scripts.
+fn contents(package: &Path) -> Vec<String> {
+    let dpkg = |words: &[&str]| {
+        let (option, rest) = words.split_first().unwrap();
+        output(Command::new("dpkg-deb").arg(option).arg(package).args(rest))
+    };
+    let files = dpkg(&["--contents"]);
+    let file = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        (!line.starts_with('d')).then(|| format!("{} {}", words[0], words[5..].join(" ")))
+    };
+    let mut contents: Vec<String> = files.lines().filter_map(file).collect();
+    contents.sort();
+    for field in ["Package", "Version", "Section", "Maintainer", "Provides", "Conflicts", "Replaces"] {
+        contents.push(format!("{field}: {}", dpkg(&["--field", field])));
+    }
+    contents.extend(["conffiles", "postinst", "prerm", "postrm"].map(|part| dpkg(&["--info", part])));
+    contents
+}
+
+#[test]
+fn cargo_deb_makes_the_same_package() {
+    let has_it = Command::new("cargo").args(["deb", "--version"]).output();
+    if !has_it.is_ok_and(|out| out.status.success()) {
+        return skip("no cargo-deb here");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let executable = folder.path().join("release/lanner");
+    fs::create_dir_all(executable.parent().unwrap()).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_lanner"), &executable).unwrap();
+    let mut ours = Command::new(root().join("scripts/package.sh"));
+    let made = output(ours.arg("--bin").arg(&executable).arg("--out").arg(folder.path().join("ours")));
+    let theirs = folder.path().join("theirs.deb");
+    let mut cargo_deb = Command::new("cargo");
+    cargo_deb.args(["deb", "--package", "lanner", "--no-build", "--no-strip", "--output"]).arg(&theirs);
+    output(cargo_deb.env("CARGO_TARGET_DIR", folder.path()).current_dir(root()));
+    assert_eq!(contents(Path::new(made.lines().next().unwrap())), contents(&theirs));
+}
+
 /// The service says that it is ready; what it raises then reaches the relay, which nobody runs.
 fn runs(system: &Path, unit: &str) {
     let turn = File::create(std::env::temp_dir().join("lanner-live-tests.lock")).unwrap();
