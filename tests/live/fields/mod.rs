@@ -178,8 +178,13 @@ fn fields_of_other_calls_are_what_was_done() {
         "fd.connected",
         "fd.cproto",
     ];
+    // Fields that only a condition may have: either side, and networks.
+    let networks =
+        ["fd.net", "fd.cnet", "fd.snet", "fd.lnet", "fd.rnet"].map(|f| format!(" and {f} = 127.0.0.0/8"));
+    let sides =
+        format!(" and fd.port = {port} and fd.proto = {port} and fd.ip = 127.0.0.1{}", networks.concat());
     let scenes = [
-        scene("Connected", format!("evt.type = connect and fd.sport = {port}"), &sockets),
+        scene("Connected", format!("evt.type = connect and fd.sport = {port}{sides}"), &sockets),
         scene(
             "Renamed",
             format!("evt.type in (rename, renameat, renameat2) and fs.path.target = {}", to.display()),
