@@ -110,7 +110,7 @@ pub(crate) const REMEMBERED: usize = 128;
 const ENTRIES: usize = 4096;
 
 /// File names times event types that are remembered; a power of two.
-const NAMES: usize = 2048;
+const NAMES: usize = 1024;
 
 /// The visit at which all is found out that a name settles.
 const CURIOUS: u8 = 1;
