@@ -14,6 +14,7 @@ mod host_root;
 mod lifetime;
 mod names;
 mod plugins;
+mod profile;
 mod quiet;
 mod record;
 mod reload;

@@ -26,12 +26,13 @@ pub fn profile(file: &Path, engine: &Engine, profiler: &mut Profiler) -> Result<
     })
 }
 
-/// Records what happens on this host for a while, to be profiled.
+/// Records what happens on this host for a while, to be profiled. `started` is told once everything that happens is
+/// recorded.
 ///
 /// # Errors
 /// When the probe can't be opened or the file not be written.
-pub fn record(path: PathBuf, duration: Duration) -> Result<Recorded, RecordError> {
+pub fn record(path: PathBuf, duration: Duration, started: &mut dyn FnMut()) -> Result<Recorded, RecordError> {
     let files = RecordingOptions { path, gzip: false, size: None, keep: None, readers: Readers::Today };
     let options = RecordOptions { duration: Some(duration), filter: None, files };
-    record::run(&Config::default(), options, &mut |_| {})
+    record::run(&Config::default(), options, &mut |_| started())
 }

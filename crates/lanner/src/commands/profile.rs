@@ -44,8 +44,8 @@ fn measure_live(seconds: u64, engine: &Engine, profiler: &mut Profiler) -> Resul
     let failed = |what: String| format!("lanner: {what}");
     let dir = tempfile::tempdir().map_err(|error| failed(format!("no temporary directory: {error}")))?;
     let file = dir.path().join("profile.scap");
-    eprintln!("recording this host for {seconds} seconds");
-    let recorded = profile::record(file.clone(), Duration::from_secs(seconds));
+    let started = &mut || eprintln!("recording this host for {seconds} seconds");
+    let recorded = profile::record(file.clone(), Duration::from_secs(seconds), started);
     let recorded = recorded.map_err(|error| failed(error.to_string()))?;
     if recorded.lost > 0 {
         eprintln!("{} events were lost", recorded.lost);
