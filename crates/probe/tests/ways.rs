@@ -177,9 +177,9 @@ fn behind_a_pivoted_root() {
     let file = place.file("file");
     let metadata = std::fs::metadata(&file).unwrap();
     let command = format!(
-        "unshare -m sh -c 'mount -t tmpfs none {root} && cd {root} && mkdir old && echo >seen && \
+        "unshare -m sh -c 'mount -t tmpfs none {root} && cd {root} && mkdir old && echo >kept && \
          for d in bin lib lib64 usr; do mkdir $d && mount --rbind /$d $d; done; \
-         pivot_root . old && cat /seen /old{file}' >/dev/null 2>&1"
+         pivot_root . old && cat /kept /old{file}' >/dev/null 2>&1"
     );
     let old = format!("/old{file}");
     let Some(event) = open_by_other(&mut watch, &command, &old) else { return };
