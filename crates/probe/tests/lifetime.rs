@@ -55,7 +55,9 @@ fn events_come_in_the_order_of_time() {
         watch.probe.poll(Duration::from_millis(10), sink).unwrap();
     }
     threads.into_iter().for_each(|t| t.join().unwrap());
-    assert_eq!((seen, watch.probe.lost().total()), (80_000, 0));
+    // others on this machine may make the same call
+    assert!(seen >= 80_000, "{seen}");
+    assert_eq!(watch.probe.lost().total(), 0);
     // the CPU of a virtual machine may be stopped in the middle of writing an event
     assert!(late < 80, "{late} events out of order");
     assert!(online == 1 || cpus.len() > 1, "{cpus:?}");
