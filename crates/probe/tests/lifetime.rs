@@ -13,18 +13,19 @@ use support::{number, watch};
 
 #[test]
 fn every_event_that_finds_no_room_is_counted() {
-    let events: EventSet = [t::SYSCALL_MUNLOCKALL_X].into_iter().collect();
+    // a call that the other tests, which run beside this one, don't make
+    let events: EventSet = [t::SYSCALL_MUNLOCK_X].into_iter().collect();
     let options = ProbeOptions { events, ring_bytes: 4096, include_self: true, ..ProbeOptions::default() };
     let Some(mut watch) = support::open(options) else { return };
     const CALLS: u64 = 5000;
     for _ in 0..CALLS {
-        call(libc::SYS_munlockall, &[]);
+        call(libc::SYS_munlock, &[N(0), N(0)]);
     }
     let delivered = watch.events_until(|events| !events.is_empty()).len() as u64;
     let lost = watch.probe.lost();
     assert!(delivered > 0 && lost.total() > 0);
     assert_eq!(delivered + lost.by_reason(LostReason::RingFull), CALLS);
-    assert_eq!(lost.by_type.keys().map(|(ty, _)| *ty).collect::<Vec<_>>(), [t::SYSCALL_MUNLOCKALL_X]);
+    assert_eq!(lost.by_type.keys().map(|(ty, _)| *ty).collect::<Vec<_>>(), [t::SYSCALL_MUNLOCK_X]);
 }
 
 #[test]
