@@ -23,6 +23,11 @@ static __always_inline bool is_compat(void)
 	return BPF_CORE_READ(current_task(), thread_info.status) & TS_COMPAT;
 }
 
+static __always_inline bool is_compat_task(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+}
+
 static __always_inline u64 first_arg(struct pt_regs *regs, bool compat)
 {
 	return compat ? (u32)regs->bx : regs->di;
@@ -60,6 +65,11 @@ static __always_inline s64 result_of(struct pt_regs *regs)
 static __always_inline bool is_compat(void)
 {
 	return BPF_CORE_READ(current_task(), thread_info.flags) & (1 << 22);
+}
+
+static __always_inline bool is_compat_task(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, thread_info.flags) & (1 << 22);
 }
 
 static __always_inline u64 first_arg(struct pt_regs *regs, bool compat)

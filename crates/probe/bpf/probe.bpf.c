@@ -58,23 +58,18 @@ static __always_inline u64 unpack_socketcall(struct scratch *s)
 }
 
 #include "points.h"
+#include "turn.h"
 #include "uring.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, PROGRAMS + 1); /* the last is what the small programs at functions call, set by the loader */
+	__uint(max_entries, PROGRAMS + 1); /* set by the loader; the last is what the small programs at functions call */
 	__uint(key_size, sizeof(u32));
-	__array(values, int(void *));
-} programs SEC(".maps") = {
-	.values = {
-		[PROGRAM_INTERPRET] = (void *)&interpret,
-		[PROGRAM_CLONE] = (void *)&clone,
-		[PROGRAM_EXECVE] = (void *)&execve,
-	},
-};
+	__uint(value_size, sizeof(u32));
+} programs SEC(".maps");
 
 /* The end of a call; `ctx` is what the program was given. */
-static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret)
+static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret, bool at_function)
 {
 	u32 called = number_of(regs), plan;
 	u64 nr = bounded(called, NUMBERS - 1);
@@ -87,7 +82,7 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret)
 	plan = plan_wanted(nr, compat);
 	if (compat)
 		ret = (s32)ret;
-	if (!plan || (drop_failed && ret < 0) || closes_unseen(plan - 1, ret, first_arg(regs, compat)))
+	if (!plan || !is_turn(at_function) || (drop_failed && ret < 0) || closes_unseen(plan - 1, ret, first_arg(regs, compat)))
 		return 0;
 	s = get_scratch();
 	if (!s) {
@@ -114,7 +109,7 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
 {
-	return end_of_call(ctx, regs, ret);
+	return end_of_call(ctx, regs, ret, false);
 }
 
 /*
@@ -124,7 +119,7 @@ int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
 SEC("?fexit")
 int BPF_PROG(on_return, struct pt_regs *regs, long ret)
 {
-	return end_of_call(ctx, regs, ret);
+	return end_of_call(ctx, regs, ret, true);
 }
 
 /* Whether the kernel's function that filters calls takes an argument; set before loading. */
@@ -147,7 +142,7 @@ int BPF_PROG(on_denied)
 	if (verdict != -1 || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		return 0;
 	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	return end_of_call(ctx, regs, result_of(regs));
+	return end_of_call(ctx, regs, result_of(regs), true);
 }
 
 char LICENSE[] SEC("license") = "GPL and additional rights";

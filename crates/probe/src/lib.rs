@@ -104,6 +104,7 @@ impl Probe {
     pub fn poll(&mut self, timeout: Duration, sink: &mut dyn FnMut(&Event<'_>)) -> Result<usize, ProbeError> {
         let start = Instant::now();
         let end = start + timeout;
+        self.loaded.advance();
         if start - self.clock_seen >= CLOCK_PERIOD {
             self.clock_seen = start;
             self.loaded.follow_clock();

@@ -10,7 +10,7 @@ use lanner_event::{EventType, types};
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType, ProgramType};
 
-use crate::calls::{Calls, Shared};
+use crate::calls::{self, Calls, Shared};
 use crate::log;
 use crate::missing::Without;
 use crate::plans::{self, Wanted};
@@ -264,6 +264,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     let filter = kernel.functions.as_ref().and_then(|functions| functions.filter.as_ref());
     constants.filter_takes_one = u8::from(filter.is_some_and(|(_, takes_one)| *takes_one));
     open.maps.hidden_fds.set_autocreate(can_hide).map_err(map_error("hidden_fds"))?;
+    open.maps.told.set_autocreate(can_hide).map_err(map_error("told"))?;
     for mut program in open.open_object_mut().progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
         if without.has(&name) {
@@ -289,6 +290,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     let lost = handle(&loaded.maps.lost_map, "lost_map")?;
     let unreadable = handle(&loaded.maps.unreadable, "unreadable")?;
     let programs = handle(&loaded.maps.programs, "programs")?;
+    calls::fill(&programs, &[&loaded.progs.interpret, &loaded.progs.clone, &loaded.progs.execve])?;
     let mut shared = SharedGlobals::new(loaded.maps.bss.as_fd())
         .map_err(|source| ProbeError::Map { map: ".bss".into(), source })?;
     let ask = iterators.take().ok_or_else(|| no_globals("snapshot"))?;
@@ -433,6 +435,22 @@ impl Loaded {
         self.shared.store(&self.globals);
     }
 
+    /// Goes on with what is to be attached and detached; an error is told as the reason why it was not.
+    pub fn advance(&mut self) {
+        match self.calls.advance() {
+            Ok(false) => {}
+            Ok(true) => self.show_calls(),
+            Err(error) => self.attachment.no_fexit = Some(error.to_string()),
+        }
+    }
+
+    /// Where the ends of calls are seen, for people.
+    fn show_calls(&mut self) {
+        self.attachment.points.retain(|point| !calls::is_point(point));
+        self.attachment.points.extend(self.calls.points());
+        self.attachment.no_fexit = self.calls.why_not();
+    }
+
     /// Changes what is delivered.
     ///
     /// # Errors
@@ -442,8 +460,7 @@ impl Loaded {
         self.calls.follow(&wanted)?;
         fill(&mut self.globals, events, &wanted);
         self.shared.store(&self.globals);
-        self.calls.leave_others(&wanted);
-        self.attachment.no_fexit = self.calls.why_not();
+        self.show_calls();
         self.attachment.syscalls = wanted.names.iter().map(|name| (*name).to_string()).collect();
         self.points.follow(events)
     }

@@ -3,9 +3,14 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use lanner_event::types as t;
+use lanner_probe::{CallPoint, EventSet, Probe, ProbeOptions};
 use support::call::{Arg::N, Arg::P, call};
-use support::{number, watch};
+use support::{Watch, number, watch};
 
 const EPERM: u16 = 1;
 const ERRNO: u32 = 0x0005_0000;
@@ -94,4 +99,103 @@ fn calls_of_both_abis_are_told_once() {
             .iter()
             .all(|e| { e.event().unwrap().tid != support::call::gettid() })
     );
+}
+
+/// A probe that is still on its way from `sys_exit` to the functions, if it may go there.
+fn under_way(events: EventSet) -> Option<Watch> {
+    let calls = CallPoint::Fexit;
+    let options = ProbeOptions { events, calls, include_self: true, ..ProbeOptions::default() };
+    match Probe::open(options) {
+        Ok(probe) => Some(Watch { probe }),
+        Err(error) => {
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn each_call_is_told_once_while_attachments_change() {
+    let one: EventSet = [t::SYSCALL_MUNLOCKALL_X].into_iter().collect();
+    let two: EventSet = [t::SYSCALL_MUNLOCKALL_X, t::SYSCALL_MLOCKALL_X].into_iter().collect();
+    let many: EventSet = [t::SYSCALL_MUNLOCKALL_X, t::GENERIC_X].into_iter().collect();
+    let Some(mut watch) = under_way(one.clone()) else { return };
+    let done = Arc::new(AtomicBool::new(false));
+    let caller = std::thread::spawn({
+        let done = Arc::clone(&done);
+        move || {
+            let mut calls = 0;
+            while !done.load(Ordering::Relaxed) {
+                call(libc::SYS_munlockall, &[]);
+                calls += 1;
+                // so that no ring overflows; a clock may be a call itself
+                (0..20_000).for_each(|_| std::hint::spin_loop());
+            }
+            (support::call::gettid(), calls)
+        }
+    });
+    let mut tids = Vec::new();
+    let mut poll = |watch: &mut Watch, rounds: usize| {
+        for _ in 0..rounds {
+            let sink = &mut |event: &lanner_event::Event<'_>| {
+                if event.ty() == t::SYSCALL_MUNLOCKALL_X {
+                    tids.push(event.tid);
+                }
+            };
+            watch.probe.poll(Duration::from_millis(10), sink).unwrap();
+        }
+    };
+    let settled = |watch: &Watch| !watch.at_sys_exit() || watch.probe.attachment().no_fexit.is_some();
+    for events in [&two, &one, &many, &two] {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !settled(&watch) && Instant::now() < end {
+            poll(&mut watch, 5);
+        }
+        assert!(settled(&watch), "{:?}", watch.probe.attachment().points);
+        poll(&mut watch, 20);
+        watch.probe.update_events(events).unwrap();
+        poll(&mut watch, 20);
+    }
+    done.store(true, Ordering::Relaxed);
+    let (tid, calls) = caller.join().unwrap();
+    poll(&mut watch, 20);
+    let told = tids.iter().filter(|of| **of == tid).count();
+    let lost = watch.probe.lost();
+    assert!(lost.by_type.keys().all(|(ty, _)| *ty != t::SYSCALL_MUNLOCKALL_X), "{lost:?}");
+    assert_eq!(told, calls);
+}
+
+#[test]
+fn a_call_under_way_when_it_is_attached_is_told() {
+    let (name, other) = (format!("/tmp/lanner-calls-{}", std::process::id()), libc::SYS_openat);
+    let path = [name.as_bytes(), b"\0"].concat();
+    assert_eq!(call(libc::SYS_mknodat, &[N(-100), P(&path), N(0o010_600), N(0)]), 0);
+    let waiting = std::thread::spawn({
+        let path = path.clone();
+        // until somebody opens the other end
+        move || (support::call::gettid(), call(other, &[N(-100), P(&path), N(0)]))
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    let Some(mut watch) = under_way([t::SYSCALL_OPENAT_2_X].into_iter().collect()) else { return };
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        watch.probe.poll(Duration::from_millis(50), &mut |_| {}).unwrap();
+    }
+    assert!(watch.at_sys_exit(), "the older call would not be seen");
+    let fd = call(other, &[N(-100), P(&path), N(1)]);
+    let (tid, opened) = waiting.join().unwrap();
+    let events = watch.events_until(|events| events.iter().any(|e| e.event().unwrap().tid == tid));
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| event.event().unwrap())
+        .filter(|event| event.tid == tid)
+        .map(|event| (event.ty(), number(&event, "fd")))
+        .collect();
+    assert_eq!(told, [(t::SYSCALL_OPENAT_2_X, Some(opened))]);
+    for fd in [fd, opened] {
+        call(libc::SYS_close, &[N(fd)]);
+    }
+    std::fs::remove_file(&name).unwrap();
+    // now nothing is in the way
+    watch.go_to_functions();
 }

@@ -3,18 +3,17 @@
 
 use std::ffi::OsString;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, ProgramAttachType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, OpenProgramMut, ProgramAttachType, ProgramMut};
 
 use crate::load::{map_error, refused};
-use crate::skeleton::probe::ProbeSkelBuilder;
+use crate::skeleton::probe::{OpenProbeSkel, ProbeSkelBuilder};
 use crate::sys::program::{self, Place};
 use crate::{ProbeError, code, log};
 
 use super::functions::Function;
-use super::hooks::Hook;
 
 /// The maps of the object that was loaded first, which all others share.
 pub struct Shared {
@@ -22,6 +21,45 @@ pub struct Shared {
     pub maps: Vec<(OsString, MapHandle)>,
     /// Whether programs may keep notes of a thread.
     pub can_note: bool,
+}
+
+const PROGRAMS: &str = "programs";
+
+impl Shared {
+    /// One of them.
+    pub fn handle(&self, name: &str) -> Result<MapHandle, ProbeError> {
+        let found = self.maps.iter().find(|(of, _)| of == name).map(|(_, map)| MapHandle::try_from(map));
+        found
+            .unwrap_or_else(|| Err(libbpf_rs::Error::from(std::io::Error::other("no such map"))))
+            .map_err(map_error(name))
+    }
+
+    /// Gives another opened object these maps, and has it load some of its programs alone.
+    pub fn give(
+        &self,
+        open: &mut OpenProbeSkel<'_>,
+        used: &[&str],
+        prepare: impl Fn(&mut OpenProgramMut<'_>) -> libbpf_rs::Result<()>,
+    ) -> Result<(), ProbeError> {
+        for mut map in open.open_object_mut().maps_mut() {
+            let name = map.name().to_os_string();
+            let shared = self.maps.iter().find(|(of, _)| *of == name);
+            match shared {
+                Some((_, handle)) => map.reuse_fd(handle.as_fd()),
+                None if name == PROGRAMS => Ok(()),
+                None => map.set_autocreate(false),
+            }
+            .map_err(map_error(&name.to_string_lossy()))?;
+        }
+        for mut program in open.open_object_mut().progs_mut() {
+            let is_used = used.iter().any(|name| program.name() == *name);
+            program.set_autoload(is_used);
+            if is_used {
+                prepare(&mut program).map_err(|e| refused(&e))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a small program hands over to.
@@ -39,7 +77,14 @@ pub struct Handlers {
     programs: MapHandle,
 }
 
-const PROGRAMS: &str = "programs";
+/// Writes programs into the map of programs, in the order of build/plans.rs.
+pub fn fill(map: &MapHandle, programs: &[&ProgramMut<'_>]) -> Result<(), ProbeError> {
+    for (place, program) in (0u32..).zip(programs) {
+        let fd = program.as_fd().as_raw_fd().to_ne_bytes();
+        map.update(&place.to_ne_bytes(), &fd, MapFlags::ANY).map_err(map_error(PROGRAMS))?;
+    }
+    Ok(())
+}
 
 impl Handlers {
     /// Loads them for a function's prototype.
@@ -47,52 +92,34 @@ impl Handlers {
         log::start();
         let mut object = MaybeUninit::uninit();
         let mut open = ProbeSkelBuilder::default().open(&mut object).map_err(|e| refused(&e))?;
-        for mut map in open.open_object_mut().maps_mut() {
-            let name = map.name().to_os_string();
-            match shared.maps.iter().find(|(of, _)| *of == name) {
-                Some((_, handle)) => {
-                    map.reuse_fd(handle.as_fd()).map_err(map_error(&name.to_string_lossy()))?
-                }
-                None if name == PROGRAMS => {}
-                None => map.set_autocreate(false).map_err(map_error(&name.to_string_lossy()))?,
-            }
-        }
         let first = match entry {
             Entry::Return => "on_return",
             Entry::Denied => "on_denied",
         };
-        for mut program in open.open_object_mut().progs_mut() {
-            let used = [first, "interpret", "clone", "execve"].iter().any(|name| program.name() == *name);
-            program.set_autoload(used);
-            if used {
-                program.set_attach_type(ProgramAttachType::TraceFexit);
-                program.set_attach_target(0, Some(function.name.clone())).map_err(|e| refused(&e))?;
-            }
-        }
+        shared.give(&mut open, &[first, "interpret", "clone", "execve"], |program| {
+            program.set_attach_type(ProgramAttachType::TraceFexit);
+            program.set_attach_target(0, Some(function.name.clone()))
+        })?;
         let loaded = open.load().map_err(|e| refused(&e))?;
         let program = match entry {
             Entry::Return => &loaded.progs.on_return,
             Entry::Denied => &loaded.progs.on_denied,
         };
         let programs = MapHandle::try_from(&loaded.maps.programs).map_err(map_error(PROGRAMS))?;
-        let fd = program.as_fd().as_raw_fd().to_ne_bytes();
-        let last = programs.max_entries().saturating_sub(1);
-        programs.update(&last.to_ne_bytes(), &fd, MapFlags::ANY).map_err(map_error(PROGRAMS))?;
+        let progs = &loaded.progs;
+        fill(&programs, &[&progs.interpret, &progs.clone, &progs.execve, program])?;
         Ok(Handlers { programs })
     }
 
-    /// Attaches a small program to a function; closing what this gives detaches it.
-    pub fn attach(&self, function: &Function) -> Result<Hook, ProbeError> {
+    /// Loads a small program for a function.
+    pub fn prepare(&self, function: &Function) -> Result<OwnedFd, ProbeError> {
         let place = Place {
             program: libbpf_rs::libbpf_sys::BPF_PROG_TYPE_TRACING,
             attach: libbpf_rs::libbpf_sys::BPF_TRACE_FEXIT,
             btf_id: function.id,
         };
         let last = self.programs.max_entries().saturating_sub(1);
-        let small = program::load(c"on_return", place, &code::call(self.programs.as_fd(), last));
-        let attached = small.and_then(|small| Ok((program::attach_tracing(small.as_fd())?, small)));
-        let (link, program) = attached
-            .map_err(|source| ProbeError::Attach { program: format!("fexit/{}", function.name), source })?;
-        Ok(Hook { _link: link, program })
+        program::load(c"on_return", place, &code::call(self.programs.as_fd(), last))
+            .map_err(|source| ProbeError::Attach { program: format!("fexit/{}", function.name), source })
     }
 }

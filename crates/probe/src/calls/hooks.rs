@@ -1,23 +1,25 @@
 //! Small programs at the ends of functions, and what they hand over to.
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use super::functions::Function;
 use super::handlers::{Entry, Handlers, Shared};
 use crate::ProbeError;
+use crate::sys::program;
 
-/// A small program at a function.
-pub struct Hook {
-    /// Dropping it detaches the program.
-    pub _link: OwnedFd,
-    /// For what the kernel counts of it.
-    pub program: OwnedFd,
+/// A small program for a function.
+struct Hook {
+    name: String,
+    program: OwnedFd,
+    /// While it is attached.
+    link: Option<OwnedFd>,
 }
 
 /// All of them.
+#[derive(Default)]
 pub struct Hooks {
-    shared: Shared,
     /// By prototype, and by what they begin with.
     handlers: HashMap<(Entry, u32), Handlers>,
     /// By function.
@@ -25,44 +27,47 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// None yet.
-    pub fn new(shared: Shared) -> Hooks {
-        Hooks { shared, handlers: HashMap::new(), hooks: HashMap::new() }
-    }
-
-    /// Attaches a program to a function if there is none yet.
-    pub fn add(&mut self, entry: Entry, function: &Function) -> Result<(), ProbeError> {
+    /// Loads a program for a function if there is none yet.
+    pub fn prepare(&mut self, shared: &Shared, entry: Entry, function: &Function) -> Result<(), ProbeError> {
         if self.hooks.contains_key(&function.id) {
             return Ok(());
         }
         let key = (entry, function.prototype);
-        if !self.handlers.contains_key(&key) {
-            self.handlers.insert(key, Handlers::load(&self.shared, entry, function)?);
-        }
-        if let Some(handlers) = self.handlers.get(&key) {
-            self.hooks.insert(function.id, handlers.attach(function)?);
+        let handlers = match self.handlers.entry(key) {
+            Slot::Occupied(known) => known.into_mut(),
+            Slot::Vacant(free) => free.insert(Handlers::load(shared, entry, function)?),
+        };
+        let hook = Hook { name: function.name.clone(), program: handlers.prepare(function)?, link: None };
+        self.hooks.insert(function.id, hook);
+        Ok(())
+    }
+
+    /// Attaches the program of a function, if it isn't.
+    pub fn attach(&mut self, function: u32) -> Result<(), ProbeError> {
+        if let Some(hook) = self.hooks.get_mut(&function).filter(|hook| hook.link.is_none()) {
+            let link = program::attach_tracing(hook.program.as_fd());
+            hook.link =
+                Some(link.map_err(|source| ProbeError::Attach {
+                    program: format!("fexit/{}", hook.name),
+                    source,
+                })?);
         }
         Ok(())
     }
 
-    /// Detaches those of other functions.
-    pub fn keep<'a>(&mut self, functions: impl Iterator<Item = &'a Function>) {
-        let kept: HashSet<u32> = functions.map(|function| function.id).collect();
-        self.hooks.retain(|id, _| kept.contains(id));
+    /// Whether those of all these functions are attached.
+    pub fn are_attached(&self, functions: &[u32]) -> bool {
+        functions.iter().all(|id| self.hooks.get(id).is_some_and(|hook| hook.link.is_some()))
     }
 
-    /// Whether programs may keep notes of a thread.
-    pub fn can_note(&self) -> bool {
-        self.shared.can_note
+    /// Detaches those of other functions, which stay loaded.
+    pub fn keep(&mut self, functions: &[u32]) {
+        let kept: HashSet<u32> = functions.iter().copied().collect();
+        self.hooks.iter_mut().filter(|(id, _)| !kept.contains(id)).for_each(|(_, hook)| hook.link = None);
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.hooks.len()
-    }
-
-    /// The programs.
+    /// The programs that are attached.
     pub fn programs(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.hooks.values().map(|hook| &hook.program)
+        self.hooks.values().filter(|hook| hook.link.is_some()).map(|hook| &hook.program)
     }
 }

@@ -1,21 +1,26 @@
 //! Where the end of a call is seen: at the end of its own function (fexit), so that no other call costs anything, or
 //! at the end of every call (`sys_exit`).
 
+mod change;
 mod functions;
 mod handlers;
 mod hooks;
 mod preemption;
+mod under_way;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use libbpf_rs::btf::Btf;
 
+use change::{Change, Goal, PASSING, Parts, Teller, Turn};
 use functions::Function;
 pub use functions::Functions;
 use handlers::Entry;
 pub use handlers::Shared;
+pub use handlers::fill;
 use hooks::Hooks;
+use under_way::UnderWay;
 
 use crate::plans::Wanted;
 use crate::sys::program;
@@ -51,6 +56,9 @@ pub enum WhyNot {
     /// Programs may not keep notes of a thread.
     #[error("this kernel gives programs no memory of a thread (5.13 does)")]
     NoNotes,
+    /// What is going on can't be seen whole.
+    #[error("lanner runs in a pid namespace of its own, from which not all threads are seen")]
+    OtherPids,
     /// The kernel refused a program.
     #[error("{0}")]
     Refused(ProbeError),
@@ -60,18 +68,22 @@ pub enum WhyNot {
 pub struct Calls {
     choice: CallPoint,
     functions: Option<Functions>,
-    /// The program of `sys_exit`, and its link while it is attached.
+    shared: Shared,
+    /// The program of `sys_exit`.
     sys_exit: OwnedFd,
-    link: Option<OwnedFd>,
-    hooks: Hooks,
+    /// `None` while a change has them.
+    parts: Option<Parts>,
+    change: Option<Change>,
+    /// What is to be changed next.
+    goal: Option<Goal>,
     why_not: Option<WhyNot>,
 }
 
 impl Calls {
-    /// Attaches what the wanted calls take.
+    /// Attaches `sys_exit`; what is wanted may lead to the functions later.
     ///
     /// # Errors
-    /// When not even `sys_exit` can be used.
+    /// When `sys_exit` can't be used.
     pub fn attach(
         choice: CallPoint,
         sys_exit: BorrowedFd<'_>,
@@ -80,40 +92,102 @@ impl Calls {
         wanted: &Wanted,
     ) -> Result<Calls, ProbeError> {
         let sys_exit = sys_exit.try_clone_to_owned().map_err(refused)?;
-        let mut calls =
-            Calls { choice, functions, sys_exit, link: None, hooks: Hooks::new(shared), why_not: None };
-        calls.follow(wanted)?;
-        calls.leave_others(wanted);
+        let link = program::attach_tracing(sys_exit.as_fd()).map_err(refused)?;
+        let teller = Teller::new(shared.handle("turn")?);
+        let parts = Parts { hooks: Hooks::default(), teller, sys_exit: Some(link), under_way: None };
+        let mut calls = Calls {
+            choice,
+            functions,
+            shared,
+            sys_exit,
+            parts: Some(parts),
+            change: None,
+            goal: None,
+            why_not: None,
+        };
+        calls.aim(wanted)?;
         Ok(calls)
     }
 
-    /// Attaches what other calls take, before they are wanted.
+    /// Has what will be wanted told from now on, by `sys_exit` if need be.
     ///
     /// # Errors
-    /// When neither way can be used.
+    /// When that can't be done.
     pub fn follow(&mut self, wanted: &Wanted) -> Result<(), ProbeError> {
-        self.why_not = self.serving(wanted).and_then(|functions| self.hook(&functions)).err();
-        if self.why_not.is_some() && self.link.is_none() {
-            self.link = Some(program::attach_tracing(self.sys_exit.as_fd()).map_err(refused)?);
+        self.stop();
+        self.aim(wanted)?;
+        let Some(parts) = &mut self.parts else { return Ok(()) };
+        if parts.sys_exit.is_none() && !matches!(self.goal, Some(Goal::Fewer(_))) {
+            parts.sys_exit = Some(program::attach_tracing(self.sys_exit.as_fd()).map_err(refused)?);
+            parts.teller.begin();
+            parts.teller.set(Turn::Marked)?;
+            // calls that have been told without a mark
+            std::thread::sleep(PASSING);
+            parts.teller.set(Turn::Both)?;
         }
         Ok(())
     }
 
-    /// Detaches what isn't needed for what is wanted now.
-    pub fn leave_others(&mut self, wanted: &Wanted) {
-        match (&self.why_not, self.serving(wanted)) {
-            (None, Ok(serving)) => {
-                let filter = self.filter();
-                self.hooks.keep(serving.iter().chain(&filter));
-                self.link = None;
+    /// Loads what the wanted calls take and decides where to go from here.
+    fn aim(&mut self, wanted: &Wanted) -> Result<(), ProbeError> {
+        let functions = self.prepare(wanted);
+        let Some(parts) = &self.parts else { return Ok(()) };
+        self.goal = match &functions {
+            Ok(functions) if parts.sys_exit.is_none() && parts.hooks.are_attached(functions) => {
+                Some(Goal::Fewer(functions.clone()))
             }
-            _ => self.hooks.keep([].iter()),
+            Ok(functions) => Some(Goal::Functions(functions.clone())),
+            Err(_) => (parts.teller.turn() != Turn::SysExit).then_some(Goal::SysExit),
+        };
+        self.why_not = functions.err();
+        Ok(())
+    }
+
+    /// Goes on with what is to be changed; whether anything has.
+    ///
+    /// # Errors
+    /// When the kernel side can't be told.
+    pub fn advance(&mut self) -> Result<bool, ProbeError> {
+        let over = self.change.as_ref().is_some_and(Change::is_over);
+        if over {
+            self.stop();
+        }
+        if let (None, Some(goal)) = (&self.change, self.goal.take()) {
+            let Some(mut parts) = self.parts.take() else { return Ok(over) };
+            if matches!(goal, Goal::Functions(_)) && parts.teller.turn() == Turn::SysExit {
+                parts.teller.begin();
+                parts.teller.set(Turn::Both)?;
+            }
+            self.change = Some(Change::begin(parts, goal));
+        }
+        Ok(over)
+    }
+
+    fn stop(&mut self) {
+        if let Some(change) = self.change.take() {
+            let (parts, done) = change.end();
+            self.parts = Some(parts);
+            if let Err(why) = done {
+                self.why_not = Some(why);
+            }
         }
     }
 
-    /// The function that filters calls.
-    fn filter(&self) -> Option<Function> {
-        self.functions.as_ref()?.filter.as_ref().map(|(filter, _)| filter.clone())
+    /// Loads a program for each function whose end is wanted, if they may be used at all; says which these are.
+    fn prepare(&mut self, wanted: &Wanted) -> Result<Vec<u32>, WhyNot> {
+        let serving = self.serving(wanted)?;
+        let filter = self.functions.as_ref().and_then(|functions| functions.filter.as_ref());
+        let Some(parts) = &mut self.parts else { return Ok(Vec::new()) };
+        if parts.under_way.is_none() {
+            parts.under_way = Some(UnderWay::load(&self.shared).map_err(WhyNot::Refused)?);
+        }
+        let filter = filter.map(|(filter, _)| (Entry::Denied, filter));
+        let all = serving.iter().map(|function| (Entry::Return, function)).chain(filter);
+        all.map(|(entry, function)| {
+            parts.hooks.prepare(&self.shared, entry, function).map_err(WhyNot::Refused)?;
+            Ok(function.id)
+        })
+        .collect()
     }
 
     /// The functions whose ends are all that is wanted, if they may be used.
@@ -124,8 +198,11 @@ impl Calls {
             CallPoint::Auto => return Err(WhyNot::Unasked),
         }
         let functions = self.functions.as_ref().ok_or(WhyNot::Architecture)?;
-        if !self.hooks.can_note() {
+        if !self.shared.can_note {
             return Err(WhyNot::NoNotes);
+        }
+        if !under_way::sees_all() {
+            return Err(WhyNot::OtherPids);
         }
         if let Some(why) = preemption::in_the_way() {
             return Err(WhyNot::Preemption(why));
@@ -133,32 +210,41 @@ impl Calls {
         functions.serving(wanted)
     }
 
-    fn hook(&mut self, serving: &[Function]) -> Result<(), WhyNot> {
-        if let Some(filter) = self.filter() {
-            self.hooks.add(Entry::Denied, &filter).map_err(WhyNot::Refused)?;
-        }
-        for function in serving {
-            self.hooks.add(Entry::Return, function).map_err(WhyNot::Refused)?;
-        }
-        Ok(())
-    }
-
     /// Where the ends of calls are seen now.
     pub fn points(&self) -> Vec<String> {
-        let functions = (self.hooks.len() > 0).then(|| format!("fexit of {} functions", self.hooks.len()));
-        let all = self.link.is_some().then(|| "tp_btf/sys_exit".to_string());
+        let Some(parts) = &self.parts else {
+            return vec!["fexit and tp_btf/sys_exit, until the calls under way have ended".into()];
+        };
+        let functions = parts.hooks.programs().count();
+        let functions = (functions > 0).then(|| format!("fexit of {functions} functions"));
+        let all = parts.sys_exit.is_some().then(|| SYS_EXIT.to_string());
         functions.into_iter().chain(all).collect()
     }
 
-    /// Why it is not the functions.
+    /// Why it is not the functions, nor will be.
     pub fn why_not(&self) -> Option<String> {
         self.why_not.as_ref().map(ToString::to_string)
     }
 
-    /// The programs that are attached.
+    /// The programs that are attached, as far as they aren't being changed.
     pub fn programs(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.link.iter().map(|_| &self.sys_exit).chain(self.hooks.programs())
+        let parts = self.parts.as_ref();
+        let everywhere = parts.is_none_or(|parts| parts.sys_exit.is_some()).then_some(&self.sys_exit);
+        everywhere.into_iter().chain(parts.into_iter().flat_map(|parts| parts.hooks.programs()))
     }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+const SYS_EXIT: &str = "tp_btf/sys_exit";
+
+/// Whether a point is one where the ends of calls are seen.
+pub fn is_point(point: &str) -> bool {
+    point == SYS_EXIT || point.starts_with("fexit")
 }
 
 fn refused(source: io::Error) -> ProbeError {

@@ -34,10 +34,10 @@ pub fn open(mut options: ProbeOptions) -> Option<Watch> {
     let calls = options.calls;
     match Probe::open(options) {
         Ok(probe) => {
-            if let (CallPoint::Fexit, Some(why)) = (calls, &probe.attachment().no_fexit) {
-                println!("not at functions: {why}");
-            }
             let mut watch = Watch { probe };
+            if calls == CallPoint::Fexit {
+                watch.go_to_functions();
+            }
             watch.forget();
             Some(watch)
         }
@@ -50,6 +50,23 @@ pub fn open(mut options: ProbeOptions) -> Option<Watch> {
 }
 
 impl Watch {
+    /// Waits until the ends of calls are seen at functions alone, or says why they are not.
+    pub fn go_to_functions(&mut self) {
+        let end = Instant::now() + Duration::from_secs(120);
+        while self.at_sys_exit() && self.probe.attachment().no_fexit.is_none() && Instant::now() < end {
+            self.probe.poll(Duration::from_millis(20), &mut |_| {}).unwrap();
+        }
+        match &self.probe.attachment().no_fexit {
+            Some(why) => println!("not at functions: {}", why.lines().next().unwrap_or_default()),
+            None => assert!(!self.at_sys_exit(), "calls under way do not end"),
+        }
+    }
+
+    /// Whether the ends of calls are seen at `sys_exit`, be it beside others.
+    pub fn at_sys_exit(&self) -> bool {
+        self.probe.attachment().points.iter().any(|point| point.contains("sys_exit"))
+    }
+
     /// Drops what has come so far: what opening the probe itself did, for one.
     pub fn forget(&mut self) {
         // longer than an event takes to settle, and without a system call
