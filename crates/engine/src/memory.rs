@@ -106,8 +106,12 @@ impl Files {
 /// How many conditions of a plan can be remembered; those behind are evaluated each time.
 pub(crate) const REMEMBERED: usize = 128;
 
-/// Threads, or fds, times event types that are remembered; a power of two.
-const ENTRIES: usize = 4096;
+/// Threads times event types that are remembered; a power of two.
+const THREADS: usize = 4096;
+
+/// Fds times event types that are remembered; a power of two. Each fd that is opened has another place, so that many
+/// places would only throw other things out of the cache.
+const FDS: usize = 1024;
 
 /// File names times event types that are remembered; a power of two.
 const NAMES: usize = 1024;
@@ -204,7 +208,7 @@ impl Memory {
     #[inline]
     pub(crate) fn of_thread(&mut self, engine: u64, versions: Versions, ty: EventType) -> &mut Entry {
         self.become_of(engine);
-        entry(&mut self.threads, versions, 0, ty)
+        entry::<THREADS>(&mut self.threads, versions, 0, ty)
     }
 
     /// What is remembered of an event's thread and file, and a board for its evaluation. The name of a file is not
@@ -224,7 +228,7 @@ impl Memory {
         }
         let ty = cx.event.ty();
         let wanted = plan.memorable;
-        recalled.thread = versions.map(|versions| entry(threads, versions, 0, ty));
+        recalled.thread = versions.map(|versions| entry::<THREADS>(threads, versions, 0, ty));
         match plan.files {
             Files::Nothing => {}
             Files::ByName => {
@@ -241,7 +245,7 @@ impl Memory {
             }
             Files::ByFd => {
                 let fd = cx.machine.fd_version(cx.subject);
-                recalled.fd = versions.zip(fd).map(|(versions, fd)| entry(fds, versions, fd, ty));
+                recalled.fd = versions.zip(fd).map(|(versions, fd)| entry::<FDS>(fds, versions, fd, ty));
             }
         }
         (recalled, board)
@@ -249,15 +253,20 @@ impl Memory {
 }
 
 #[inline]
-fn entry(entries: &mut Vec<Entry>, versions: Versions, fd: u64, ty: EventType) -> &mut Entry {
+fn entry<const PLACES: usize>(
+    entries: &mut Vec<Entry>,
+    versions: Versions,
+    fd: u64,
+    ty: EventType,
+) -> &mut Entry {
     let place = (versions.slot as usize)
         .wrapping_mul(61)
         .wrapping_add(fd as usize)
         .wrapping_add(usize::from(ty.0).wrapping_mul(7));
-    if entries.len() != ENTRIES {
-        entries.resize(ENTRIES, Entry::default());
+    if entries.len() != PLACES {
+        entries.resize(PLACES, Entry::default());
     }
-    let entry = &mut entries[place % ENTRIES];
+    let entry = &mut entries[place % PLACES];
     let known = &entry.versions;
     let same = (known.slot, known.own, known.main) == (versions.slot, versions.own, versions.main);
     if entry.ty != ty.0 || entry.fd != fd || !same {
