@@ -144,6 +144,7 @@ users: [{name: admin, user: {token: of-the-administrator}}]
 contexts: [{name: here, context: {cluster: here, user: admin}}]
 current-context: here
 END
+# The images are nowhere to be pulled from again, so a disk that is rather full takes none of them away.
 cat >$work/kubelet.yaml <<END
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -159,6 +160,8 @@ makeIPTablesUtilChains: false
 resolvConf: ""
 enforceNodeAllocatable: []
 syncFrequency: 10s
+imageGCHighThresholdPercent: 100
+evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%, nodefs.inodesFree: 1%}
 END
 for controller in /sys/fs/cgroup /sys/fs/cgroup/*; do
     [ -e "$controller/cgroup.procs" ] || continue
