@@ -236,7 +236,8 @@ pub fn bounds(child: &Shown, parent: &Shown, now: f64) -> Bounds {
         ("evt.rawtime.s", now / 1e9 - 60.0, now / 1e9 + 60.0),
         ("evt.rawtime.ns", 0.0, 1e9),
         ("proc.pid.ts", child.start() - jiffy, child.start() + jiffy),
-        ("proc.ppid.ts", parent.start() - jiffy, parent.start() + jiffy),
+        // Where the parent's event of a clone comes before the child's, the thread that called is the parent, as in Falco.
+        ("proc.ppid.ts", parent.start() - jiffy, child.start() + jiffy),
         ages("proc.duration", child.start()),
         ages("proc.ppid.duration", parent.start()),
         (
