@@ -94,11 +94,16 @@ pub fn files_at(path: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Those of these places that rules come from: none come from a folder that is kept for a user's rules and still empty.
+pub fn origins(places: &[PathBuf]) -> Vec<PathBuf> {
+    places.iter().filter(|place| files_at(place).iter().any(|file| file.exists())).cloned().collect()
+}
+
 /// Where rules came from and where there are none any more, of what is still named: a folder that is being replaced, or
 /// that was removed by mistake. Who runs with the rest would watch less without a word.
 pub fn vanished<'a>(before: &'a [PathBuf], named: &[PathBuf]) -> Option<&'a Path> {
-    let gone = |path: &&PathBuf| named.contains(path) && !files_at(path).iter().any(|file| file.exists());
-    before.iter().find(gone).map(PathBuf::as_path)
+    let left = origins(before);
+    before.iter().find(|path| named.contains(path) && !left.contains(path)).map(PathBuf::as_path)
 }
 
 /// Reads rule files.
@@ -283,6 +288,19 @@ mod tests {
         std::fs::remove_file(at("b.yaml")).unwrap();
         assert_eq!(vanished(&before, &before), Some(&*at("b.yaml")));
         assert_eq!(vanished(&[], &before), None);
+    }
+
+    #[test]
+    fn no_rules_come_from_an_empty_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, file) = (dir.path().join("d"), dir.path().join("b.yaml"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&file, "").unwrap();
+        let named = [file.clone(), folder.clone(), dir.path().join("none.yaml")];
+        assert_eq!(origins(&named), std::slice::from_ref(&file));
+        assert_eq!(vanished(&origins(&named), &named), None);
+        std::fs::write(folder.join("a.yaml"), "").unwrap();
+        assert_eq!(origins(&named), [file, folder]);
     }
 
     #[test]

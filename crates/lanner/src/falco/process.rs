@@ -14,7 +14,7 @@ use lanner_agent::metrics::{Board, LoadedFile, LoadedKind};
 use lanner_agent::program::{About, Program};
 use lanner_agent::reload::{Built, Refused, Reloader};
 use lanner_agent::replay;
-use lanner_agent::ruleset::{files_at, vanished};
+use lanner_agent::ruleset::{files_at, origins, vanished};
 use lanner_agent::signals::Signals;
 use lanner_agent::tally::Tally;
 use lanner_agent::together::{KERNEL, Together};
@@ -206,7 +206,7 @@ fn rebuild(args: &[OsString], before: &mut Vec<PathBuf>) -> Result<Built, Refuse
         return Err(refuse(format!("{path}: rules came from here, and there are none any more")));
     }
     let rules = rules::load(&session).map_err(refuse)?;
-    *before = rules::paths(&session).to_vec();
+    *before = origins(rules::paths(&session));
     Ok(built(&session, rules))
 }
 
@@ -214,7 +214,7 @@ fn rebuild(args: &[OsString], before: &mut Vec<PathBuf>) -> Result<Built, Refuse
 fn follow(session: &Session, built: Built) -> Result<(LiveOptions, Reloader), String> {
     let system = |error: std::io::Error| format!("can't start: {error}");
     let signals = Signals::install().map_err(system)?;
-    let (args, mut before) = (session.args.clone(), rules::paths(session).to_vec());
+    let (args, mut before) = (session.args.clone(), origins(rules::paths(session)));
     let build = move || rebuild(&args, &mut before);
     let reloader =
         Reloader::start(built, Box::new(build), signals.clone(), session.log.clone()).map_err(system)?;

@@ -92,6 +92,16 @@ fn a_folder_that_is_removed_keeps_its_rules_until_it_is_back() {
     running.says("Reloaded: 2 rules");
 }
 
+/// The folder for a user's rules that packages make.
+#[test]
+fn a_folder_that_never_had_rules_holds_up_no_reload() {
+    let stage = Stage::new().with("r.yaml", RULES);
+    fs::create_dir(stage.path("more")).unwrap();
+    let running = Running::start(&stage, "[r.yaml, more]");
+    fs::write(stage.path("r.yaml"), format!("{RULES}{ONE}")).unwrap();
+    running.says("Reloaded: 3 rules");
+}
+
 /// As Kubernetes mounts a ConfigMap, whose folder is also replaced as a whole.
 #[test]
 fn a_link_that_is_swapped_broken_and_mended_is_followed() {
