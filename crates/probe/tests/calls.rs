@@ -197,5 +197,5 @@ fn a_call_under_way_when_it_is_attached_is_told() {
     }
     std::fs::remove_file(&name).unwrap();
     // now nothing is in the way
-    watch.go_to_functions();
+    assert!(watch.go_to_functions() || watch.probe.attachment().no_fexit.is_some());
 }

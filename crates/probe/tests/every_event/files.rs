@@ -68,9 +68,14 @@ fn opening_files(seen: &mut Seen) {
             ),
             case(
                 libc::SYS_open_by_handle_at,
-                vec![N(99), P(&[0; 16]), N(0o2)],
+                vec![N(9999), P(&[0; 16]), N(0o2)],
                 t::SYSCALL_OPEN_BY_HANDLE_AT_X,
-                vec![("fd", Result), ("mountfd", Num(99)), ("flags", Num(open("O_RDWR"))), ("path", Nothing)],
+                vec![
+                    ("fd", Result),
+                    ("mountfd", Num(9999)),
+                    ("flags", Num(open("O_RDWR"))),
+                    ("path", Nothing),
+                ],
             ),
         ],
     );
@@ -165,9 +170,9 @@ fn opening_files_the_old_way(seen: &mut Seen) {
             ),
             case(
                 libc::SYS_dup2,
-                vec![N(98), N(99)],
+                vec![N(9998), N(9999)],
                 t::SYSCALL_DUP2_X,
-                vec![("res", Num(EBADF)), ("oldfd", Num(98)), ("newfd", Num(99))],
+                vec![("res", Num(EBADF)), ("oldfd", Num(9998)), ("newfd", Num(9999))],
             ),
         ],
     );
@@ -179,20 +184,20 @@ fn names_relative_to_directories(seen: &mut Seen) {
         &[
             case(
                 libc::SYS_renameat2,
-                vec![N(97), P(NONE), N(98), P(OTHER), N(1)],
+                vec![N(9997), P(NONE), N(9998), P(OTHER), N(1)],
                 t::SYSCALL_RENAMEAT2_X,
                 vec![
                     ("res", Num(EBADF)),
-                    ("olddirfd", Num(97)),
+                    ("olddirfd", Num(9997)),
                     ("oldpath", Text(NONE_TEXT)),
-                    ("newdirfd", Num(98)),
+                    ("newdirfd", Num(9998)),
                     ("newpath", Text(OTHER_TEXT)),
                     ("flags", Num(1)),
                 ],
             ),
             case(
                 libc::SYS_renameat,
-                vec![N(CWD), P(NONE), N(98), P(b"/\0")],
+                vec![N(CWD), P(NONE), N(9998), P(b"/\0")],
                 t::SYSCALL_RENAMEAT_X,
                 vec![("olddirfd", Num(CWD)), ("newpath", Text("/"))],
             ),
@@ -209,7 +214,7 @@ fn names_relative_to_directories(seen: &mut Seen) {
             ),
             case(
                 libc::SYS_mkdirat,
-                vec![N(99), P(OTHER), N(0o700)],
+                vec![N(9999), P(OTHER), N(0o700)],
                 t::SYSCALL_MKDIRAT_X,
                 vec![("res", Num(EBADF)), ("path", Text(OTHER_TEXT)), ("mode", Num(0o700))],
             ),
@@ -225,9 +230,9 @@ fn names_relative_to_directories(seen: &mut Seen) {
             ),
             case(
                 libc::SYS_symlinkat,
-                vec![P(OTHER), N(99), P(b"x\0")],
+                vec![P(OTHER), N(9999), P(b"x\0")],
                 t::SYSCALL_SYMLINKAT_X,
-                vec![("target", Text(OTHER_TEXT)), ("linkdirfd", Num(99)), ("linkpath", Text("x"))],
+                vec![("target", Text(OTHER_TEXT)), ("linkdirfd", Num(9999)), ("linkpath", Text("x"))],
             ),
             case(
                 libc::SYS_fchmodat,
@@ -237,15 +242,15 @@ fn names_relative_to_directories(seen: &mut Seen) {
             ),
             case(
                 libc::SYS_fchmod,
-                vec![N(99), N(0o600)],
+                vec![N(9999), N(0o600)],
                 t::SYSCALL_FCHMOD_X,
-                vec![("fd", Num(99)), ("mode", Num(0o600))],
+                vec![("fd", Num(9999)), ("mode", Num(0o600))],
             ),
             case(
                 libc::SYS_fchown,
-                vec![N(99), N(3), N(4)],
+                vec![N(9999), N(3), N(4)],
                 t::SYSCALL_FCHOWN_X,
-                vec![("fd", Num(99)), ("uid", Num(3)), ("gid", Num(4))],
+                vec![("fd", Num(9999)), ("uid", Num(3)), ("gid", Num(4))],
             ),
             case(
                 libc::SYS_fchownat,
@@ -258,9 +263,9 @@ fn names_relative_to_directories(seen: &mut Seen) {
             ),
             case(
                 libc::SYS_mknodat,
-                vec![N(99), P(OTHER), N(0o10644), N(0)],
+                vec![N(9999), P(OTHER), N(0o10644), N(0)],
                 t::SYSCALL_MKNODAT_X,
-                vec![("dirfd", Num(99)), ("mode", Num(0o10644))],
+                vec![("dirfd", Num(9999)), ("mode", Num(0o10644))],
             ),
             case(
                 libc::SYS_chdir,
@@ -270,9 +275,9 @@ fn names_relative_to_directories(seen: &mut Seen) {
             ),
             case(
                 libc::SYS_fchdir,
-                vec![N(99)],
+                vec![N(9999)],
                 t::SYSCALL_FCHDIR_X,
-                vec![("res", Num(EBADF)), ("fd", Num(99))],
+                vec![("res", Num(EBADF)), ("fd", Num(9999))],
             ),
             case(libc::SYS_chroot, vec![P(NONE)], t::SYSCALL_CHROOT_X, vec![("path", Text(NONE_TEXT))]),
             case(

@@ -50,16 +50,21 @@ pub fn open(mut options: ProbeOptions) -> Option<Watch> {
 }
 
 impl Watch {
-    /// Waits until the ends of calls are seen at functions alone, or says why they are not.
-    pub fn go_to_functions(&mut self) {
-        let end = Instant::now() + Duration::from_secs(120);
+    /// Waits until the ends of calls are seen at functions alone, or says why they are not: a call that another
+    /// thread of the test waits in keeps `sys_exit`. Whether that is so now.
+    pub fn go_to_functions(&mut self) -> bool {
+        let end = Instant::now() + Duration::from_secs(20);
         while self.at_sys_exit() && self.probe.attachment().no_fexit.is_none() && Instant::now() < end {
             self.probe.poll(Duration::from_millis(20), &mut |_| {}).unwrap();
         }
         match &self.probe.attachment().no_fexit {
             Some(why) => println!("not at functions: {}", why.lines().next().unwrap_or_default()),
-            None => assert!(!self.at_sys_exit(), "calls under way do not end"),
+            None if self.at_sys_exit() => {
+                println!("at functions and at sys_exit: calls under way do not end")
+            }
+            None => return true,
         }
+        false
     }
 
     /// Whether the ends of calls are seen at `sys_exit`, be it beside others.
