@@ -94,16 +94,19 @@ pub fn files_at(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Those of these places that rules come from: none come from a folder that is kept for a user's rules and still empty.
-pub fn origins(places: &[PathBuf]) -> Vec<PathBuf> {
-    places.iter().filter(|place| files_at(place).iter().any(|file| file.exists())).cloned().collect()
+/// Those of these places that rules were read from, told by the files that were read: none come from a folder that is kept
+/// for a user's rules and still empty.
+pub fn origins<'a>(places: &[PathBuf], read: impl Iterator<Item = &'a str> + Clone) -> Vec<PathBuf> {
+    let of = |place: &Path, file: &Path| file == place || file.parent() == Some(place);
+    let gave = |place: &&PathBuf| read.clone().any(|file| of(place, Path::new(file)));
+    places.iter().filter(gave).cloned().collect()
 }
 
 /// Where rules came from and where there are none any more, of what is still named: a folder that is being replaced, or
 /// that was removed by mistake. Who runs with the rest would watch less without a word.
 pub fn vanished<'a>(before: &'a [PathBuf], named: &[PathBuf]) -> Option<&'a Path> {
-    let left = origins(before);
-    before.iter().find(|path| named.contains(path) && !left.contains(path)).map(PathBuf::as_path)
+    let gone = |path: &&PathBuf| named.contains(path) && !files_at(path).iter().any(|file| file.exists());
+    before.iter().find(gone).map(PathBuf::as_path)
 }
 
 /// Reads rule files.
@@ -292,15 +295,9 @@ mod tests {
 
     #[test]
     fn no_rules_come_from_an_empty_folder() {
-        let dir = tempfile::tempdir().unwrap();
-        let (folder, file) = (dir.path().join("d"), dir.path().join("b.yaml"));
-        std::fs::create_dir(&folder).unwrap();
-        std::fs::write(&file, "").unwrap();
-        let named = [file.clone(), folder.clone(), dir.path().join("none.yaml")];
-        assert_eq!(origins(&named), std::slice::from_ref(&file));
-        assert_eq!(vanished(&origins(&named), &named), None);
-        std::fs::write(folder.join("a.yaml"), "").unwrap();
-        assert_eq!(origins(&named), [file, folder]);
+        let named = ["b.yaml", "d/", "kept"].map(PathBuf::from);
+        assert_eq!(origins(&named, ["b.yaml", "d/a.yaml"].into_iter()), named[..2]);
+        assert_eq!(origins(&named, ["kept/c/d.yaml", "own.yaml"].into_iter()), [] as [PathBuf; 0]);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub fn run(args: RunArgs) -> Result<(), String> {
     let built = Built { program: Arc::clone(&program), watch };
     let foreign = plugins.prepare(&sources, &log);
     let attached = Attached::new(&program, &sources, foreign, &log);
-    let mut before = ruleset::origins(places(&args, &program.config));
+    let mut before = ruleset::origins(places(&args, &program.config), files.iter().map(String::as_str));
     let build = move || rebuild(&args, &mut before);
     let reloader = Reloader::start(built, Box::new(build), signals.clone(), log.clone()).map_err(system)?;
     let options = LiveOptions {
@@ -132,6 +132,6 @@ fn read(args: &RunArgs, before: &[PathBuf]) -> Result<Read, Refused> {
 /// The same anew.
 fn rebuild(args: &RunArgs, before: &mut Vec<PathBuf>) -> Result<Built, Refused> {
     let Read { rules, config, files, watch, .. } = read(args, before)?;
-    *before = ruleset::origins(places(args, &config));
+    *before = ruleset::origins(places(args, &config), files.iter().map(String::as_str));
     Ok(Built { program: Program::new(rules.engine, config, about(args, &files)), watch })
 }

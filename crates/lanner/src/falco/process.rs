@@ -101,11 +101,12 @@ fn live(session: &Session, rules: Loaded, sources: &[&'static str]) -> Result<()
     if sources.contains(&KERNEL) {
         tell_kernel(session, &rules);
     }
+    let before = came_from(session, &rules);
     let built = built(session, rules);
     let program = Arc::clone(&built.program);
     let foreign = session.plugins.prepare(sources, log);
     let attached = Attached::new(&program, sources, foreign, log);
-    let (options, reloader) = follow(session, built)?;
+    let (options, reloader) = follow(session, built, before)?;
     let _web = web(session, &options.board)?;
     let together = Together { program, plugins: &session.plugins, sources, reloader: &reloader, log };
     let outcome = together.run(attached, options, &mut |started| {
@@ -206,15 +207,24 @@ fn rebuild(args: &[OsString], before: &mut Vec<PathBuf>) -> Result<Built, Refuse
         return Err(refuse(format!("{path}: rules came from here, and there are none any more")));
     }
     let rules = rules::load(&session).map_err(refuse)?;
-    *before = origins(rules::paths(&session));
+    *before = came_from(&session, &rules);
     Ok(built(&session, rules))
 }
 
-/// Takes signals, and follows changes of rules and settings, from now on.
-fn follow(session: &Session, built: Built) -> Result<(LiveOptions, Reloader), String> {
+/// The places that gave rules.
+fn came_from(session: &Session, rules: &Loaded) -> Vec<PathBuf> {
+    origins(rules::paths(session), rules.texts.iter().map(|text| text.name.as_str()))
+}
+
+/// Takes signals, and follows changes of rules and settings, from now on; `before` is where rules came from.
+fn follow(
+    session: &Session,
+    built: Built,
+    mut before: Vec<PathBuf>,
+) -> Result<(LiveOptions, Reloader), String> {
     let system = |error: std::io::Error| format!("can't start: {error}");
     let signals = Signals::install().map_err(system)?;
-    let (args, mut before) = (session.args.clone(), origins(rules::paths(session)));
+    let args = session.args.clone();
     let build = move || rebuild(&args, &mut before);
     let reloader =
         Reloader::start(built, Box::new(build), signals.clone(), session.log.clone()).map_err(system)?;
