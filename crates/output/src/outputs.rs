@@ -285,7 +285,8 @@ mod tests {
         let stats = outputs.close(Duration::from_secs(10));
         assert_eq!((stats[1].written, stats[1].lost), (20, 0));
         assert_eq!(stats[0].written + stats[0].lost, 20);
-        assert!(stats[0].lost >= 15, "{stats:?}");
+        // what it had in hand when it was blocked and what waited: once the queue each, at most
+        assert!(stats[0].lost >= 20 - 2 * 4, "{stats:?}");
     }
 
     /// Writes every line it takes into a list that it shares.
