@@ -2,20 +2,15 @@
 
 use std::sync::{Arc, LazyLock};
 
+use lanner_alert::{Alert, Clock, Fields, Origin, Priority};
 use lanner_engine::{CompiledRule, Engine, RuleId};
 use lanner_fields::{Context, Format, Late, Part, may_wait};
 use lanner_machine::Machine;
-use lanner_output::{Alert, Clock, Fields, Origin, Priority};
 
 /// Local time minus UTC, in seconds, at a time in seconds since 1970.
 pub fn local_offset(seconds: i64) -> i64 {
     static LOCAL: LazyLock<Clock> = LazyLock::new(Clock::local);
     LOCAL.offset(seconds)
-}
-
-/// Our priority for a rule's.
-pub fn priority(rule: lanner_rules::Priority) -> Priority {
-    Priority::ALL[rule as usize % Priority::ALL.len()]
 }
 
 /// What all alerts of a rule share.
@@ -93,7 +88,7 @@ fn shared(compiled: &CompiledRule) -> Shared {
     let rule = &compiled.rule;
     Shared {
         rule: rule.name.as_str().into(),
-        priority: priority(rule.priority),
+        priority: rule.priority,
         origin: Origin::Rule {
             source: rule.source.as_str().into(),
             tags: rule.tags.iter().cloned().collect(),

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use lanner_output::Priority;
+use lanner_alert::Priority;
 use lanner_probe::{Probe, ProbeError, ProbeOptions, SnapshotSource};
 
 use crate::config::{Config, Hardening, Source};

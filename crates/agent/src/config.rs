@@ -20,7 +20,8 @@ use lanner_event::BufferFormat;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lanner_output::{Form, HttpOptions, JsonParts, Priority, SocketOptions};
+use lanner_alert::{Form, JsonParts, Priority};
+use lanner_output::{HttpOptions, SocketOptions};
 use lanner_probe::CallPoint;
 use lanner_rules::Selection;
 

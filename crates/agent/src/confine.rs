@@ -6,7 +6,7 @@
 mod calls;
 mod capabilities;
 
-use lanner_output::Priority;
+use lanner_alert::Priority;
 
 pub use capabilities::{KEPT, Kept};
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lanner_alert::{Alert, Origin, Priority};
 use lanner_engine::{Engine, RuleId};
 use lanner_event::{EventInfo, EventType};
-use lanner_output::{Alert, Origin, Priority};
 use lanner_probe::{Lost, LostReason};
 
 use crate::config::DropConfig;

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use lanner_alert::Alert;
 use lanner_machine::Machine;
-use lanner_output::Alert;
 
 use crate::announce::Draft;
 
@@ -92,11 +92,12 @@ impl Hold {
 
 #[cfg(test)]
 mod tests {
+    use lanner_alert::Priority;
     use lanner_engine::{Engine, EngineOptions};
     use lanner_event::{EventBuf, types};
     use lanner_fields::{Context, EventMeta, Scratch};
     use lanner_machine::{Container, MachineOptions, Text, Thread};
-    use lanner_rules::{ItemKind, Place, Position, Priority, Rule, RuleSet};
+    use lanner_rules::{ItemKind, Place, Position, Rule, RuleSet};
 
     use super::*;
     use crate::announce::Announcer;

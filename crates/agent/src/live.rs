@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lanner_alert::{Alert, Formatter, Priority};
 use lanner_container::ResolverError;
 use lanner_engine::{EventTypes, Memory, RuleId};
 use lanner_event::{Category, Event, EventType, types};
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
 use lanner_machine::{Container, Machine};
-use lanner_output::{Alert, Formatter, Overflow, Priority};
+use lanner_output::Overflow;
 use lanner_plugin::SourceError;
 use lanner_plugin::host::Crew;
 use lanner_probe::{EventSet, Probe};

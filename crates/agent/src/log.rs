@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lanner_alert::{Clock, Priority};
 use lanner_output::syslog::{SOCKET, Syslog};
-use lanner_output::{Clock, Priority};
 
 use crate::config::LogConfig;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lanner_output::Priority;
+use lanner_alert::Priority;
 use lanner_plugin::host::{self, Crew, Foreign, Isolated, Tell};
 use lanner_plugin::{BuiltIn, Capability, EventSource, Reporting, Settings, SourceError, SourceStats};
 

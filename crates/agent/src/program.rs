@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use lanner_alert::Form;
 use lanner_engine::Engine;
-use lanner_output::Form;
 
-use crate::announce::{Announcer, priority};
+use crate::announce::Announcer;
 use crate::config::Config;
 use crate::metrics::LoadedFile;
 
@@ -40,7 +40,7 @@ impl Program {
     }
 
     /// Name and priority of the rules, in load order.
-    pub fn rules(&self) -> impl Iterator<Item = (String, lanner_output::Priority)> {
-        self.engine.rules().iter().map(|r| (r.rule.name.clone(), priority(r.rule.priority)))
+    pub fn rules(&self) -> impl Iterator<Item = (String, lanner_alert::Priority)> {
+        self.engine.rules().iter().map(|r| (r.rule.name.clone(), r.rule.priority))
     }
 }

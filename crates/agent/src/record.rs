@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lanner_alert::Priority;
 use lanner_container::ResolverError;
 use lanner_engine::{BuildError, Engine, EngineOptions, EventTypes};
 use lanner_filter::ParseError;
 use lanner_probe::{Attachment, EventSet, Probe, ProbeError, ProbeOptions};
-use lanner_rules::{Place, Priority, Rule, RuleSet};
+use lanner_rules::{Place, Rule, RuleSet};
 
 use crate::config::{BaseSyscalls, Config};
 use crate::enrich::Enrichment;

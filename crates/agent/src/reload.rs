@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use lanner_output::{Alert, Fields, Origin, Priority};
+use lanner_alert::{Alert, Fields, Origin, Priority};
 
 use crate::log::{Log, now};
 use crate::program::Program;

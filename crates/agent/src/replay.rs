@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lanner_alert::Formatter;
 use lanner_capture::{CaptureError, Reader, Snapshot};
 use lanner_engine::{Memory, RuleId};
 use lanner_fields::Context;
 use lanner_machine::Machine;
-use lanner_output::{ChannelStats, Colour, Formatter, Outputs, Overflow};
+use lanner_output::{ChannelStats, Colour, Outputs, Overflow};
 use lanner_plugin::host::{Crew, PluginError};
 use lanner_probe::Lost;
 
@@ -204,10 +205,10 @@ impl Replay<'_> {
         for action in &self.program.config.drops.actions {
             match action {
                 DropAction::Alert => self.outputs.send(self.formatter.line(&drops.alert(now))),
-                DropAction::Log => self.log.write(lanner_output::Priority::Debug, &drops.message()),
+                DropAction::Log => self.log.write(lanner_alert::Priority::Debug, &drops.message()),
                 DropAction::Exit => {
-                    self.log.write(lanner_output::Priority::Critical, &drops.message());
-                    self.log.write(lanner_output::Priority::Critical, "Exiting.");
+                    self.log.write(lanner_alert::Priority::Critical, &drops.message());
+                    self.log.write(lanner_alert::Priority::Critical, "Exiting.");
                     return Err(ReplayError::Dropped);
                 }
             }

@@ -235,7 +235,7 @@ fn compile(loaded: Loaded, config: &Config) -> Result<Ruleset, RulesError> {
             Matching::First => lanner_engine::Matching::First,
             Matching::All => lanner_engine::Matching::All,
         },
-        priority: lanner_rules::Priority::ALL[config.priority as usize],
+        priority: config.priority,
         ..EngineOptions::default()
     };
     let engine = Engine::build(&rules, options).map_err(Box::new)?;

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lanner_output::{ChannelStats, Colour, Form, Formatter, Line, Outputs, Overflow};
+use lanner_alert::{Form, Formatter, Line};
+use lanner_output::{ChannelStats, Colour, Outputs, Overflow};
 
 use crate::config::Config;
 use crate::log::Log;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lanner_output::{Alert, Clock, Fields, Origin, Priority};
+use lanner_alert::{Alert, Clock, Fields, Origin, Priority};
 
 use crate::log::now;
 

@@ -3,9 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
+use lanner_alert::{Clock, Form, Formatter, Priority};
 use lanner_output::{
-    Clock, Colour, FileSink, Form, Formatter, HttpOptions, HttpSink, OutputOptions, Outputs, Overflow,
-    Priority, ProgramSink, Sink, SocketOptions, SocketSink, StdoutSink, SyslogSink,
+    Colour, FileSink, HttpOptions, HttpSink, OutputOptions, Outputs, Overflow, ProgramSink, Sink,
+    SocketOptions, SocketSink, StdoutSink, SyslogSink,
 };
 
 use crate::config::Config;

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use lanner_alert::{Alert, Formatter};
 use lanner_engine::{Memory, RuleId};
 use lanner_event::Event;
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
 use lanner_machine::Machine;
-use lanner_output::{Alert, Formatter};
 use lanner_plugin::host::{Crew, Metric, PluginError};
 use lanner_plugin::{Given, Refusal, SourceStats};
 
@@ -178,7 +178,7 @@ impl SideLoop {
 
     fn fail(&self, failure: &str) {
         let message = format!("source '{}' has failed: {failure}", self.opened.source);
-        self.log.write(lanner_output::Priority::Error, &message);
+        self.log.write(lanner_alert::Priority::Error, &message);
     }
 
     /// Goes on until it is to end, or the source ends. Answers why, if the source has failed.
@@ -194,7 +194,7 @@ impl SideLoop {
             match self.step() {
                 Ok(Given::End) => {
                     self.log.write(
-                        lanner_output::Priority::Debug,
+                        lanner_alert::Priority::Debug,
                         &format!("Stopping capture for event source '{}'", self.opened.source),
                     );
                     break None;

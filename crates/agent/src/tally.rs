@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use lanner_output::Priority;
+use lanner_alert::Priority;
 use rustc_hash::FxHashMap;
 
 /// Counts alerts by rule, in the order of loading.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use lanner_output::{ChannelStats, Overflow, Priority};
+use lanner_alert::Priority;
+use lanner_output::{ChannelStats, Overflow};
 
 use crate::attach::Attached;
 use crate::config::Source;

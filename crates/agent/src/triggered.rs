@@ -4,10 +4,10 @@ mod file;
 
 use std::path::PathBuf;
 
+use lanner_alert::{Alert, Fields, Origin, Priority};
 use lanner_capture::Snapshot;
 use lanner_event::{Event, EventBuf};
 use lanner_machine::Machine;
-use lanner_output::{Alert, Fields, Origin, Priority};
 use lanner_plugin::host::Crew;
 use lanner_rules::Rule;
 use serde_json::json;
@@ -239,7 +239,7 @@ mod tests {
             source: "syscall".into(),
             condition: lanner_filter::parse("evt.type=close").unwrap().into(),
             output: "x".into(),
-            priority: lanner_rules::Priority::Notice,
+            priority: Priority::Notice,
             tags: Default::default(),
             enabled: true,
             capture,

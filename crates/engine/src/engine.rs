@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use lanner_alert::Priority;
 use lanner_event::{EVENTS, EventType, types};
 use lanner_fields::{Context, Format};
-use lanner_rules::{Place, Priority, Problem, Rule, RuleSet};
+use lanner_rules::{Place, Problem, Rule, RuleSet};
 
 use crate::graph::{Edge, Graph, reach_of};
 use crate::memory::Memory;

@@ -10,10 +10,11 @@ mod world;
 
 use std::sync::Arc;
 
+use lanner_alert::Priority;
 use lanner_engine::{Engine, EngineOptions, Explainer, Matching, Memory, Tuning};
 use lanner_fields::Scratch;
 use lanner_filter::{Expr, ExprKind, parse};
-use lanner_rules::{Place, Priority, Rule, RuleSet};
+use lanner_rules::{Place, Rule, RuleSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lanner_output::Priority;
+use lanner_alert::Priority;
 
 use crate::selection::SelectArgs;
 
@@ -91,7 +91,7 @@ pub struct AlertArgs {
 }
 
 fn parse_priority(text: &str) -> Result<Priority, String> {
-    text.parse().map_err(|e: lanner_output::UnknownPriority| e.to_string())
+    text.parse().map_err(|e: lanner_alert::UnknownPriority| e.to_string())
 }
 
 /// `lanner run`

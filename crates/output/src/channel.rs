@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::queue::{Order, Queue};
-use crate::{Line, Priority, Say, Sink, SinkError};
+use crate::{Say, Sink, SinkError};
+use lanner_alert::{Line, Priority};
 
 /// The first pause before another try; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

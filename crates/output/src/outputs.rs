@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::Sink;
 use crate::channel::{Counts, Manner, Served, serve};
 use crate::queue::Queue;
-use crate::{Line, Priority, Sink};
+use lanner_alert::{Line, Priority};
 
 /// Who is told of sinks that fail, lose lines or work again. It is called from the sinks' threads.
 pub type Say = Arc<dyn Fn(Priority, &str) + Send + Sync>;
@@ -231,7 +232,8 @@ mod tests {
     use std::sync::{Condvar, Mutex};
 
     use super::*;
-    use crate::{Priority, SinkError};
+    use crate::SinkError;
+    use lanner_alert::Priority;
 
     /// Takes lines only while its gate is open.
     struct Gated {

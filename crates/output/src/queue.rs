@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::Line;
+use lanner_alert::Line;
 
 /// Lines that are handed out at once.
 const BATCH: usize = 64;
@@ -212,7 +212,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Priority;
+    use lanner_alert::Priority;
 
     fn line_of(rule: &Arc<str>, text: &str) -> Arc<Line> {
         let rule = Arc::clone(rule);

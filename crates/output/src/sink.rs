@@ -7,9 +7,7 @@ mod socket;
 mod stdout;
 mod syslog;
 
-use std::sync::Arc;
-
-use crate::Priority;
+use lanner_alert::Line;
 
 pub use file::FileSink;
 pub use http::{HttpOptions, HttpSink, Trust};
@@ -17,20 +15,6 @@ pub use program::{Program, ProgramSink, Starter};
 pub use socket::{SocketOptions, SocketSink};
 pub use stdout::{Colour, StdoutSink};
 pub use syslog::SyslogSink;
-
-/// A finished line, without its newline.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Line {
-    /// The line.
-    pub text: String,
-    /// Its alert's priority.
-    pub priority: Priority,
-    /// Where in a text line the priority's name begins; `None` in JSON.
-    pub priority_at: Option<usize>,
-    /// The name of its alert's rule, which all lines of the rule have in common: a rule that floods a queue leaves
-    /// room to others.
-    pub rule: Arc<str>,
-}
 
 /// Why a sink did not take a line.
 #[derive(Debug, thiserror::Error)]

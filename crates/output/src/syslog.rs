@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Clock, Priority};
+use lanner_alert::{Clock, Priority};
 
 /// The daemon's socket.
 pub const SOCKET: &str = "/dev/log";

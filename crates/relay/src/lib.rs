@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lanner_output::{Line, OutputOptions, Outputs, Overflow, Priority, Say, Sink, StdoutSink};
+use lanner_alert::{Line, Priority};
+use lanner_output::{OutputOptions, Outputs, Overflow, Say, Sink, StdoutSink};
 
 pub use otlp::OtlpSink;
 use source::Source;

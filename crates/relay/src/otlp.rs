@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanner_output::{HttpOptions, HttpSink, Line, Sink, SinkError, Trust};
+use lanner_alert::Line;
+use lanner_output::{HttpOptions, HttpSink, Sink, SinkError, Trust};
 use serde_json::{Map, Value, json};
 
 /// Where collectors take log records.

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use lanner_output::{Priority, Say};
+use lanner_alert::Priority;
+use lanner_output::Say;
 
 /// A line longer than this is cut: alerts are shorter.
 const MAX_LINE: usize = 1 << 20;

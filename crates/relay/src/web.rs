@@ -18,7 +18,8 @@ use hyper::header::{ALLOW, CONTENT_TYPE};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lanner_output::{Line, Sink, SinkError};
+use lanner_alert::Line;
+use lanner_output::{Sink, SinkError};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast};
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::place::Place;
-use crate::priority::Priority;
 use crate::version::Version;
 use crate::yaml::Scalar;
+use lanner_alert::Priority;
 
 /// A text with where its pieces were written; appending adds pieces.
 #[derive(Clone, Debug, Default, PartialEq)]

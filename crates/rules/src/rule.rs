@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lanner_filter::Expr;
 
 use crate::place::Place;
-use crate::priority::Priority;
+use lanner_alert::Priority;
 
 /// A rule, ready to be compiled.
 #[derive(Clone, Debug, PartialEq)]

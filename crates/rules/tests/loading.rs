@@ -1,8 +1,9 @@
 //! What rule files mean: order, appending, overriding, exceptions, selection, and the reports that tools read.
 
+use lanner_alert::Priority;
 use lanner_engine::Catalog;
 use lanner_rules::{
-    ExtraOutput, LoadOptions, Loaded, Priority, Rule, Selection, SourceText, Target, description_table, load,
+    ExtraOutput, LoadOptions, Loaded, Rule, Selection, SourceText, Target, description_table, load,
 };
 
 fn load_texts(texts: &[&str]) -> Loaded {

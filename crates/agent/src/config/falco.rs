@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use lanner_output::{Form, JsonParts, Priority};
+use lanner_alert::{Form, JsonParts, Priority};
 use lanner_probe::CallPoint;
 use lanner_rules::{Selection, Target};
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use lanner_alert::Priority;
 use lanner_event::{EVENTS, EventType};
 use lanner_machine::MachineStats;
-use lanner_output::{ChannelStats, Priority};
+use lanner_output::ChannelStats;
 use lanner_probe::{Lost, ProgramStats};
 use sha2::{Digest, Sha256};
 

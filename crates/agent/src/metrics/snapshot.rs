@@ -5,8 +5,8 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
+use lanner_alert::{Alert, Fields, Origin, Priority};
 use lanner_machine::Interface;
-use lanner_output::{Alert, Fields, Origin, Priority};
 use serde_json::{Value, json};
 
 use super::metric::{Group, Number, Unit, metrics};

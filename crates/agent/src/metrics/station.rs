@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lanner_alert::{Alert, Priority};
 use lanner_event::{EVENTS, Event};
 use lanner_machine::{Interface, Machine};
-use lanner_output::{Alert, ChannelStats, Priority};
+use lanner_output::ChannelStats;
 use lanner_probe::{Probe, SnapshotSource, SnapshotStats};
 
 use super::board::{Board, Place};

@@ -19,7 +19,8 @@ use clap::Parser;
 use lanner_agent::config::{Config, LogConfig, Matching, Settings};
 use lanner_agent::ruleset::{self, Catalog, RulesError, Ruleset};
 
-use lanner_output::{ChannelStats, Form, Priority};
+use lanner_alert::{Form, Priority};
+use lanner_output::ChannelStats;
 use lanner_rules::SourceText;
 
 use crate::cli::{AlertArgs, AlertForm, Cli, Command, RuleArgs};

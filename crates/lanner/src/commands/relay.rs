@@ -18,7 +18,7 @@ pub(super) fn relay(args: RelayArgs) -> Result<(), String> {
         otlp: args.otlp,
         hostname: lanner_agent::sinks::hostname(),
     };
-    let say = Arc::new(|priority: lanner_output::Priority, text: &str| {
+    let say = Arc::new(|priority: lanner_alert::Priority, text: &str| {
         eprintln!("lanner relay: {}: {text}", priority.as_str().to_lowercase());
     });
     lanner_relay::run(options, say, &|| signals.end()).map_err(|error| failure(&error))

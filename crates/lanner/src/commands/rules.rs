@@ -62,7 +62,7 @@ fn list(args: &RuleArgs) -> Result<(), String> {
     for rule in &rules.rules {
         let state = if rule.enabled { "" } else { " (off)" };
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{:<13} {}{state}", rule.priority.name(), rule.name);
+        let _ = writeln!(out, "{:<13} {}{state}", rule.priority.as_str(), rule.name);
         wrap(&rule.description, 84, "              ", &mut out);
     }
     print(&out)

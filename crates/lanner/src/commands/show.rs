@@ -58,7 +58,7 @@ fn text(rule: &Rule, described: &Value) -> String {
     let state = if rule.enabled { "on" } else { "off" };
     let lines = [
         ("place", place(rule)),
-        ("priority", rule.priority.name().to_owned()),
+        ("priority", rule.priority.as_str().to_owned()),
         ("source", rule.source.clone()),
         ("state", state.to_owned()),
         ("tags", names(&info["tags"])),

@@ -16,7 +16,7 @@ use lanner_agent::config::{Config, Settings, Source, config_schema};
 use lanner_agent::log::Log;
 use lanner_agent::plugins::Plugins;
 use lanner_agent::wanted::IGNORED;
-use lanner_output::Priority;
+use lanner_alert::Priority;
 use lanner_rules::schema::rule_schema;
 
 use listing::FieldOptions;

@@ -21,7 +21,8 @@ use lanner_agent::together::{KERNEL, Together};
 use lanner_agent::wanted::select;
 use lanner_agent::watch::FileWatch;
 use lanner_agent::web::Web;
-use lanner_output::{ChannelStats, Colour, Priority};
+use lanner_alert::Priority;
+use lanner_output::{ChannelStats, Colour};
 
 use super::rules::{self, Loaded};
 use super::{Failure, Options, Session, print, version};

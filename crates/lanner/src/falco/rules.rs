@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lanner_agent::ruleset::{self, RulesError, Ruleset};
-use lanner_output::Form;
+use lanner_alert::Form;
 use lanner_rules::{Definitions, FileReport, Report, RuleSet, SourceText, description_table};
 use serde_json::{Map, Value};
 

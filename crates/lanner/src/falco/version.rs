@@ -2,7 +2,7 @@
 //! plugins require.
 
 use lanner_agent::plugins::Plugins;
-use lanner_output::Form;
+use lanner_alert::Form;
 use serde_json::{Value, json};
 
 use super::Session;

@@ -112,7 +112,7 @@ impl Sink for FileSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Priority;
+    use lanner_alert::Priority;
 
     fn line(text: &str) -> Line {
         Line { text: text.to_owned(), priority: Priority::Notice, priority_at: None, rule: "".into() }

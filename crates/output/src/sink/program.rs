@@ -111,7 +111,7 @@ impl Drop for ProgramSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Priority;
+    use lanner_alert::Priority;
 
     fn written(keep_running: bool) -> String {
         let dir = tempfile::tempdir().unwrap();

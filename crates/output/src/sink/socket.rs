@@ -179,7 +179,7 @@ mod tests {
     use std::io::{BufRead, BufReader};
 
     use super::*;
-    use crate::Priority;
+    use lanner_alert::Priority;
 
     fn line(text: &str) -> Line {
         Line { text: text.into(), priority: Priority::Notice, priority_at: None, rule: "".into() }

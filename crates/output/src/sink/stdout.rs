@@ -3,7 +3,7 @@
 use std::io::{BufWriter, IsTerminal, Stdout, Write};
 
 use super::{Line, Sink, SinkError};
-use crate::Priority;
+use lanner_alert::Priority;
 
 /// When the priority is coloured.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

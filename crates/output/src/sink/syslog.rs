@@ -49,7 +49,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
-    use crate::Priority;
+    use lanner_alert::Priority;
 
     #[test]
     fn lines_keep_their_priority_and_wait_for_a_daemon_only_if_there_is_one() {

@@ -135,7 +135,7 @@ impl Definitions {
                 "enabled": rule.enabled,
                 "name": rule.name,
                 "output": written.map_or("", |written| written.output.as_str()),
-                "priority": rule.priority.name(),
+                "priority": rule.priority.as_str(),
                 "source": rule.source,
                 "tags": rule.tags,
             },

@@ -6,10 +6,10 @@ use super::keys::Overrides;
 use super::{APPEND_AND_OVERRIDE, Reader, Step, part_place};
 use crate::define::{RuleDefinition, RuleUpdate};
 use crate::place::{ItemKind, Place};
-use crate::priority::Priority;
 use crate::report::{Diagnostic, ErrorCode, WarningCode};
 use crate::suggest::closest;
 use crate::yaml::Node;
+use lanner_alert::Priority;
 
 const APPENDABLE: [&str; 5] = ["condition", "desc", "exceptions", "output", "tags"];
 /// In alphabetical order, in which a key without its `override` is complained of.
@@ -131,7 +131,7 @@ impl Reader<'_, '_> {
             return Ok(Some(priority));
         }
         let place = part_place(item, "priority", ItemKind::RulePriority, place);
-        let names = Priority::ALL.map(Priority::name);
+        let names = Priority::ALL.map(Priority::as_str);
         let advice = match closest(&text, names) {
             Some(meant) => format!("did you mean '{}'?", meant.to_uppercase()),
             None => "use one of EMERGENCY, ALERT, CRITICAL, ERROR, WARNING, NOTICE, INFO, DEBUG".to_owned(),

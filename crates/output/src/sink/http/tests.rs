@@ -14,7 +14,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
-use crate::{OutputOptions, Outputs, Priority};
+use crate::{OutputOptions, Outputs};
+use lanner_alert::Priority;
 
 /// What a server does with a request.
 #[derive(Clone, Copy)]

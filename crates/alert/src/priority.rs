@@ -1,8 +1,7 @@
-//! What is to be told.
+//! How urgent an alert is.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 /// How urgent an alert is, most urgent first (syslog's levels).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -72,38 +71,10 @@ impl FromStr for Priority {
     }
 }
 
-/// Values by field name, in the order that JSON alerts list them.
-pub type Fields = BTreeMap<String, serde_json::Value>;
-
-/// Who raised an alert.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Origin {
-    /// A rule matched an event of a source.
-    Rule {
-        /// Name of the event source, `syscall` for system calls.
-        source: Arc<str>,
-        /// The rule's tags, sorted.
-        tags: Arc<[String]>,
-    },
-    /// The engine speaks of itself (lost events and the like).
-    Internal,
-}
-
-/// One alert, ready to be written.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Alert {
-    /// When it happened, ns since 1970.
-    pub ts: u64,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// The rule's name.
-    pub rule: Arc<str>,
-    /// Who raised it.
-    pub origin: Origin,
-    /// The finished message, without time and priority.
-    pub message: String,
-    /// Values of the fields that the message names.
-    pub fields: Fields,
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 #[cfg(test)]
