@@ -2,6 +2,8 @@
 //! comes back.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod support;
+
 use std::collections::HashMap;
 use std::fs;
 use std::thread;
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 use lanner_container::{Config, Request, Resolver, RuntimeState};
 use lanner_machine::{Container, Runtime, container_of_cgroups};
 use lanner_testbed::{Bed, Registered, bed_or_skip};
+use support::wait_for;
 
 /// Knows of the bed alone; where the bundles are is left for containerd to say.
 fn config(bed: &Bed) -> Config {
@@ -34,22 +37,6 @@ fn on_disk_alone(bed: &Bed) -> Config {
 
 fn request(full_id: &str) -> Request {
     Request { id: full_id[..12].to_owned(), full_id: full_id.to_owned(), runtime: Runtime::Cri }
-}
-
-/// The first answer that fits.
-fn wait_for(resolver: &Resolver, fits: impl Fn(&Container) -> bool) -> Container {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let mut found = None;
-    while found.is_none() {
-        assert!(Instant::now() < deadline, "no answer that fits");
-        resolver.drain(&mut |container| {
-            if fits(&container) {
-                found.get_or_insert(container);
-            }
-        });
-        thread::sleep(Duration::from_millis(2));
-    }
-    found.unwrap_or_default()
 }
 
 /// What differs from run to run, made the same.

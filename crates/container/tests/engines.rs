@@ -2,13 +2,16 @@
 //! too, and what it does when a daemon hangs, dies and comes back.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod support;
+
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_container::{Config, Request, Resolver, RuntimeState};
-use lanner_machine::{Container, ProbeKind, Runtime};
+use lanner_machine::{ProbeKind, Runtime};
 use lanner_testbed::{ENGINE_IMAGE, Engine, EngineKind, bed_or_skip};
+use support::wait_for;
 
 /// Knows of these engines' sockets alone.
 fn sockets(engines: &[&Engine]) -> Config {
@@ -36,22 +39,6 @@ fn runtime(engine: &Engine) -> Runtime {
 fn ask(resolver: &Resolver, engine: &Engine, id: &str) {
     let request = Request { id: id[..12].to_owned(), full_id: id.to_owned(), runtime: runtime(engine) };
     assert!(resolver.ask(request));
-}
-
-/// The first answer that fits.
-fn wait_for(resolver: &Resolver, fits: impl Fn(&Container) -> bool) -> Container {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let mut found = None;
-    while found.is_none() {
-        assert!(Instant::now() < deadline, "no answer that fits");
-        resolver.drain(&mut |container| {
-            if fits(&container) {
-                found.get_or_insert(container);
-            }
-        });
-        thread::sleep(Duration::from_millis(2));
-    }
-    found.unwrap_or_default()
 }
 
 fn wait_until_answering(resolver: &Resolver, number: usize) {

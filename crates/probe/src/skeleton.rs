@@ -1,6 +1,5 @@
 //! What libbpf's generator made of the BPF programs.
-
-#[allow(
+#![allow(
     missing_docs,
     unused_qualifications,
     clippy::all,
@@ -12,22 +11,11 @@
     dead_code,
     reason = "generated"
 )]
+
 pub mod probe {
     include!(concat!(env!("OUT_DIR"), "/probe.skel.rs"));
 }
 
-#[allow(
-    missing_docs,
-    unused_qualifications,
-    clippy::all,
-    clippy::pedantic,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::undocumented_unsafe_blocks,
-    clippy::allow_attributes_without_reason,
-    dead_code,
-    reason = "generated"
-)]
 pub mod snapshot {
     include!(concat!(env!("OUT_DIR"), "/snapshot.skel.rs"));
 }
