@@ -53,7 +53,7 @@ static __always_inline void add_in6(struct scratch *s, u32 *len, const struct in
 	*len += 16;
 }
 
-/* Appends a unix path of at most `max` bytes with its NUL; an abstract name loses its leading NUL. */
+/* Appends a unix path of at most `max` bytes, and a NUL; an abstract name loses its leading NUL. */
 static __always_inline void add_unix_path(struct scratch *s, u32 *len, const char *from, u32 max)
 {
 	u8 *to = &s->data[bounded(s->pos + *len, EVENT_MAX - 1)];
@@ -62,6 +62,9 @@ static __always_inline void add_unix_path(struct scratch *s, u32 *len, const cha
 
 	if (from) {
 		bpf_probe_read_kernel(&first, 1, from);
+		/* of an abstract name one byte is gone, and behind it nothing of it is left to read */
+		if (!first)
+			max--;
 		n = bpf_probe_read_kernel_str(to, bounded(max, 127) + 1, first ? from : from + 1);
 	}
 	if (n <= 0) {

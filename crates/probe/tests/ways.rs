@@ -236,6 +236,33 @@ fn abstract_address(name: &[u8]) -> Vec<u8> {
     [&[1u8, 0, 0][..], name].concat()
 }
 
+/// The kernel's copy of an abstract name has no end but its length, and what lay in its memory before may follow.
+#[test]
+fn an_abstract_name_ends_where_its_length_says() {
+    const ROUNDS: usize = 64;
+    let Some(mut watch) = watch(&[t::SOCKET_CONNECT_X]) else { return };
+    let bound = |name: &[u8]| {
+        let (socket, address) = (call(libc::SYS_socket, &[N(1), N(1), N(0)]), abstract_address(name));
+        assert_eq!(call(libc::SYS_bind, &[N(socket), P(&address), N(address.len() as i64)]), 0);
+        (socket, address)
+    };
+    let name = format!("lanner-ways-of-an-abstract-name-{:05}", std::process::id());
+    // of the same size to the kernel's allocator, which gives out again what was given back last
+    let longer = format!("{name}{}", "x".repeat(16));
+    for _ in 0..ROUNDS {
+        call(libc::SYS_close, &[N(bound(longer.as_bytes()).0)]);
+        let (listening, address) = bound(name.as_bytes());
+        assert_eq!(call(libc::SYS_listen, &[N(listening), N(5)]), 0);
+        let socket = call(libc::SYS_socket, &[N(1), N(1), N(0)]);
+        assert_eq!(call(libc::SYS_connect, &[N(socket), P(&address), N(address.len() as i64)]), 0);
+        [socket, listening].map(|fd| call(libc::SYS_close, &[N(fd)]));
+    }
+    for event in watch.own(ROUNDS) {
+        let tuple = bytes(&event.event().unwrap(), "tuple");
+        assert_eq!(String::from_utf8_lossy(&tuple[17..]), format!("{name}\0"));
+    }
+}
+
 #[test]
 fn abstract_sockets_and_mapped_addresses() {
     let Some(mut watch) = watch(&[t::SOCKET_CONNECT_X, t::SOCKET_BIND_X]) else { return };
