@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lanner_testbed::{API_CLIENT_IMAGE, ENGINE_IMAGE, Engine, EngineKind, bed_or_skip};
+use lanner_testbed::{API_CLIENT_IMAGE, ENGINE_IMAGE, Engine, EngineKind, Pod, bed_or_skip};
 
 use crate::watch::{Turn, Watch};
 
@@ -78,11 +78,20 @@ fn in_a_storm_of_short_containers_every_alert_has_its_pod() {
         for number in 0..PODS {
             let bed = &bed;
             scope.spawn(move || {
-                let pod = bed.pod(&format!("storm-{number}")).namespace("batch").start().unwrap();
+                let fresh = || bed.pod(&format!("storm-{number}")).namespace("batch").start().unwrap();
+                let mut pod = fresh();
                 for job in 0..EACH {
                     let command = ["kubectl", "delete", "pod", &format!("victim-{number}-{job}.")];
-                    let plan = pod.container(&format!("job-{job}")).image(API_CLIENT_IMAGE);
-                    plan.command(&command).start().unwrap();
+                    let run = |pod: &Pod<'_>| {
+                        let plan = pod.container(&format!("job-{job}")).image(API_CLIENT_IMAGE);
+                        plan.command(&command).start().map(drop)
+                    };
+                    if let Err(why) = run(&pod) {
+                        // On a busy machine a shim of containerd's may die, and its pod with it.
+                        println!("containerd lost a pod of storm-{number}: {why:#}");
+                        pod = fresh();
+                        run(&pod).unwrap();
+                    }
                 }
                 // Else the last one may be killed before it has done anything.
                 thread::sleep(Duration::from_secs(1));
