@@ -143,9 +143,12 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 	s->found = 0;
 	s->unclean = 0;
 	for (u32 i = 0; i < PATH_WORDS; i++) {
-		u32 at = i * 8, left = path_len(s) - at;
+		u32 at = i * 8, left;
 		u64 slashes;
 
+		/* later compilers would count by a number that has more in it, which the verifier adds to no pointer */
+		barrier_var(at);
+		left = path_len(s) - at;
 		if (at >= path_len(s))
 			break;
 		word = *(u64 *)(path + at);
