@@ -429,8 +429,10 @@ struct bpf_iter__task_file {
 #define O_TRUNC 0x200
 #if defined(__TARGET_ARCH_arm64)
 #define O_TMPFILE 0x404000
+#define O_LARGEFILE 0x20000
 #else
 #define O_TMPFILE 0x410000
+#define O_LARGEFILE 0x8000
 #endif
 #define AT_FDCWD (-100)
 #define EINPROGRESS 115

@@ -294,7 +294,7 @@ static __always_inline void keep_files(struct scratch *s, struct operation *o, s
 		o->args[0] = (s64)BPF_CORE_READ(open, dfd);
 		keep_text(s, o, (u64)req, 1, BPF_CORE_READ(open, filename));
 		/* the kernel sets O_LARGEFILE by itself, as it does for a 64-bit openat after its arguments were read */
-		o->args[2] = BPF_CORE_READ(open, how.flags) & ~0x8000ull;
+		o->args[2] = BPF_CORE_READ(open, how.flags) & ~(u64)O_LARGEFILE;
 		o->args[3] = BPF_CORE_READ(open, how.mode);
 		o->args[4] = BPF_CORE_READ(open, how.resolve);
 		o->slot = BPF_CORE_READ(open, file_slot);

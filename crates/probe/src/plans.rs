@@ -260,6 +260,38 @@ mod tests {
         }
     }
 
+    /// The headers that arm64 shares with most architectures, but for what 32-bit ones alone have and what stands for
+    /// no call.
+    #[test]
+    fn numbers_of_arm64_agree_with_its_headers() {
+        const HEADER: &str = "/usr/include/asm-generic/unistd.h";
+        const OTHERS: [&str; 3] = ["sync_file_range2", "arch_specific_syscall", "syscalls"];
+        let Ok(header) = std::fs::read_to_string(HEADER) else {
+            eprintln!("skipped: no {HEADER}");
+            return;
+        };
+        let numbers: Vec<(&str, &str)> = header
+            .lines()
+            .filter_map(|line| {
+                let line = line.strip_prefix("#define __NR_").or(line.strip_prefix("#define __NR3264_"))?;
+                let (name, number) = line.split_once(char::is_whitespace)?;
+                Some((if name == "fstatat" { "newfstatat" } else { name }, number.trim()))
+            })
+            .filter(|(name, number)| {
+                let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+                is_number && !OTHERS.contains(name) && !name.ends_with("time64")
+            })
+            .collect();
+        assert!(numbers.len() > 250, "{}", numbers.len());
+        let rows: Vec<Vec<&str>> = include_str!("../../event/data/numbers.tbl")
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        let column = |name: &str| rows.iter().find(|row| row.first() == Some(&name))?.get(3).copied();
+        let wrong: Vec<_> = numbers.iter().filter(|(name, number)| column(name) != Some(*number)).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
     #[test]
     fn every_call_is_told_by_itself_or_left_out_by_name() {
         let table = include_str!("../data/generic.tbl");
