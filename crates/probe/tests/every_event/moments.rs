@@ -6,7 +6,8 @@ use crate::support::call::{
     Arg::{N, P},
     call, gettid,
 };
-use crate::support::{flag, number, watch};
+use crate::support::{flag, number};
+use crate::watch;
 use crate::{CWD, OTHER, OTHER_TEXT, Seen, case, check, check_one, compare};
 
 /// All of this group.

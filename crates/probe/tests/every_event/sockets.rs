@@ -7,8 +7,9 @@ use lanner_event::types as t;
 
 use crate::Want::{Bytes, Nothing, Num, Result, Text};
 use crate::parts::{array, parts_of};
+use crate::support::bytes;
 use crate::support::call::{Arg::N, Arg::P, call};
-use crate::support::{bytes, watch};
+use crate::watch;
 use crate::{EBADF, Seen, case, check, compare};
 
 /// All of this group.

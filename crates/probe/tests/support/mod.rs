@@ -26,19 +26,11 @@ pub fn watch(types: &[EventType]) -> Option<Watch> {
 
 /// Opens a probe; `LANNER_CALLS=fexit` or `sys_exit` in the environment says where it is to see the ends of calls.
 pub fn open(mut options: ProbeOptions) -> Option<Watch> {
-    options.calls = match std::env::var("LANNER_CALLS").as_deref() {
-        Ok("fexit") => CallPoint::Fexit,
-        Ok("sys_exit") => CallPoint::SysExit,
-        _ => options.calls,
-    };
-    let calls = options.calls;
+    options.calls = asked().unwrap_or(options.calls);
     match Probe::open(options) {
         Ok(probe) => {
             let mut watch = Watch { probe };
-            if calls == CallPoint::Fexit {
-                watch.go_to_functions();
-            }
-            watch.forget();
+            watch.settle();
             Some(watch)
         }
         Err(e @ (ProbeError::NoPermission { .. } | ProbeError::NoBtf { .. })) => {
@@ -49,7 +41,29 @@ pub fn open(mut options: ProbeOptions) -> Option<Watch> {
     }
 }
 
+/// Where the environment says that the ends of calls are to be seen.
+fn asked() -> Option<CallPoint> {
+    match std::env::var("LANNER_CALLS").as_deref() {
+        Ok("fexit") => Some(CallPoint::Fexit),
+        Ok("sys_exit") => Some(CallPoint::SysExit),
+        _ => None,
+    }
+}
+
 impl Watch {
+    /// Has other types delivered from now on.
+    pub fn follow(&mut self, types: &[EventType]) {
+        self.probe.update_events(&types.iter().copied().collect()).unwrap();
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if asked() == Some(CallPoint::Fexit) {
+            self.go_to_functions();
+        }
+        self.forget();
+    }
+
     /// Waits until the ends of calls are seen at functions alone, or says why they are not: a call that another
     /// thread of the test waits in keeps `sys_exit`. Whether that is so now.
     pub fn go_to_functions(&mut self) -> bool {
