@@ -64,6 +64,7 @@ for option in "$@"; do
         need busybox-static "the root file system of the guests" test -e /bin/busybox
         need mmdebstrap "the root file system of a guest with systemd" has mmdebstrap
         need cpio "packs it" has cpio
+        need xz-utils "unpacks modules of kernels" has xz
         ;;
     --cluster)
         need etcd-server "the store of Kubernetes" has etcd

@@ -1,45 +1,101 @@
 #!/usr/bin/env bash
 # vmtest [KERNEL...]: runs the probe's tests under other kernels, Debian's stock ones, in QEMU without hardware help.
 # KERNEL is the beginning of a version (6.1, 6.12); without one, all that the package registry has of those named
-# below. Each is booted with an initramfs of busybox and the tests. What can't be had is said and counts as untested.
-# VMTEST_ONLY=NAME runs only the test files whose name begins with NAME. VMTEST_CALLS=fexit or sys_exit has the probe see
-# the ends of calls there; without it both is tried: as it would by itself, and fexit. What costs how many instructions is
-# counted in a boot of its own.
+# below, also in other releases of Debian than this one. Each is booted with an initramfs of busybox and the tests,
+# first so that the probe sees the ends of calls as it would by itself, then with fexit; what costs how many
+# instructions is counted in a boot of its own. Closes with a line for each boot, which names what was skipped.
+# VMTEST_ONLY=NAME runs only the test files whose name begins with NAME, VMTEST_CALLS=auto, fexit or sys_exit boots once,
+# with that. VMTEST_MINUTES=60 is what a boot may take. Boots share the cores: each is given two.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
-work=$target/vm
-minutes=${VMTEST_MINUTES:-20}
+minutes=${VMTEST_MINUTES:-60}
 kernels=("$@")
-[ ${#kernels[@]} -gt 0 ] || kernels=(5.10 6.1 6.12)
+[ ${#kernels[@]} -gt 0 ] || kernels=(5.10 6.1 6.12 6.18 7.3)
+# Where kernels are looked for that this release of Debian does not have.
+suites=(bullseye trixie-backports)
 
-for tool in qemu-system-x86_64 busybox dpkg-deb apt-get; do
+for tool in qemu-system-x86_64 busybox dpkg-deb apt-get cpio xz; do
     command -v "$tool" >/dev/null || { echo "vmtest: $tool is missing; run scripts/setup.sh --vm" >&2; exit 1; }
 done
-mkdir -p "$work"
-work=$(realpath "$work")
+mkdir -p "$target/vm"
+work=$(realpath "$target/vm")
 
-# The newest package of a kernel, or nothing.
-package_of() {
-    apt-cache search --names-only "^linux-image-${1//./\\.}\.[0-9].*-cloud-amd64\$" | cut -d' ' -f1 | sort -V | tail -1
+# Where this machine has its own release from, or that release's updates.
+mirror_of() {
+    local codename
+    codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    # shellcheck disable=SC2016 # apt's own variables
+    apt-get indextargets --format '$(CODENAME) $(REPO_URI)' | awk -v of="$codename$1" '$1 == of { print $2; exit }'
 }
 
-# Says where the kernel of a package lies, which is fetched once.
-kernel_of() {
-    local package=$1 dir=$work/$1
-    if ! compgen -G "$dir/boot/vmlinuz-*" >/dev/null; then
-        mkdir -p "$dir"
-        (cd "$dir" && apt-get -qq download "$package" 2>/dev/null) || return 1
-        dpkg-deb -x "$dir"/*.deb "$dir"
-        rm -rf "${dir:?}"/*.deb "${dir:?}"/lib "${dir:?}"/usr
+# Options with which apt reads other releases, without a trace in the system's own lists.
+other_releases() {
+    local apt=$work/apt mirror security suite
+    if [ ! -e "$apt/options" ]; then
+        mkdir -p "$apt"/{lists,cache/archives}/partial
+        mirror=$(mirror_of "")
+        security=$(mirror_of -security)
+        for suite in "${suites[@]}"; do
+            echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
+            case $suite in *-backports) ;; *)
+                [ -z "$security" ] ||
+                    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $security $suite-security main"
+                ;;
+            esac
+        done >"$apt/sources.list"
+        echo "-o Dir::Etc::sourcelist=$apt/sources.list -o Dir::Etc::sourceparts=$apt/none" \
+            "-o Dir::State::lists=$apt/lists -o Dir::Cache=$apt/cache" >"$apt/options.new"
+        # shellcheck disable=SC2046 # several options
+        apt-get $(cat "$apt/options.new") -qq update >&2 || return 1
+        mv "$apt/options.new" "$apt/options"
     fi
-    compgen -G "$dir/boot/vmlinuz-*" | head -1
+    cat "$apt/options"
 }
 
-# The executables of the probe's tests.
+# Of the packages that apt knows, the newest that holds a kernel, or nothing.
+newest() {
+    local version=$1
+    shift
+    apt-cache "$@" search --names-only "^linux-(image|binary)-${version//./\\.}\.[0-9].*-cloud-amd64\$" |
+        cut -d' ' -f1 | sort -t- -k3V -k2,2 | tail -1 | sed 's/-image-\([7-9]\)/-binary-\1/'
+}
+
+# Fetches a package and keeps its kernel and the modules that tests use.
+unpack() {
+    local package=$1 dir=$2 module
+    shift 2
+    rm -rf "$dir.new"
+    mkdir -p "$dir.new/modules"
+    (cd "$dir.new" && apt-get "$@" -qq download "$package" 2>/dev/null) || return 1
+    dpkg-deb -x "$dir.new"/*.deb "$dir.new/root"
+    find "$dir.new/root" -name 'vmlinuz*' -exec cp {} "$dir.new/vmlinuz" \;
+    find "$dir.new/root" -name 'overlay.ko*' -o -name 'binfmt_misc.ko*' | while read -r module; do
+        cp "$module" "$dir.new/modules/"
+    done
+    find "$dir.new/modules" -name '*.xz' -exec xz -d {} +
+    rm -rf "$dir.new"/*.deb "$dir.new/root" "$dir"
+    [ -e "$dir.new/vmlinuz" ] && mv "$dir.new" "$dir"
+}
+
+# Says where a kernel lies, which is fetched once.
+kernel_of() {
+    local version=$1 package options=()
+    package=$(newest "$version")
+    if [ -z "$package" ]; then
+        read -ra options < <(other_releases) || return 1
+        package=$(newest "$version" "${options[@]}")
+        [ -n "$package" ] || return 1
+    fi
+    [ -e "$work/$package/vmlinuz" ] || unpack "$package" "$work/$package" "${options[@]}" || return 1
+    echo "$work/$package"
+}
+
+# The executables of the probe's tests. Emulated, code that is not optimised takes several times as long.
 tests() {
-    cargo test --package lanner-probe --lib --test '*' --no-run --message-format=json 2>/dev/null |
+    CARGO_TARGET_DIR=$work/build CARGO_PROFILE_DEV_OPT_LEVEL=1 \
+        cargo test --package lanner-probe --lib --test '*' --no-run --message-format=json 2>"$work/build.log" |
         grep -o '"executable":"[^"]*"' | cut -d'"' -f4 | grep "/${VMTEST_ONLY:-}"
 }
 
@@ -63,67 +119,78 @@ root_of() {
             cp -nL "$library" "$root$library"
         done
     done
-    cat >"$root/init" <<'INIT'
-#!/bin/sh
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-mount -t tmpfs tmp /tmp
-mount -t cgroup2 cgroup /sys/fs/cgroup
-mount -t bpf bpf /sys/fs/bpf
-mount -t tracefs trace /sys/kernel/tracing 2>/dev/null
-mount -t debugfs debug /sys/kernel/debug 2>/dev/null
-ip link set lo up
-ulimit -n 4096
-# what the kernel does not know of its command line, it hands to us as variables
-for test in /tests/${ONLY:-*}; do
-    echo "VMTEST-BEGIN $(basename "$test")"
-    "$test" --test-threads=1 2>&1
-    echo "VMTEST-END $(basename "$test") $?"
-done
-echo VMTEST-DONE
-poweroff -f
-INIT
+    cp scripts/vminit.sh "$root/init"
     chmod +x "$root/init"
     mknod "$root/dev/console" c 5 1
 }
 
-# Boots a kernel, with what QEMU and the kernel are told, and says what came of the tests.
+pack() { find . -print0 | cpio --quiet -0 -o -H newc | gzip -1; }
+
+# Boots a kernel, with what QEMU and the kernel are told; the log says what came of the tests.
 boot() {
-    local image=$1 name=$2 machine=$3 line=$4 log=$work/$2.log started=$SECONDS passed broken ended
+    local dir=$1 name=$2 machine=$3 line=$4 log=$work/$2.log begin
+    begin=$(date +%s)
+    (cd "$dir" && find modules | cpio --quiet -o -H newc | gzip -1) | cat "$work/initramfs.gz" - >"$work/$name.gz"
     # shellcheck disable=SC2086 # several options
     timeout "$((minutes * 60))" qemu-system-x86_64 -accel tcg -cpu max $machine -m 2048 -nographic -no-reboot \
-        -kernel "$image" -initrd "$work/initramfs.gz" \
+        -kernel "$dir/vmlinuz" -initrd "$work/$name.gz" \
         -append "console=ttyS0 quiet panic=-1 lsm=bpf $line" </dev/null >"$log" 2>&1 || true
-    passed=$(grep -c '^test .* \.\.\. ok' "$log" || true)
-    broken=$(grep -c '^test .* \.\.\. FAILED' "$log" || true)
-    ended=$(grep -a '^VMTEST-END' "$log" | tr -d '\r' | grep -vc ' 0$' || true)
-    if grep -qa '^VMTEST-DONE' "$log" && [ "$broken" = 0 ] && [ "$ended" = 0 ] && [ "$passed" -gt 0 ]; then
-        echo "vmtest: $(basename "$image") ${line:-by itself}: $passed passed, in $((SECONDS - started)) s"
-        return 0
-    fi
-    echo "vmtest: $(basename "$image") ${line:-by itself}: $passed passed, $broken failed; the log is $log" >&2
-    grep -a '^test .* \.\.\. FAILED\|^VMTEST-END .* [1-9]' "$log" | tr -d '\r' >&2 || true
-    grep -qa '^VMTEST-DONE' "$log" || echo "vmtest: it did not come to its end" >&2
-    return 1
+    sed -i 's/\r//g' "$log"
+    rm -f "$work/$name.gz"
+    verdict "$(basename "$dir")" "$name" "$log" "$(($(date +%s) - begin))" >"$work/$name.verdict"
+    cat "$work/$name.verdict"
 }
 
-calls=${VMTEST_CALLS:+LANNER_CALLS=$VMTEST_CALLS}
+# One line for what came of a boot, and one for each test that failed or was skipped.
+verdict() {
+    local package=$1 name=$2 log=$3 seconds=$4
+    # A test's output stands under `---- NAME stdout ----`; its first line that says so makes it skipped.
+    awk -v package="$package" -v name="$name" -v log_file="$log" -v seconds="$seconds" '
+        /^VMTEST-BEGIN / { file = $2 }
+        /^VMTEST-END / { ends[$3]++; if ($3 != 0) broken[++ills] = $2 " ended with " $3 }
+        /^VMTEST-KERNEL / { broken[++ills] = "the kernel says: " substr($0, 15) }
+        /^VMTEST-DONE/ { done = 1 }
+        /^---- .* stdout ----$/ { test = $2; counted = 0 }
+        /^skipped: / && !counted { counted = 1; skipped[++skips] = file ": " test ": " substr($0, 10) }
+        /^test .* \.\.\. FAILED$/ { broken[++ills] = file ": " $2; failed++ }
+        /^test result: / { for (i = 1; i < NF; i++) if ($(i + 1) == "passed;") passed += $i }
+        END {
+            if (!done) broken[++ills] = "it did not come to its end"
+            printf "vmtest: %s (%s): %d passed, %d failed, %d skipped, in %d s%s\n", name, package, passed - skips,
+                failed, skips, seconds, ills || passed == 0 ? "; NOT WELL, the log is " log_file : ""
+            for (i = 1; i <= ills; i++) print "vmtest:   failed: " broken[i]
+            for (i = 1; i <= skips; i++) print "vmtest:   skipped: " skipped[i]
+        }' "$log"
+}
+
 echo "vmtest: building the probe's tests"
 root_of "$work/root"
-(cd "$work/root" && find . -print0 | busybox cpio -0 -o -H newc 2>/dev/null | gzip -1) >"$work/initramfs.gz"
+compgen -G "$work/root/tests/*" >/dev/null || { echo "vmtest: no test was built; see $work/build.log" >&2; exit 1; }
+(cd "$work/root" && pack) >"$work/initramfs.gz"
 
-failed=0 untested=()
+boots=() untested=() most=$(($(nproc) / 2))
 for kernel in "${kernels[@]}"; do
-    package=$(package_of "$kernel")
-    if [ -z "$package" ] || ! image=$(kernel_of "$package"); then
+    if ! dir=$(kernel_of "$kernel"); then
         untested+=("$kernel")
         continue
     fi
-    boot "$image" "$kernel" "-smp 2" "$calls" || failed=1
-    [ -n "${VMTEST_CALLS:-}" ] || boot "$image" "$kernel-fexit" "-smp 2" "LANNER_CALLS=fexit" || failed=1
+    case ${VMTEST_CALLS:-} in
+    '') ways=(auto fexit) ;;
+    *) ways=("$VMTEST_CALLS") ;;
+    esac
+    for way in "${ways[@]}"; do boots+=("$dir|$kernel-$way|-smp 2|LANNER_CALLS=$way"); done
     [ ! -e "$work/root/tests/cost" ] ||
-        boot "$image" "$kernel-counts" "-smp 1 -icount shift=0" "LANNER_COUNTS=1 ONLY=cost" || failed=1
+        boots+=("$dir|$kernel-counts|-smp 1 -icount shift=0|LANNER_COUNTS=1 ONLY=cost*")
 done
+
+rm -f "$work"/*.verdict
+for each in "${boots[@]}"; do
+    IFS='|' read -r dir name machine line <<<"$each"
+    while [ "$(jobs -rp | wc -l)" -ge "$((most > 0 ? most : 1))" ]; do wait -n || true; done
+    boot "$dir" "$name" "$machine" "$line" &
+done
+wait
 [ ${#untested[@]} -eq 0 ] || echo "vmtest: untested, for the package registry has none: ${untested[*]}"
-exit $failed
+ill=$(cat "$work"/*.verdict | grep -c 'NOT WELL' || true)
+echo "vmtest: $((${#boots[@]} - ill)) of ${#boots[@]} boots are well"
+[ "$ill" = 0 ] && [ ${#boots[@]} -gt 0 ]

@@ -1,0 +1,25 @@
+#!/bin/sh
+# The first process of a guest of vmtest.sh: runs the tests one after the other and says what came of each.
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /tmp
+mount -t cgroup2 cgroup /sys/fs/cgroup
+mount -t bpf bpf /sys/fs/bpf
+mount -t tracefs trace /sys/kernel/tracing 2>/dev/null
+mount -t debugfs debug /sys/kernel/debug 2>/dev/null
+for module in /modules/*.ko; do [ ! -e "$module" ] || insmod "$module"; done
+ip link set lo up
+# shellcheck disable=SC3045 # busybox has it
+ulimit -n 4096
+# what the kernel does not know of its command line, it hands to us as variables
+for test in /tests/${ONLY:-*}; do
+    name=${test##*/}
+    begin=$(cut -d. -f1 /proc/uptime)
+    echo "VMTEST-BEGIN $name"
+    timeout "${PATIENCE:-1500}" "$test" --test-threads=1 --show-output 2>&1
+    echo "VMTEST-END $name $? $(($(cut -d. -f1 /proc/uptime) - begin)) s"
+done
+dmesg | grep -E 'BUG: |WARNING: |Oops: |general protection' | sed 's/^/VMTEST-KERNEL /'
+echo VMTEST-DONE
+poweroff -f
