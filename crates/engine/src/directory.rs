@@ -1,39 +1,69 @@
 //! What the directory of a file settles, whatever the file's name in it: most files that are opened lie
 //! where no rule looks.
 
-use lanner_fields::{Context, Value};
+use lanner_fields::{Context, NamedFile, Value, has_double_slash};
 use lanner_machine::FdKind;
 
 use crate::glob::Glob;
 use crate::matcher::{AnyOf, Matcher, TextMatcher, TextSet};
 use crate::predicate::{Predicate, Test};
 
-/// The directory of a path, with its closing slash, if the path has a name after it.
-pub(crate) fn of_path(path: &[u8]) -> Option<&[u8]> {
-    let slash = memchr::memrchr(b'/', path)?;
-    (slash + 1 < path.len()).then(|| &path[..=slash])
+/// A directory as files of one kind in it are named: `name` is what their paths begin with, with its closing slash,
+/// `asked` what they were asked for by begins with, if that is something else; it is empty for what counts from a
+/// directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Directory<'d> {
+    pub(crate) kind: Option<FdKind>,
+    pub(crate) name: &'d [u8],
+    pub(crate) asked: Option<&'d [u8]>,
 }
 
-/// Whether files of a kind have a directory in the sense of `fd.directory`.
-pub(crate) fn has_one(kind: Option<FdKind>) -> bool {
-    matches!(kind, None | Some(FdKind::File))
+impl<'d> Directory<'d> {
+    /// That of a file, if the file's kind is one that lies in a directory and the file has the same name in it as in
+    /// what it was asked for by.
+    pub(crate) fn of(file: &NamedFile<'d>) -> Option<Directory<'d>> {
+        if !matches!(file.kind, None | Some(FdKind::File | FdKind::Directory)) {
+            return None;
+        }
+        let (name, in_it) = file.name.split_at(memchr::memrchr(b'/', file.name)? + 1);
+        let asked = match file.asked {
+            Some(asked) => {
+                Some(asked.strip_suffix(in_it).filter(|dir| dir.last().is_none_or(|b| *b == b'/'))?)
+            }
+            None => None,
+        };
+        (!in_it.is_empty()).then_some(Directory { kind: file.kind, name, asked })
+    }
+
+    /// What `fd.nameraw` begins with for all files.
+    fn shown(self) -> Option<&'d [u8]> {
+        let asked = self.asked.unwrap_or(self.name);
+        (!has_double_slash(asked)).then_some(asked)
+    }
 }
 
 impl Predicate {
-    /// Its truth for every file in `directory` (with its closing slash) of the kind that the event's has, if the
-    /// directory settles it. `left` is the term's value for the event.
+    /// Its truth for every file in `directory` of the kind that the event's has and opened for the same, if the directory
+    /// settles it. `left` is the term's value for the event.
     pub(crate) fn in_directory<'a>(
         &'a self,
-        directory: &[u8],
+        directory: Directory<'_>,
         left: &Value<'a>,
         cx: &Context<'a>,
     ) -> Option<bool> {
         let (Some(field), Test::Fits(matcher)) = (self.term.as_field(), &self.test) else { return None };
-        match (field.info().name, matcher) {
-            ("fd.directory" | "fd.type" | "fd.typechar", _) => Some(self.holds(left, cx)),
-            // `fd.nameraw` is asked about only where both names are the same.
+        let field = match field.info().name {
+            // That of a directory is itself.
+            "fd.directory" if directory.kind == Some(FdKind::Directory) => "fd.name",
+            field => field,
+        };
+        match (field, matcher) {
+            ("fd.directory" | "fd.type" | "fd.typechar" | "evt.is_open_read" | "evt.is_open_write", _) => {
+                Some(self.holds(left, cx))
+            }
             ("fd.name" | "fd.nameraw", Matcher::Exists) => Some(true),
-            ("fd.name" | "fd.nameraw", Matcher::Text(text)) => text.in_directory(directory),
+            ("fd.name", Matcher::Text(text)) => text.in_directory(directory.name),
+            ("fd.nameraw", Matcher::Text(text)) => text.in_directory(directory.shown()?),
             _ => None,
         }
     }
@@ -149,6 +179,14 @@ mod tests {
             ("pmatch (/etc/ssl/x)", "/etc/", Some(false)),
             ("pmatch (/etc/ssl)", "/usr/", Some(false)),
             ("regex .*", "/etc/", None),
+            // What is asked for may count from a directory.
+            ("contains '../'", "", Some(false)),
+            ("contains '../'", "lib/../", Some(true)),
+            ("startswith /etc/", "", Some(false)),
+            ("startswith lib", "lib/", Some(true)),
+            ("= passwd", "", None),
+            ("pmatch (/etc/ssl)", "", Some(false)),
+            ("pmatch (/etc)", "", None),
         ] {
             assert_eq!(matcher(test).in_directory(directory.as_bytes()), expected, "{test} in {directory}");
         }
@@ -156,7 +194,33 @@ mod tests {
 
     fn path() -> impl Strategy<Value = String> {
         let part = select(vec!["a", "b", "ab", ".", "*", ""]);
-        proptest::collection::vec(part, 1..5).prop_map(|parts| format!("/{}", parts.join("/")))
+        let parts = proptest::collection::vec(part, 1..5);
+        (parts, select(vec!["/", "", "../"])).prop_map(|(parts, start)| format!("{start}{}", parts.join("/")))
+    }
+
+    #[test]
+    fn a_file_lies_in_one_directory_by_either_name() {
+        let of = |name: &'static str, asked: Option<&'static str>, kind| {
+            let file = NamedFile { kind, name: name.as_bytes(), asked: asked.map(str::as_bytes), access: 0 };
+            Directory::of(&file).map(|d| (d.name, d.asked, d.shown()))
+        };
+        let file = Some(FdKind::File);
+        let same = |dir: &'static str| Some((dir.as_bytes(), None, Some(dir.as_bytes())));
+        let told = |dir: &'static str, asked: &'static str| {
+            Some((dir.as_bytes(), Some(asked.as_bytes()), Some(asked.as_bytes())))
+        };
+        assert_eq!(of("/etc/passwd", None, file), same("/etc/"));
+        assert_eq!(of("/etc/passwd", None, None), same("/etc/"));
+        assert_eq!(of("/etc/passwd", Some("passwd"), file), told("/etc/", ""));
+        assert_eq!(of("/etc/passwd", Some("../etc/passwd"), file), told("/etc/", "../etc/"));
+        let (name, asked) = (&b"/etc/"[..], Some(&b"/etc//"[..]));
+        assert_eq!(of("/etc/passwd", Some("/etc//passwd"), file), Some((name, asked, None)));
+        for (name, asked) in [("/etc", Some("/etc/.")), ("/etc/passwd", Some("wd")), ("/", None), ("x", None)]
+        {
+            assert_eq!(of(name, asked, file), None, "{name} {asked:?}");
+        }
+        assert_eq!(of("/etc/ssl", None, Some(FdKind::Directory)), same("/etc/"));
+        assert_eq!(of("/etc/ssl", None, Some(FdKind::Fifo)), None);
     }
 
     proptest! {
@@ -173,9 +237,10 @@ mod tests {
                 "in" | "pmatch" => format!("{operator} ('{literal}', '/x/y')"),
                 _ => format!("{operator} '{literal}'"),
             };
-            if let Some(directory) = of_path(file.as_bytes()) {
+            let (directory, name) = file.split_at(file.rfind('/').map_or(0, |slash| slash + 1));
+            if !name.is_empty() {
                 let matcher = matcher(&test);
-                if let Some(settled) = matcher.in_directory(directory) {
+                if let Some(settled) = matcher.in_directory(directory.as_bytes()) {
                     prop_assert_eq!(settled, matcher.matches(file.as_bytes()), "{} of {}", test, file);
                 }
             }

@@ -9,7 +9,7 @@ use lanner_machine::{FdKind, Versions};
 use rustc_hash::FxHasher;
 
 use crate::board::Board;
-use crate::directory;
+use crate::directory::Directory;
 use crate::plan::Plan;
 
 /// On what an answer depends: a set.
@@ -32,8 +32,13 @@ impl Scope {
     /// The same, and on the name by which it was asked for.
     pub(crate) const RAW: Scope = Scope(1 << 5);
 
-    /// Any of what depends on the fd.
-    const FILE: Scope = Scope(Scope::FD.0 | Scope::NAME.0 | Scope::RAW.0);
+    /// On what the event opens a file for.
+    pub(crate) const ACCESS: Scope = Scope(1 << 6);
+
+    /// Any of what depends on the fd or the file.
+    const FILE: Scope = Scope(Scope::FD.0 | Scope::OPENED.0);
+    /// What can be remembered with the name of a file that is opened.
+    const OPENED: Scope = Scope(Scope::NAME.0 | Scope::RAW.0 | Scope::ACCESS.0);
 
     /// The scope of a value that is stable for so long.
     pub(crate) fn of(stable: StableUntil) -> Scope {
@@ -43,6 +48,7 @@ impl Scope {
             StableUntil::FD => Scope::FD,
             StableUntil::NAME => Scope::NAME,
             StableUntil::RAW => Scope::RAW,
+            StableUntil::ACCESS => Scope::ACCESS,
             _ => Scope::THREAD,
         };
         if stable == StableUntil::default() {
@@ -51,13 +57,13 @@ impl Scope {
         stable.iter().map(scope_of).fold(Scope::NONE, Scope::and)
     }
 
-    /// Whether it depends on a file's names and nothing else.
+    /// Whether it depends on a file's names and what it is opened for, and on nothing else.
     pub(crate) fn is_of_name(self) -> bool {
-        self != Scope::NONE && self.0 & !(Scope::NAME.0 | Scope::RAW.0) == 0
+        self != Scope::NONE && self.0 & !Scope::OPENED.0 == 0
     }
 
     /// That of an answer which depends on both.
-    pub(crate) fn and(self, other: Scope) -> Scope {
+    pub(crate) const fn and(self, other: Scope) -> Scope {
         Scope(self.0 | other.0)
     }
 
@@ -93,7 +99,7 @@ impl Files {
         match self {
             Files::Nothing => false,
             Files::ByName => scope.is_of_name(),
-            Files::ByFd => !scope.has(Scope::EVENT) && scope.has(Scope::FILE),
+            Files::ByFd => !scope.has(Scope::EVENT.and(Scope::ACCESS)) && scope.has(Scope::FILE),
         }
     }
 
@@ -157,9 +163,12 @@ struct Named {
     hash: u64,
     ty: u16,
     kind: Option<FdKind>,
-    /// The file was asked for by the name that it has.
-    as_asked: bool,
-    name: Vec<u8>,
+    /// The name, and behind it that by which the file was asked for, if it is another one.
+    text: Vec<u8>,
+    /// Where the name ends in it.
+    end: usize,
+    asked_otherwise: bool,
+    access: u32,
     /// How often it was seen; more than a few times isn't counted.
     visits: u8,
     /// Hash of the last other file that would have stood here: it takes the place if it comes once more. Most files
@@ -233,10 +242,8 @@ impl Memory {
             Files::Nothing => {}
             Files::ByName => {
                 if let Some(file) = named_file(cx).filter(|file| file.name.len() <= LONGEST) {
-                    if directory::has_one(file.kind) {
-                        let directory = directory::of_path(file.name);
-                        recalled.directory =
-                            directory.and_then(|name| named(directories, ty, NamedFile { name, ..file }));
+                    if let Some(Directory { name, asked, .. }) = Directory::of(&file) {
+                        recalled.directory = named(directories, ty, NamedFile { name, asked, ..file });
                     }
                     if wanted & !recalled.dead() != 0 {
                         recalled.name = named(names, ty, file);
@@ -279,29 +286,53 @@ fn entry<const PLACES: usize>(
 }
 
 fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, file: NamedFile<'_>) -> Option<&'m mut Named> {
-    let NamedFile { kind, name, as_asked } = file;
+    let NamedFile { kind, name, asked, access } = file;
     if names.is_empty() {
         names.resize_with(NAMES, Named::default);
     }
     let mut hasher = FxHasher::default();
     hasher.write(name);
-    hasher.write_u16(ty.0 << 1 | u16::from(as_asked));
+    if let Some(asked) = asked {
+        hasher.write(asked);
+    }
+    hasher.write_u32(u32::from(ty.0) | access << 16);
     let hash = hasher.finish();
     let entry = &mut names[hash as usize % NAMES];
-    let same = (entry.hash, entry.ty, entry.kind, entry.as_asked) == (hash, ty.0, kind, as_asked);
-    if same && entry.name == name {
+    if (entry.hash, entry.ty, entry.kind, entry.access) == (hash, ty.0, kind, access)
+        && entry.is_of(name, asked)
+    {
         entry.visits = entry.visits.saturating_add(1);
         return Some(entry);
     }
-    if !entry.name.is_empty() && entry.waiting != hash {
+    if !entry.text.is_empty() && entry.waiting != hash {
         entry.waiting = hash;
         return None;
     }
-    (entry.hash, entry.ty, entry.kind, entry.as_asked) = (hash, ty.0, kind, as_asked);
+    (entry.hash, entry.ty, entry.kind, entry.access) = (hash, ty.0, kind, access);
     (entry.visits, entry.waiting, entry.dead) = (0, 0, 0);
-    entry.name.clear();
-    entry.name.extend_from_slice(name);
+    entry.set(name, asked);
     Some(entry)
+}
+
+impl Named {
+    fn is_of(&self, name: &[u8], asked: Option<&[u8]>) -> bool {
+        self.end == name.len()
+            && self.asked_otherwise == asked.is_some()
+            && self.text.strip_prefix(name) == Some(asked.unwrap_or_default())
+    }
+
+    fn set(&mut self, name: &[u8], asked: Option<&[u8]>) {
+        self.text.clear();
+        self.text.extend_from_slice(name);
+        self.text.extend_from_slice(asked.unwrap_or_default());
+        (self.end, self.asked_otherwise) = (name.len(), asked.is_some());
+    }
+
+    /// What it says, if it is a directory's.
+    fn directory(&self) -> Directory<'_> {
+        let (name, asked) = self.text.split_at(self.end);
+        Directory { kind: self.kind, name, asked: self.asked_otherwise.then_some(asked) }
+    }
 }
 
 impl Recalled<'_> {
@@ -318,22 +349,24 @@ impl Recalled<'_> {
         [&self.directory, &self.name].into_iter().flatten().any(|named| named.visits == CURIOUS)
     }
 
-    /// Whether the file was asked for by the name that it has.
-    pub(crate) fn as_asked(&self) -> bool {
-        self.directory.as_ref().or(self.name.as_ref()).is_some_and(|file| file.as_asked)
-    }
-
     /// Remembers that conditions cannot hold, for a reason of that scope; `settled` says whether a file's directory
     /// is reason enough. False: it is not, and only this name is remembered.
-    pub(crate) fn bury(&mut self, conditions: u128, scope: Scope, settled: impl Fn(&[u8]) -> bool) -> bool {
+    pub(crate) fn bury(
+        &mut self,
+        conditions: u128,
+        scope: Scope,
+        settled: impl Fn(Directory<'_>) -> bool,
+    ) -> bool {
         if !scope.has(Scope::FILE) {
             if let Some(thread) = &mut self.thread {
                 thread.bury(conditions, scope);
             }
         } else if let Some(fd) = &mut self.fd {
-            fd.bury(conditions, scope);
-        } else if scope.is_of_name() && (!scope.has(Scope::RAW) || self.as_asked()) {
-            if let Some(directory) = self.directory.as_mut().filter(|directory| settled(&directory.name)) {
+            if !scope.has(Scope::ACCESS) {
+                fd.bury(conditions, scope);
+            }
+        } else if scope.is_of_name() {
+            if let Some(directory) = self.directory.as_mut().filter(|named| settled(named.directory())) {
                 directory.dead |= conditions;
             } else if let Some(file) = &mut self.name {
                 file.dead |= conditions;
@@ -344,9 +377,9 @@ impl Recalled<'_> {
     }
 
     /// Remembers with the directory that conditions cannot hold, while it is new enough to be asked what it settles.
-    pub(crate) fn bury_with_directory(&mut self, conditions: u128, settled: impl Fn(&[u8]) -> bool) {
-        let young = self.directory.as_mut().filter(|directory| directory.visits <= CURIOUS);
-        if let Some(directory) = young.filter(|directory| settled(&directory.name)) {
+    pub(crate) fn bury_with_directory(&mut self, conditions: u128, settled: impl Fn(Directory<'_>) -> bool) {
+        let young = self.directory.as_mut().filter(|named| named.visits <= CURIOUS);
+        if let Some(directory) = young.filter(|named| settled(named.directory())) {
             directory.dead |= conditions;
         }
     }

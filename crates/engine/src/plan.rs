@@ -9,6 +9,7 @@ use lanner_machine::Versions;
 
 use crate::RuleId;
 use crate::board::Board;
+use crate::directory::Directory;
 use crate::graph::{Edge, Graph};
 use crate::memory::{Files, Memory, REMEMBERED, Recalled, Scope};
 use crate::predicate::Predicate;
@@ -288,39 +289,37 @@ impl<'a, 'r, W: Watch> Run<'a, 'r, W> {
             }
             return;
         }
-        let settled = |directory: &[u8]| self.in_directory(reason, directory) == Some(false);
+        let settled = |directory: Directory<'_>| self.in_directory(reason, directory) == Some(false);
         if recalled.bury(roots, scope, settled) {
             return;
         }
         // What decided here says nothing of other files in the directory; another part may.
-        let (mut rest, as_asked) = (roots, recalled.as_asked());
+        let mut rest = roots;
         while let Some(root) = take_lowest(&mut rest) {
             recalled.bury_with_directory(1 << root, |directory| {
-                let mut parts = self.parts_by_name(root, as_asked);
+                let mut parts = self.parts_by_name(root);
                 parts.any(|part| self.in_directory(*part, directory) == Some(false))
             });
         }
     }
 
     /// The parts without which a condition fails that depend on the file's names alone.
-    fn parts_by_name(&self, root: usize, as_asked: bool) -> impl Iterator<Item = &'a Edge> + use<'a, 'r, W> {
+    fn parts_by_name(&self, root: usize) -> impl Iterator<Item = &'a Edge> + use<'a, 'r, W> {
         let plan = self.plan;
-        let of_name = move |scope: Scope| scope.is_of_name() && (as_asked || !scope.has(Scope::RAW));
-        plan.needs(&plan.roots[root]).iter().filter(move |part| of_name(plan.scopes[part.node()]))
+        plan.needs(&plan.roots[root]).iter().filter(move |part| plan.scopes[part.node()].is_of_name())
     }
 
     /// Remembers which of the conditions, that failed for another reason this time, never hold for this file.
     fn bury_by_name(&self, recalled: &mut Recalled<'_>, mut roots: u128) {
-        let as_asked = recalled.as_asked();
         while let Some(root) = take_lowest(&mut roots) {
-            if let Some(reason) = self.parts_by_name(root, as_asked).find(|part| !self.holds(**part)) {
+            if let Some(reason) = self.parts_by_name(root).find(|part| !self.holds(**part)) {
                 self.bury(recalled, 1 << root, *reason);
             }
         }
     }
 
     /// An edge's truth for all files in the directory of the event's file, if the directory settles it.
-    fn in_directory(&self, edge: Edge, directory: &[u8]) -> Option<bool> {
+    fn in_directory(&self, edge: Edge, directory: Directory<'_>) -> Option<bool> {
         let truth = match self.and(edge.node()) {
             None if edge.node() == 0 => Some(true),
             None => {

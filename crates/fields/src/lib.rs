@@ -22,7 +22,7 @@ mod vocabulary;
 
 pub use context::{Context, EventMeta, Progress};
 pub use error::{FieldError, FormatError, FormatErrorReason, TermError};
-pub use extract::fd::{NamedFile, named_file};
+pub use extract::fd::{NamedFile, has_double_slash, named_file};
 pub use field::Field;
 pub use foreign::{
     Foreign, ForeignArgument, ForeignClass, ForeignField, ForeignFields, ForeignRequest, register,

@@ -83,6 +83,8 @@ impl StableUntil {
     pub const NAME: StableUntil = StableUntil(1 << 9);
     /// The same, or the file was asked for by another name than it has.
     pub const RAW: StableUntil = StableUntil(1 << 10);
+    /// The event opens a file for something else (reading, writing, both or neither), or opens none.
+    pub const ACCESS: StableUntil = StableUntil(1 << 11);
 
     pub(crate) const fn from_bits(bits: u16) -> StableUntil {
         StableUntil(bits)
@@ -106,7 +108,7 @@ impl StableUntil {
 
     /// The names in the set; `never` for the empty one.
     pub fn names(self) -> Vec<&'static str> {
-        const NAMES: [&str; 11] = [
+        const NAMES: [&str; 12] = [
             "exec",
             "rename",
             "credentials",
@@ -118,6 +120,7 @@ impl StableUntil {
             "event",
             "name",
             "raw",
+            "access",
         ];
         if self.0 == 0 {
             return vec!["never"];

@@ -10,8 +10,20 @@ use lanner_machine::{
 };
 
 pub const NAMES: &[&str] = &["init", "bash", "sshd", "cat", "Python3", "runc", "a b", ""];
-pub const PATHS: &[&str] =
-    &["/etc/passwd", "/etc", "/usr/bin/cat", "/tmp/x.pem", "/home/me/.ssh/id_rsa", "", "/"];
+pub const PATHS: &[&str] = &[
+    "/etc/passwd",
+    "/etc",
+    "/usr/bin/cat",
+    "/tmp/x.pem",
+    "/home/me/.ssh/id_rsa",
+    "",
+    "/",
+    "passwd",
+    "../etc/passwd",
+    "/etc//passwd",
+    "cat/./x.pem",
+    ".",
+];
 pub const ADDRESSES: &[&str] = &["10.1.2.3", "127.0.0.1", "192.168.0.9", "::1", "fe80::7"];
 pub const PORTS: &[u16] = &[0, 22, 80, 443, 40000];
 

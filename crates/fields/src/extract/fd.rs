@@ -6,6 +6,7 @@ use lanner_event::{Direction, EventFlag, EventInfo, print_param, types};
 use lanner_machine::{Endpoint, Ends, Fd as Known, FdKind, L4Proto, Role, Thread};
 
 use super::names::{ThreadNames, type_name};
+use super::syscall::access;
 use super::{param, path};
 use crate::field::Arg;
 use crate::table::Fd;
@@ -235,8 +236,10 @@ pub struct NamedFile<'a> {
     pub kind: Option<FdKind>,
     /// Its name.
     pub name: &'a [u8],
-    /// It was asked for by this very name, in which no two slashes stand side by side.
-    pub as_asked: bool,
+    /// The name by which it was asked for, if that is another one.
+    pub asked: Option<&'a [u8]>,
+    /// For what the event opens it, in the bits of the event's own flags; 0 if it doesn't.
+    pub access: u32,
 }
 
 /// The file that an event is about, if it has a name.
@@ -249,7 +252,7 @@ pub fn named_file<'a>(cx: &Context<'a>) -> Option<NamedFile<'a>> {
             (None, name, raw)
         }
     };
-    Some(NamedFile { kind, name, as_asked: name == raw && !has_double_slash(raw) })
+    Some(NamedFile { kind, name, asked: (name != raw).then_some(raw), access: access(cx.event) })
 }
 
 /// The fd's name, or the one that a failed call asked for.
@@ -315,7 +318,8 @@ fn asked_name<'a>(cx: &Context<'a>, raw: bool) -> Option<&'a [u8]> {
     }
 }
 
-fn has_double_slash(text: &[u8]) -> bool {
+/// Whether two slashes stand side by side, of which `fd.nameraw` shows one.
+pub fn has_double_slash(text: &[u8]) -> bool {
     let rest = text.get(1..).unwrap_or_default();
     text.iter().zip(rest).fold(false, |found, (a, b)| found | ((*a == b'/') & (*b == b'/')))
 }

@@ -97,8 +97,8 @@ pub(crate) fn extract<'a>(id: Syscall, arg: &Arg, cx: &Context<'a>) -> Option<Va
         Syscall::EvtCountExit => (event.info.direction == Direction::Exit).then_some(Value::Unsigned(1)),
         Syscall::EvtAround => None,
         Syscall::EvtAbspath => text(absolute_path(arg, cx)?),
-        Syscall::EvtIsOpenRead => Some(Value::Bool(opened_with(event, open_flag::RDONLY))),
-        Syscall::EvtIsOpenWrite => Some(Value::Bool(opened_with(event, open_flag::WRONLY))),
+        Syscall::EvtIsOpenRead => Some(Value::Bool(access(event) & open_flag::RDONLY != 0)),
+        Syscall::EvtIsOpenWrite => Some(Value::Bool(access(event) & open_flag::WRONLY != 0)),
         Syscall::EvtIsOpenExec => Some(Value::Bool(creates_executable(event))),
         Syscall::EvtIsIoUring => Some(Value::Bool(event.is_io_uring())),
         Syscall::EvtIsOpenCreate => Some(Value::Bool(creates(event))),
@@ -308,10 +308,10 @@ fn opened(event: &Event<'_>) -> Option<Opened> {
     Some(Opened { flags: event.u32(flags).unwrap_or(0), mode: mode.and_then(|i| event.u32(i)) })
 }
 
-/// Whether a call opens with a flag.
-fn opened_with(event: &Event<'_>, flag: u32) -> bool {
+/// For what a call opens a file: its flags for reading and for writing.
+pub(crate) fn access(event: &Event<'_>) -> u32 {
     let flags = open_params(event.ty()).and_then(|(flags, _)| event.u32(flags));
-    flags.is_some_and(|flags| flags & flag != 0)
+    flags.unwrap_or(0) & (open_flag::RDONLY | open_flag::WRONLY)
 }
 
 fn creates_executable(event: &Event<'_>) -> bool {
