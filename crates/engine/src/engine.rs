@@ -174,7 +174,7 @@ impl Engine {
     /// changes the answer.
     #[inline]
     pub fn process<'a>(&'a self, memory: &mut Memory, cx: &Context<'a>, hits: &mut Vec<RuleId>) {
-        if self.types.contains(cx.event.ty()) {
+        if self.types.contains(cx.event.ty()) && !memory.settles(self.number, cx) {
             self.process_wanted(memory, cx, hits);
         }
     }

@@ -115,6 +115,9 @@ pub(crate) const REMEMBERED: usize = 128;
 /// Threads times event types that are remembered; a power of two.
 const THREADS: usize = 4096;
 
+/// Threads times event types of which it is at hand that nothing can match; a power of two.
+const SETTLED: usize = 64;
+
 /// Fds times event types that are remembered; a power of two. Each fd that is opened has another place, so that many
 /// places would only throw other things out of the cache.
 const FDS: usize = 1024;
@@ -132,6 +135,7 @@ const LONGEST: usize = 256;
 /// used with any engine and any machine, though what was remembered of others is then forgotten.
 #[derive(Debug, Default)]
 pub struct Memory {
+    settled: Settled,
     threads: Vec<Entry>,
     fds: Vec<Entry>,
     names: Vec<Named>,
@@ -142,6 +146,42 @@ pub struct Memory {
     /// Place in the engine of the rules over the source that events came from last, and the source's name.
     pub(crate) source: usize,
     source_name: &'static str,
+}
+
+/// Threads that settle all conditions over events of a type, as long as nothing about any thread changes: a look at one
+/// cache line spares most events all else.
+#[derive(Debug)]
+struct Settled([Verdict; SETTLED]);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Verdict {
+    tid: i64,
+    ty: u16,
+    /// What the machine's clock showed; 0 for none.
+    clock: u64,
+}
+
+impl Default for Settled {
+    fn default() -> Settled {
+        Settled([Verdict::default(); SETTLED])
+    }
+}
+
+impl Settled {
+    #[inline]
+    fn place(tid: i64, ty: u16) -> usize {
+        (tid as usize).wrapping_add(usize::from(ty).wrapping_mul(13)) % SETTLED
+    }
+
+    #[inline]
+    fn has(&self, tid: i64, EventType(ty): EventType, clock: u64) -> bool {
+        let known = &self.0[Settled::place(tid, ty)];
+        known.tid == tid && known.ty == ty && known.clock == clock
+    }
+
+    fn note(&mut self, tid: i64, EventType(ty): EventType, clock: u64) {
+        self.0[Settled::place(tid, ty)] = Verdict { tid, ty, clock };
+    }
 }
 
 /// What is remembered of one thread, or of one fd as the thread uses it, for events of one type.
@@ -197,6 +237,7 @@ impl Memory {
 
     pub(crate) fn set_source(&mut self, engine: u64, name: &'static str, place: usize) {
         self.become_of(engine);
+        self.settled = Settled::default();
         (self.source, self.source_name) = (place, name);
     }
 
@@ -213,31 +254,37 @@ impl Memory {
         *self = Memory { engine, ..Memory::default() };
     }
 
-    /// What is remembered of a thread.
+    /// Whether an event's thread is known to settle everything.
     #[inline]
-    pub(crate) fn of_thread(&mut self, engine: u64, versions: Versions, ty: EventType) -> &mut Entry {
-        self.become_of(engine);
-        entry::<THREADS>(&mut self.threads, versions, 0, ty)
+    pub(crate) fn settles(&self, engine: u64, cx: &Context<'_>) -> bool {
+        self.settled.has(cx.subject.tid, cx.event.ty(), cx.machine.clock())
+            && self.is_source(engine, cx.meta.source)
     }
 
-    /// What is remembered of an event's thread and file, and a board for its evaluation. The name of a file is not
-    /// looked for if thread and directory settle everything.
+    /// What is remembered of an event's thread and file, and a board for its evaluation. The file is not looked for if
+    /// the thread settles everything, nor its name if the directory does.
     pub(crate) fn recall<'m>(
         &'m mut self,
         engine: u64,
         plan: &Plan,
-        versions: Option<Versions>,
         cx: &Context<'_>,
     ) -> (Recalled<'m>, &'m mut Board) {
         self.become_of(engine);
-        let Memory { threads, fds, names, directories, board, .. } = self;
+        let Memory { settled, threads, fds, names, directories, board, .. } = self;
         let mut recalled = Recalled::default();
         if !plan.remembers {
             return (recalled, board);
         }
         let ty = cx.event.ty();
         let wanted = plan.memorable;
+        let versions = cx.machine.versions(cx.subject);
         recalled.thread = versions.map(|versions| entry::<THREADS>(threads, versions, 0, ty));
+        if wanted & !recalled.dead() == 0 {
+            if plan.roots.len() <= REMEMBERED {
+                settled.note(cx.subject.tid, ty, cx.machine.clock());
+            }
+            return (recalled, board);
+        }
         match plan.files {
             Files::Nothing => {}
             Files::ByName => {

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use lanner_fields::{Buffer, Context, Value};
-use lanner_machine::Versions;
 
 use crate::RuleId;
 use crate::board::Board;
@@ -96,32 +95,10 @@ impl Plan {
         (memory, engine): (&mut Memory, u64),
         all: bool,
         watch: &impl Watch,
-        hit: impl FnMut(RuleId),
-    ) {
-        let versions = if self.remembers { cx.machine.versions(cx.subject) } else { None };
-        let thread = versions.map(|versions| memory.of_thread(engine, versions, cx.event.ty()));
-        let alive = self.memorable & !thread.map_or(0, |thread| thread.dead());
-        if alive == 0 && self.roots.len() <= REMEMBERED {
-            return;
-        }
-        self.run_rest(graph, cx, (memory, engine), versions, all, watch, hit);
-    }
-
-    /// The same where the thread alone doesn't settle it.
-    #[inline(never)]
-    #[allow(clippy::too_many_arguments, reason = "it is the second half of `run`")]
-    fn run_rest<'a>(
-        &'a self,
-        graph: &'a Graph,
-        cx: &Context<'a>,
-        (memory, engine): (&mut Memory, u64),
-        versions: Option<Versions>,
-        all: bool,
-        watch: &impl Watch,
         mut hit: impl FnMut(RuleId),
     ) {
         let few = self.roots.len().min(REMEMBERED);
-        let (mut recalled, board) = memory.recall(engine, self, versions, cx);
+        let (mut recalled, board) = memory.recall(engine, self, cx);
         let mut alive = self.memorable & !recalled.dead();
         if alive == 0 && self.roots.len() == few {
             return;

@@ -132,6 +132,12 @@ impl Machine {
         Some(Versions { slot, own: record.version, main, all: self.threads.clock() })
     }
 
+    /// What [`Versions::all`] shows.
+    #[inline]
+    pub fn clock(&self) -> u64 {
+        self.threads.clock()
+    }
+
     fn record_of(&self, subject: &Subject) -> Option<&Record> {
         match subject.slot {
             Some(slot) => self.threads.at(slot).filter(|r| r.thread.tid == subject.tid),
