@@ -151,7 +151,8 @@ impl Machine {
         };
         let fd = event.i64(usize::from(shape.fd))?;
         let record = self.threads.touch(slot)?;
-        if record.begun.is_some() || !self.quiet.has(slot, fd, self.tables.clock(), told) {
+        let table = record.table?;
+        if record.begun.is_some() || !self.quiet.has(table, fd, self.tables.changed(table)?, told) {
             return None;
         }
         record.thread.last_seen_ts = event.ts;

@@ -96,11 +96,12 @@ impl FdTable {
 /// changing it asks no counter that other threads might look at.
 #[derive(Debug)]
 enum Kept {
-    Own(Box<FdTable>),
+    Own(FdTable),
     Forked(Arc<FdTable>),
 }
 
 impl Kept {
+    #[inline]
     fn get(&self) -> &FdTable {
         match self {
             Kept::Own(table) => table,
@@ -119,7 +120,7 @@ impl Kept {
     #[cold]
     fn become_own(&mut self) -> &mut FdTable {
         if let Kept::Forked(table) = self {
-            *self = Kept::Own(Box::new(Arc::unwrap_or_clone(std::mem::take(table))));
+            *self = Kept::Own(Arc::unwrap_or_clone(std::mem::take(table)));
         }
         match self {
             Kept::Own(table) => table,
@@ -144,6 +145,8 @@ struct Shared {
     table: Kept,
     /// Threads that use it.
     users: u32,
+    /// What the clock of all tables showed when one of its fds was last changed, or when it was made.
+    changed: u64,
 }
 
 /// All tables.
@@ -175,12 +178,6 @@ impl Default for FdTables {
 }
 
 impl FdTables {
-    /// A number that changes with every change to any table.
-    #[inline]
-    pub(crate) fn clock(&self) -> u64 {
-        self.clock
-    }
-
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
@@ -188,13 +185,13 @@ impl FdTables {
 
     /// An empty table with one user.
     pub(crate) fn create(&mut self) -> TableId {
-        self.add(Kept::Own(Box::default()))
+        self.add(Kept::Own(FdTable::default()))
     }
 
     /// A copy with one user, which costs nothing before either side changes.
     pub(crate) fn fork(&mut self, id: TableId) -> TableId {
         let table = self.at_mut(id).map(|s| s.table.fork());
-        self.add(table.unwrap_or_else(|| Kept::Own(Box::default())))
+        self.add(table.unwrap_or_else(|| Kept::Own(FdTable::default())))
     }
 
     /// One more user of a table.
@@ -207,7 +204,6 @@ impl FdTables {
 
     /// One user less; the last one takes the table along.
     pub(crate) fn release(&mut self, id: TableId) {
-        self.tick();
         let Some(place) = self.tables.get_mut(id as usize) else { return };
         if let Some(shared) = place {
             shared.users -= 1;
@@ -223,6 +219,13 @@ impl FdTables {
         self.at(id).map_or(0, |s| s.users)
     }
 
+    /// A number that is another one after each change to a table's fds, and that no other table ever has.
+    #[inline]
+    pub(crate) fn changed(&self, id: TableId) -> Option<u64> {
+        self.at(id).map(|shared| shared.changed)
+    }
+
+    #[inline]
     pub(crate) fn get(&self, id: TableId, num: i64) -> Option<&Fd> {
         self.at(id)?.table.get().get(num).map(|known| &known.fd)
     }
@@ -245,9 +248,10 @@ impl FdTables {
     /// An fd to be changed.
     pub(crate) fn get_mut(&mut self, id: TableId, num: i64) -> Option<&mut Fd> {
         let version = self.tick();
-        let table = &mut self.at_mut(id)?.table;
-        table.get().get(num)?;
-        table.to_mut().get_mut(num, version)
+        let shared = self.at_mut(id)?;
+        shared.table.get().get(num)?;
+        shared.changed = version;
+        shared.table.to_mut().get_mut(num, version)
     }
 
     /// Puts in an fd, over one of the same number. `false`: the table has `max` others already.
@@ -258,6 +262,7 @@ impl FdTables {
         if table.len >= max && table.get(fd.num).is_none() {
             return false;
         }
+        shared.changed = version;
         let num = fd.num;
         let entry = self.spares.entry(fd, version);
         if let Some(before) = shared.table.to_mut().insert(num, entry) {
@@ -268,12 +273,15 @@ impl FdTables {
     }
 
     pub(crate) fn remove(&mut self, id: TableId, num: i64) {
-        self.tick();
+        let now = self.tick();
         let Some(shared) = self.tables.get_mut(id as usize).and_then(Option::as_mut) else { return };
-        if shared.table.get().get(num).is_none() {
-            return;
-        }
-        if let Some(removed) = shared.table.to_mut().remove(num) {
+        let removed = match &mut shared.table {
+            Kept::Own(table) => table.remove(num),
+            forked if forked.get().get(num).is_some() => forked.to_mut().remove(num),
+            Kept::Forked(_) => None,
+        };
+        if let Some(removed) = removed {
+            shared.changed = now;
             self.spares.give_back(removed);
             self.removed += 1;
         }
@@ -281,8 +289,9 @@ impl FdTables {
 
     /// Removes the fds that `keep` does not want.
     pub(crate) fn retain(&mut self, id: TableId, keep: impl Fn(&Fd) -> bool) {
-        self.tick();
+        let now = self.tick();
         if let Some(shared) = self.at_mut(id).filter(|s| s.table.get().iter().any(|fd| !keep(fd))) {
+            shared.changed = now;
             shared.table.to_mut().retain(keep);
         }
     }
@@ -291,6 +300,7 @@ impl FdTables {
     pub(crate) fn change(&mut self, id: TableId, wanted: impl Fn(&Fd) -> bool, change: impl Fn(&mut Fd)) {
         let version = self.tick();
         let Some(shared) = self.at_mut(id) else { return };
+        shared.changed = version;
         let nums: Vec<i64> = shared.table.get().iter().filter(|fd| wanted(fd)).map(|fd| fd.num).collect();
         for num in nums {
             if let Some(fd) = shared.table.to_mut().get_mut(num, version) {
@@ -317,10 +327,12 @@ impl FdTables {
             self.tables.push(None);
             (self.tables.len() - 1) as TableId
         });
-        self.tables[id as usize] = Some(Shared { table, users: 1 });
+        let changed = self.tick();
+        self.tables[id as usize] = Some(Shared { table, users: 1, changed });
         id
     }
 
+    #[inline]
     fn at(&self, id: TableId) -> Option<&Shared> {
         self.tables.get(id as usize)?.as_ref()
     }

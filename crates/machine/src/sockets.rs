@@ -219,7 +219,10 @@ impl Machine {
         let ip_pair = matches!(fd.kind, FdKind::Ipv4 | FdKind::Ipv6);
         if wanted.is_none() && (fd.connected || !ip_pair) {
             let told = tcp && !fd.name.is_empty();
-            return self.quiet.note(frame.slot, frame.fd, self.tables.clock(), told);
+            if let (Some(table), Some(fd)) = (frame.table, frame.fd) {
+                self.quiet.note(table, fd, self.tables.changed(table).unwrap_or(0), told);
+            }
+            return;
         }
         let mut socket = Socket { connected: fd.connected || ip_pair, ..Socket::of(fd) };
         let Some((index, told)) = wanted.and_then(|i| Some((i, Tuple::read(frame.event.param(i)?)?))) else {
