@@ -6,11 +6,10 @@ use std::time::Instant;
 use lanner_alert::Priority;
 use lanner_probe::{Probe, ProbeError, ProbeOptions, SnapshotSource};
 
-use crate::config::{Config, Hardening, Source};
+use crate::config::{Config, Hardening, KERNEL, Source};
 use crate::host::host_root;
 use crate::log::Log;
 use crate::program::Program;
-use crate::together::KERNEL;
 use crate::wanted::{asks_where, wanted};
 use crate::{confine, launcher};
 

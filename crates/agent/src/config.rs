@@ -32,6 +32,9 @@ pub use metrics::{MetricsConfig, WebConfig};
 pub use node::{Node, Place, YamlError};
 pub use path::PathError;
 
+/// The name of the kernel's source.
+pub const KERNEL: &str = "syscall";
+
 /// Where events come from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {

@@ -18,6 +18,7 @@ use lanner_probe::{EventSet, Probe};
 
 use crate::announce::local_offset;
 use crate::config::DropAction;
+use crate::crew::{Parsing, configure, counts_of_plugins};
 use crate::drops::DropWatch;
 use crate::enrich::Enrichment;
 use crate::hold::Hold;
@@ -33,16 +34,13 @@ use crate::reload::{News, Slot};
 use crate::sending::Sending;
 use crate::signals::Signals;
 use crate::silence::Silence;
-use crate::sources::{Parsing, configure, counts_of_plugins};
 use crate::tally::Tally;
 use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
 use crate::wanted::{asks_where, wanted};
 use crate::{domains, learnt, sinks};
 
-mod terms;
-
-pub use terms::{Ending, LiveError, LiveOptions, Outcome, Started};
-pub(crate) use terms::{LONGEST_WAIT, SWEEP};
+pub use crate::terms::{Ending, LiveError, LiveOptions, Outcome, Started};
+use crate::terms::{LONGEST_WAIT, SWEEP};
 
 /// Longest wait for events while alerts wait for their container.
 const HELD_WAIT: Duration = Duration::from_millis(10);

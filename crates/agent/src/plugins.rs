@@ -6,9 +6,8 @@ use lanner_alert::Priority;
 use lanner_plugin::host::{self, Crew, Foreign, Isolated, Tell};
 use lanner_plugin::{BuiltIn, Capability, EventSource, Reporting, Settings, SourceError, SourceStats};
 
-use crate::config::Config;
+use crate::config::{Config, KERNEL};
 use crate::log::Log;
-use crate::together::KERNEL;
 
 /// Where a plugin's code is.
 #[derive(Clone, Copy)]

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lanner_alert::Priority;
-use lanner_container::ResolverError;
 use lanner_engine::{BuildError, Engine, EngineOptions, EventTypes};
 use lanner_filter::ParseError;
-use lanner_probe::{Attachment, EventSet, Probe, ProbeError, ProbeOptions};
+use lanner_probe::{Attachment, EventSet, Probe, ProbeOptions};
 use lanner_rules::{Place, Rule, RuleSet};
 
 use crate::config::{BaseSyscalls, Config};
@@ -15,31 +14,10 @@ use crate::enrich::Enrichment;
 use crate::host::host_root;
 use crate::log::now;
 use crate::recorder::Recorder;
+pub use crate::recorder::{RecordError, Recorded};
 use crate::recording::{Recording, RecordingOptions};
 use crate::signals::Signals;
 use crate::wanted::wanted;
-
-/// Why a recording was not begun, or ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The probe can't be opened or read.
-    #[error(transparent)]
-    Probe(#[from] ProbeError),
-    /// The system refuses a signal handler.
-    #[error("can't start: {0}")]
-    System(std::io::Error),
-    /// The system refuses the threads that ask about containers.
-    #[error("can't start: {0}")]
-    Resolver(ResolverError),
-    /// The capture can't be written.
-    #[error("{path}: can't write the capture: {cause}")]
-    Write {
-        /// The file.
-        path: String,
-        /// What the system says.
-        cause: std::io::Error,
-    },
-}
 
 /// Why a condition can't choose events.
 #[derive(Debug, thiserror::Error)]
@@ -93,17 +71,6 @@ pub struct RecordOptions {
     pub filter: Option<Engine>,
     /// Where to.
     pub files: RecordingOptions,
-}
-
-/// What a recording came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Recorded {
-    /// Events written.
-    pub events: u64,
-    /// Events lost.
-    pub lost: u64,
-    /// Bytes written, before compression.
-    pub bytes: u64,
 }
 
 /// Records this host until a signal comes, the time is up or the file is full. `started` is told once

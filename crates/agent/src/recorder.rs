@@ -3,11 +3,12 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use lanner_container::ResolverError;
 use lanner_engine::{Engine, Memory, RuleId};
 use lanner_event::{Event, EventBuf, EventFlag, params, types};
 use lanner_fields::{Context, EventMeta, Progress, Scratch};
 use lanner_machine::{Container, ContainerId, Machine};
-use lanner_probe::Probe;
+use lanner_probe::{Probe, ProbeError};
 use rustc_hash::FxHashMap;
 
 use crate::accounts::Accounts;
@@ -16,13 +17,45 @@ use crate::config::StateConfig;
 use crate::enrich::Enrichment;
 use crate::host::{host_root, machine};
 use crate::inventory::{Surroundings, records};
-use crate::live::{LONGEST_WAIT, SWEEP};
 use crate::log::now;
 use crate::pending::Pending;
-use crate::record::{RecordError, Recorded};
 use crate::recording::{Readers, Recording};
 use crate::signals::Signals;
+use crate::terms::{LONGEST_WAIT, SWEEP};
 use crate::{learnt, sinks};
+
+/// Why a recording was not begun, or ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The probe can't be opened or read.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The system refuses a signal handler.
+    #[error("can't start: {0}")]
+    System(io::Error),
+    /// The system refuses the threads that ask about containers.
+    #[error("can't start: {0}")]
+    Resolver(ResolverError),
+    /// The capture can't be written.
+    #[error("{path}: can't write the capture: {cause}")]
+    Write {
+        /// The file.
+        path: String,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
+
+/// What a recording came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Recorded {
+    /// Events written.
+    pub events: u64,
+    /// Events lost.
+    pub lost: u64,
+    /// Bytes written, before compression.
+    pub bytes: u64,
+}
 
 /// How long the end may wait for what is still in the rings.
 const LAST_WAIT: Duration = Duration::from_secs(5);

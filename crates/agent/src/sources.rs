@@ -12,12 +12,11 @@ use lanner_engine::{Memory, RuleId};
 use lanner_event::Event;
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
 use lanner_machine::Machine;
-use lanner_plugin::host::{Crew, Metric, PluginError};
+use lanner_plugin::host::Crew;
 use lanner_plugin::{Given, Refusal, SourceStats};
 
 use crate::announce::local_offset;
-use crate::config::Config;
-use crate::live::{Ending, LONGEST_WAIT, LiveOptions};
+use crate::crew::{Parsing, configure, counts_of_plugins};
 use crate::log::Log;
 use crate::metrics::{Board, Counted, STRIDE, Station, View, Waiting};
 use crate::notify::Notify;
@@ -27,6 +26,7 @@ use crate::reload::{News, Slot};
 use crate::sending::Sending;
 use crate::sinks;
 use crate::tally::Tally;
+use crate::terms::{Ending, LONGEST_WAIT, LiveOptions};
 
 /// Between two looks at what runs.
 const TICK: Duration = Duration::from_millis(10);
@@ -317,51 +317,6 @@ fn counts_of(stats: &SourceStats, crew: Option<&Crew>) -> Vec<Counted> {
     }
     all.extend(crew.map(counts_of_plugins).unwrap_or_default());
     all
-}
-
-/// Gives plugins their other settings, where a reload has brought some.
-pub(crate) fn configure(crew: &Crew, old: &Config, new: &Config, log: &Log) {
-    for settings in &new.plugin_settings {
-        let name = &settings.name;
-        let before = old.plugin_settings.iter().find(|known| known.name == *name);
-        if before.is_none_or(|before| before.init_config == settings.init_config) {
-            continue;
-        }
-        match crew.configure(name, &settings.init_config) {
-            Ok(true) => log.info(&format!("plugin '{name}' has its new settings")),
-            // It has nothing to do with this loop.
-            Ok(false) => {}
-            Err(error) => log.warning(&format!("{error}; it goes on with its old ones")),
-        }
-    }
-}
-
-/// What plugins in shared objects count.
-pub(crate) fn counts_of_plugins(crew: &Crew) -> Vec<Counted> {
-    let of = |(plugin, metrics): (&'static str, Vec<Metric>)| {
-        metrics.into_iter().map(move |metric| Counted {
-            plugin,
-            name: metric.name,
-            reason: "",
-            value: metric.value,
-            monotonic: metric.monotonic,
-        })
-    };
-    crew.metrics().into_iter().flat_map(of).collect()
-}
-
-/// Tells of events that plugins can't parse, ever more rarely.
-#[derive(Default)]
-pub(crate) struct Parsing(u64);
-
-impl Parsing {
-    pub(crate) fn note(&mut self, parsed: Result<(), PluginError>, log: &Log) {
-        let Err(error) = parsed else { return };
-        self.0 += 1;
-        if self.0.is_power_of_two() {
-            log.warning(&format!("{error} ({} such events so far)", self.0));
-        }
-    }
 }
 
 /// Waits, without the kernel's source, until all have ended, a signal comes or the time is up. `None`: all have ended.

@@ -6,7 +6,7 @@ use lanner_alert::Priority;
 use lanner_output::{ChannelStats, Overflow};
 
 use crate::attach::Attached;
-use crate::config::Source;
+use crate::config::{KERNEL, Source};
 use crate::drops::DropWatch;
 use crate::live::{self, Ending, LiveError, LiveOptions, Started};
 use crate::log::Log;
@@ -17,9 +17,6 @@ use crate::reload::Reloader;
 use crate::sending::Sending;
 use crate::sources::{Beside, watch};
 use crate::tally::Tally;
-
-/// The kernel's source.
-pub const KERNEL: &str = "syscall";
 
 /// What a run came to.
 #[derive(Debug, Default)]

@@ -11,16 +11,11 @@ use std::path::{Path, PathBuf};
 
 use lanner_machine::{Container, Runtime};
 
-use crate::client::Records;
 use crate::config::Config;
 use crate::early::Early;
-use crate::resolver::Request;
+use crate::keeper::{CONFIG, DOCKER_CONFIG, Keeper, Records, STATE, STATUS};
+use crate::request::Request;
 
-/// The description in a bundle.
-const CONFIG: &str = "config.json";
-const DOCKER_CONFIG: &str = "config.v2.json";
-const STATE: &str = "state.json";
-const STATUS: &str = "status";
 /// Files above this size are not a container's description.
 const MAX_FILE: u64 = 16 << 20;
 
@@ -82,52 +77,24 @@ pub(crate) fn read(
     }
 }
 
-/// Where a description may be written, and by whom.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Keeper {
-    /// containerd: `NAMESPACE/ID/config.json`.
-    Containerd,
-    /// containers/storage: `ID/userdata/config.json`.
-    Storage,
-    /// Docker: `ID/config.v2.json`.
-    Docker,
-    /// runc: `NAME/state.json`.
-    Runc,
-    /// crun: `NAME/status`.
-    Crun,
-}
-
-impl Keeper {
-    /// The parts of the path below the keeper's folder; `None` where any name may stand.
-    pub(crate) fn way(self) -> &'static [Option<&'static str>] {
-        match self {
-            Keeper::Containerd => &[None, None, Some(CONFIG)],
-            Keeper::Storage => &[None, Some("userdata"), Some(CONFIG)],
-            Keeper::Docker => &[None, Some(DOCKER_CONFIG)],
-            Keeper::Runc => &[None, Some(STATE)],
-            Keeper::Crun => &[None, Some(STATUS)],
+/// Reads a description that has just been written. The container is named after its folder.
+pub(crate) fn read_written(keeper: Keeper, file: &Path, config: &Config) -> Option<Container> {
+    let above = if keeper == Keeper::Storage { file.parent()? } else { file };
+    let folder = above.parent()?;
+    let full_id = folder.file_name()?.to_str().filter(|id| is_id(id))?.to_owned();
+    let mut container = Container { full_id, ..Container::default() };
+    let found = match keeper {
+        Keeper::Containerd => read_at(folder, config, &mut container),
+        Keeper::Storage => read_stored(folder.parent()?, config, &mut container),
+        Keeper::Docker => read_docker(file, config, &mut container),
+        // Such ids are engines'.
+        Keeper::Runc | Keeper::Crun if is_given(&container.full_id) => false,
+        Keeper::Runc | Keeper::Crun => {
+            container.runtime = Runtime::Runc;
+            state::read(file, config, &mut container)
         }
-    }
-
-    /// Reads a description that has just been written. The container is named after its folder.
-    pub(crate) fn read(self, file: &Path, config: &Config) -> Option<Container> {
-        let above = if self == Keeper::Storage { file.parent()? } else { file };
-        let folder = above.parent()?;
-        let full_id = folder.file_name()?.to_str().filter(|id| is_id(id))?.to_owned();
-        let mut container = Container { full_id, ..Container::default() };
-        let found = match self {
-            Keeper::Containerd => read_at(folder, config, &mut container),
-            Keeper::Storage => read_stored(folder.parent()?, config, &mut container),
-            Keeper::Docker => read_docker(file, config, &mut container),
-            // Such ids are engines'.
-            Keeper::Runc | Keeper::Crun if is_given(&container.full_id) => false,
-            Keeper::Runc | Keeper::Crun => {
-                container.runtime = Runtime::Runc;
-                state::read(file, config, &mut container)
-            }
-        };
-        found.then_some(container)
-    }
+    };
+    found.then_some(container)
 }
 
 /// Reads a bundle of containerd's, whose folder is that of its namespace.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::bundle::Keeper;
-use crate::client::Records;
+use crate::keeper::Keeper;
+use crate::keeper::Records;
 use crate::kubernetes::KubernetesConfig;
 
 /// Settings of a [`Resolver`](crate::Resolver). [`Config::default`] finds the runtimes by themselves.

@@ -9,11 +9,13 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::bundle;
 use crate::client::News;
 use crate::config::Config;
-use crate::early::{Early, Watcher};
+use crate::early::Early;
 use crate::kubernetes::Kubernetes;
-use crate::resolver::Request;
+use crate::request::Request;
 use crate::runtimes::Runtimes;
-use crate::sockets::{Answer, Sockets, has_no_interface};
+use crate::socket::Answer;
+use crate::sockets::{Sockets, has_no_interface};
+use crate::watcher::Watcher;
 
 /// A container's processes may run a little before its runtime can be asked about it, so the first retry
 /// comes soon.

@@ -4,30 +4,14 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use lanner_machine::{Container, Runtime};
+use lanner_machine::Container;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::desk::Desk;
+use crate::request::Request;
 use crate::runtimes::{RuntimeFound, Runtimes};
-
-/// A container to be looked up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Short id, by which the machine knows it.
-    pub id: String,
-    /// Full id, by which the runtimes know it.
-    pub full_id: String,
-    /// What the cgroup says of the runtime.
-    pub runtime: Runtime,
-}
-
-impl From<&Container> for Request {
-    fn from(container: &Container) -> Request {
-        Request { id: container.id.clone(), full_id: container.full_id.clone(), runtime: container.runtime }
-    }
-}
 
 /// Why the resolver can't start.
 #[derive(Debug, Error)]

@@ -8,10 +8,21 @@ use std::time::Duration;
 use lanner_machine::Container;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
-use crate::client::{Api, Client, Failure, Greeting, News, Records};
+use crate::client::{Api, Client, Failure, Greeting, News};
 use crate::config::{Config, USERS};
+use crate::keeper::Records;
 use crate::runtimes::{RuntimeFound, RuntimeState, Runtimes, presumed_name};
-use crate::sockets::Answer;
+
+/// What came of asking about a container.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Answer {
+    /// Every runtime answered that it doesn't have it.
+    NotFound,
+    /// A runtime that may have it did not answer.
+    Silent,
+    /// A runtime has told what it knows.
+    Told,
+}
 
 /// Calls on their way at one time; a runtime that must answer for thousands of containers at lanner's start
 /// has other work to do as well.

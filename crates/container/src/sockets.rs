@@ -7,25 +7,15 @@ use std::time::Duration;
 use lanner_machine::{Container, Runtime};
 use tokio::sync::{mpsc, watch};
 
-use crate::client::{Api, News, Records};
+use crate::client::{Api, News};
 use crate::config::Config;
+use crate::keeper::Records;
 use crate::runtimes::Runtimes;
-use crate::socket::Socket;
+use crate::socket::{Answer, Socket};
 
 /// Users' own runtimes are looked for so often, and so many sockets are kept at most.
 const LOOK: Duration = Duration::from_secs(5);
 const MAX_USER_SOCKETS: usize = 64;
-
-/// What came of asking about a container.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Answer {
-    /// Every runtime answered that it doesn't have it.
-    NotFound,
-    /// A runtime that may have it did not answer.
-    Silent,
-    /// A runtime has told what it knows.
-    Told,
-}
 
 /// All sockets of this host.
 #[derive(Debug)]

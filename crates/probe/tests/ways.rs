@@ -255,7 +255,7 @@ fn an_abstract_name_ends_where_its_length_says() {
         assert_eq!(call(libc::SYS_listen, &[N(listening), N(5)]), 0);
         let socket = call(libc::SYS_socket, &[N(1), N(1), N(0)]);
         assert_eq!(call(libc::SYS_connect, &[N(socket), P(&address), N(address.len() as i64)]), 0);
-        [socket, listening].map(|fd| call(libc::SYS_close, &[N(fd)]));
+        let _ = [socket, listening].map(|fd| call(libc::SYS_close, &[N(fd)]));
     }
     for event in watch.own(ROUNDS) {
         let tuple = bytes(&event.event().unwrap(), "tuple");

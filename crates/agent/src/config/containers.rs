@@ -27,7 +27,7 @@ pub(super) fn json(node: &Node) -> Value {
 }
 
 fn scalar(text: &str) -> Value {
-    match super::reader::truth(text) {
+    match super::node::truth(text) {
         Some(flag) => flag.into(),
         None => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
     }

@@ -11,7 +11,8 @@ use lanner_rules::{Selection, Target};
 
 use super::files::{ConfigError, Settings};
 use super::node::Node;
-use super::reader::{Reader, truth};
+use super::node::truth;
+use super::reader::Reader;
 use super::{Append, BaseSyscalls, Config, DropAction, DropConfig, Hardening, LogConfig, Matching, SNAPLEN};
 
 /// Queue length that stands for `outputs_queue.capacity: 0`, "unbounded": there is always a bound.

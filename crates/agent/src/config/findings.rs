@@ -4,8 +4,8 @@
 use lanner_rules::closest;
 use lanner_rules::schema::{Object, Shape};
 
+use super::node::truth;
 use super::node::{Content, Node, Place};
-use super::reader::truth;
 
 /// One of them.
 #[derive(Debug)]

@@ -14,6 +14,20 @@ pub struct Place {
     pub column: usize,
 }
 
+/// Truth values as YAML 1.1 spells them.
+pub(super) fn truth(text: &str) -> Option<bool> {
+    let spelled = |word: &str| text == word || text == word.to_uppercase() || text == capital(word);
+    if ["y", "yes", "true", "on"].iter().any(|w| spelled(w)) {
+        return Some(true);
+    }
+    ["n", "no", "false", "off"].iter().any(|w| spelled(w)).then_some(false)
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
 /// A node's content.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub enum Content {

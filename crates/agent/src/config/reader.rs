@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::files::{ConfigError, Settings};
 use super::findings::findings;
 use super::keys::ROOT;
-use super::node::{Node, Place};
+use super::node::{Node, Place, truth};
 
 pub(super) struct Reader<'a> {
     pub(super) root: &'a Node,
@@ -23,20 +23,6 @@ pub(super) struct Reader<'a> {
 /// A value read from a scalar's text.
 fn parse<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
-}
-
-/// Truth values as YAML 1.1 spells them.
-pub(super) fn truth(text: &str) -> Option<bool> {
-    let spelled = |word: &str| text == word || text == word.to_uppercase() || text == capital(word);
-    if ["y", "yes", "true", "on"].iter().any(|w| spelled(w)) {
-        return Some(true);
-    }
-    ["n", "no", "false", "off"].iter().any(|w| spelled(w)).then_some(false)
-}
-
-fn capital(word: &str) -> String {
-    let mut chars = word.chars();
-    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// Numbers that settings hold.

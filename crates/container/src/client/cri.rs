@@ -16,8 +16,8 @@ use tonic::transport::Channel;
 use super::cri_fill as fill;
 use super::grpc::{connect_when_used, failure, present};
 use super::{Failure, Greeting, News, Records};
-use crate::bundle::Keeper;
 use crate::config::Config;
+use crate::keeper::Keeper;
 
 #[derive(Debug)]
 pub(crate) struct Cri {

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use super::docker_fill::{self, Image, Inspected};
 use super::{Failure, Greeting, News, Records, http};
-use crate::bundle::Keeper;
 use crate::config::Config;
+use crate::keeper::Keeper;
 
 /// A line of the event stream longer than this is none.
 const MAX_LINE: usize = 1 << 20;

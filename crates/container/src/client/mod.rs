@@ -8,14 +8,14 @@ mod docker_fill;
 mod grpc;
 mod http;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use lanner_machine::{Container, Runtime};
 use tokio::sync::mpsc;
 
-use crate::bundle::Keeper;
 use crate::config::Config;
+use crate::keeper::Records;
 
 /// What is spoken on a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,9 +43,6 @@ pub(crate) struct Greeting {
     pub(crate) name: String,
     pub(crate) version: String,
 }
-
-/// Where a runtime keeps what it writes of containers.
-pub(crate) type Records = (Keeper, PathBuf);
 
 /// A runtime's word that there is something to know of a container.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::access::{Access, AccessError};
+use super::credentials::{Access, AccessError};
 use super::objects::Status;
 use super::tls;
 

@@ -9,7 +9,8 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::access::{Access, AccessError, Client, Pem, Trust, read as read_file};
+use super::credentials::read as read_file;
+use super::credentials::{Access, AccessError, Client, Pem, Trust};
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "kebab-case")]

@@ -4,6 +4,7 @@
 
 mod access;
 mod api;
+mod credentials;
 mod kubeconfig;
 mod objects;
 mod tls;

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::access::{AccessError, Client, Pem, Trust};
+use super::credentials::{AccessError, Client, Pem, Trust};
 
 /// Settings for connections, with what the files hold now.
 pub(super) fn settings(trust: &Trust, client: Option<&Client>) -> Result<Arc<ClientConfig>, AccessError> {

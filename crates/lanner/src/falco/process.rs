@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanner_agent::attach::Attached;
-use lanner_agent::config::Source;
+use lanner_agent::config::{KERNEL, Source};
 use lanner_agent::drops::DropWatch;
 use lanner_agent::live::{Ending, LiveOptions};
 use lanner_agent::log::Log;
@@ -17,7 +17,7 @@ use lanner_agent::replay;
 use lanner_agent::ruleset::{files_at, origins, vanished};
 use lanner_agent::signals::Signals;
 use lanner_agent::tally::Tally;
-use lanner_agent::together::{KERNEL, Together};
+use lanner_agent::together::Together;
 use lanner_agent::wanted::select;
 use lanner_agent::watch::FileWatch;
 use lanner_agent::web::Web;
