@@ -13,7 +13,7 @@ use crate::collect::{Collector, Dated};
 use crate::define::RuleDefinition;
 use crate::fold::Folded;
 use crate::lists::Lists;
-use crate::load::{LoadOptions, Scope};
+use crate::options::{LoadOptions, Scope};
 use crate::place::{Place, Position};
 use crate::report::{DEPRECATED_FIELDS, Diagnostic, ErrorCode, FileReport, MOST_ERRORS, WarningCode};
 use crate::rule::{List, Macro, PluginRequirement, Rule, RuleSet};

@@ -12,6 +12,7 @@ mod describe;
 mod fold;
 mod lists;
 mod load;
+mod options;
 mod place;
 mod read;
 mod report;
@@ -25,7 +26,8 @@ mod yaml;
 
 pub use catalog::{CheckWarning, FieldCatalog, Problem};
 pub use describe::{Definitions, NoSuchRule, UnorderedNames, description_table};
-pub use load::{ExtraField, ExtraOutput, LoadOptions, Loaded, Scope, load};
+pub use load::{Loaded, load};
+pub use options::{ExtraField, ExtraOutput, LoadOptions, Scope};
 pub use place::{ItemKind, Location, Place, Position};
 pub use report::{Code, Diagnostic, ErrorCode, FileReport, Report, WarningCode};
 pub use rule::{List, Macro, PluginRequirement, Rule, RuleSet};
