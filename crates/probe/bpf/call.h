@@ -5,6 +5,17 @@
 
 #include "task.h"
 
+/* Whether the kernel hands out the current thread to be followed by plain loads: since 5.11. */
+#define HAS_THIS_TASK bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
+
+/* It, or NULL. Not to be compared with NULL: older verifiers would follow that branch too. */
+static __always_inline struct task_struct *this_task(void)
+{
+	if (HAS_THIS_TASK)
+		return bpf_get_current_task_btf();
+	return NULL;
+}
+
 #if defined(__TARGET_ARCH_x86)
 static __always_inline u32 number_of(struct pt_regs *regs)
 {
@@ -16,10 +27,10 @@ static __always_inline s64 result_of(struct pt_regs *regs)
 	return regs->ax;
 }
 
-static __always_inline bool is_compat(void)
+static __always_inline bool is_compat(struct task_struct *task)
 {
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
-		return bpf_get_current_task_btf()->thread_info.status & TS_COMPAT;
+	if (HAS_THIS_TASK)
+		return task->thread_info.status & TS_COMPAT;
 	return BPF_CORE_READ(current_task(), thread_info.status) & TS_COMPAT;
 }
 
@@ -62,7 +73,7 @@ static __always_inline s64 result_of(struct pt_regs *regs)
 	return regs->regs[0];
 }
 
-static __always_inline bool is_compat(void)
+static __always_inline bool is_compat(struct task_struct *task)
 {
 	return BPF_CORE_READ(current_task(), thread_info.flags) & (1 << 22);
 }

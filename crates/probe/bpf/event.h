@@ -8,7 +8,7 @@
 #ifndef LANNER_EVENT_H
 #define LANNER_EVENT_H
 
-#include "kernel.h"
+#include "peek.h"
 #include "tables.h"
 
 #define EVENT_MAX 0x10000 /* a power of two */
@@ -27,6 +27,17 @@ struct operation {
 	u32 address;  /* which argument is an address; 0: none */
 	u32 repeated; /* stored under the ring too, because it may be completed more than once */
 	u8 bytes[ADDRESS_MAX];
+};
+
+#define ASKED_MOST 255 /* longer paths are not looked at but let through */
+#define ASKED_START 16 /* zeros before, so that the 16 bytes before any path's end can be read */
+#define SEEN 256       /* a power of two */
+#define SEEN_WORDS 7
+
+/* What was decided of a path. */
+struct seen {
+	u64 what; /* for what, and in the lowest bit whether it matters; see sieve.h */
+	u64 path[SEEN_WORDS];
 };
 
 struct scratch {
@@ -56,8 +67,12 @@ struct scratch {
 	u64 own_file;	 /* the file that it works on */
 	s64 own_fd;	 /* and its descriptor */
 	struct operation operation;
-	u32 path_len; /* of a path, by sieve.h; what was found of it */
-	u64 found, unclean;
+	u64 found, unclean; /* of a path, by sieve.h */
+	u64 asked_from;	    /* where the call has the path that was looked at last; 0: none was */
+	u32 asked_len;	    /* without its NUL */
+	u32 revealed;	    /* the call closes an fd that was told of */
+	u8 asked[ASKED_START + ASKED_MOST + 9];
+	struct seen seen[SEEN];
 	u8 data[EVENT_MAX + 2 * TEXT_MAX];
 	u8 path[3 * TEXT_MAX]; /* where a path is built from its end */
 };

@@ -57,14 +57,13 @@ __noinline int hide_all(void)
  * Notes that nobody was told of the current process's new fd; false if that can't be noted. It is noted with the
  * first thread, for all that share its table: a copy of the table has the same fds.
  */
-static __always_inline bool hide_fd(s64 fd)
+static __always_inline bool hide_fd(struct task_struct *task, s64 fd)
 {
-	struct task_struct *task, *main;
+	struct task_struct *main;
 	struct hidden *hidden;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return false;
-	task = bpf_get_current_task_btf();
 	main = task->group_leader;
 	/* other processes that have the table can close its fds unseen */
 	if ((u64)main->files != (u64)task->files || task->files->count.counter > task->signal->nr_threads)
@@ -80,9 +79,9 @@ static __always_inline bool hide_fd(s64 fd)
  * What is noted for the current thread's fds, or NULL. Of a thread that has left the table of its process, or whose
  * first thread has ended, it isn't known what was hidden before; nothing is afterwards.
  */
-static __always_inline struct hidden *hidden_of_current(void)
+static __always_inline struct hidden *hidden_of(struct task_struct *task)
 {
-	struct task_struct *task = bpf_get_current_task_btf(), *main = task->group_leader;
+	struct task_struct *main = task->group_leader;
 	struct hidden *hidden;
 
 	if ((u64)main->files == (u64)task->files)
@@ -92,27 +91,27 @@ static __always_inline struct hidden *hidden_of_current(void)
 }
 
 /* Where it is noted whether an fd of the current process is hidden, if any is. */
-static __always_inline u8 *hidden_note(s64 fd)
+static __always_inline u8 *hidden_note(struct task_struct *task, s64 fd)
 {
 	struct hidden *hidden;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return NULL;
-	hidden = hidden_of_current();
+	hidden = hidden_of(task);
 	return hidden ? &hidden->fds[bounded(fd, HIDDEN_MOST - 1)] : NULL;
 }
 
-static __always_inline bool is_hidden(s64 fd)
+static __always_inline bool is_hidden(struct task_struct *task, s64 fd)
 {
-	u8 *note = hidden_note(fd);
+	u8 *note = hidden_note(task, fd);
 
 	return note && *note;
 }
 
 /* Forgets such a note; whether there was one. */
-static __always_inline bool reveal_fd(s64 fd)
+static __always_inline bool reveal_fd(struct task_struct *task, s64 fd)
 {
-	u8 *note = hidden_note(fd);
+	u8 *note = hidden_note(task, fd);
 
 	if (!note || !*note)
 		return false;
@@ -123,7 +122,7 @@ static __always_inline bool reveal_fd(s64 fd)
 /* A new process has its parent's fds, the hidden ones too; the current thread is the parent. */
 static __always_inline void inherit_hidden(struct task_struct *child)
 {
-	struct hidden *old = hidden_of_current(), *new;
+	struct hidden *old = hidden_of(bpf_get_current_task_btf()), *new;
 	u64 any = 0, *from, *to;
 
 	if (!old)
@@ -175,18 +174,19 @@ static __always_inline bool is_plain(u32 mode)
 }
 
 /* Whether the current thread's open file of that number is a plain one. */
-static __always_inline bool is_plain_fd(s64 fd)
+static __always_inline bool is_plain_fd(struct task_struct *task, s64 fd)
 {
-	struct file **files, *file;
-	u32 len;
+	struct fdtable *table;
+	struct file *file;
 
 	if (!can_cast) {
 		file = file_of_number(fd);
 		return file && is_plain(BPF_CORE_READ(file, f_inode, i_mode));
 	}
-	if (fd < 0 || !table_of_current(&len, &files) || fd >= len)
+	table = task->files->fdt;
+	if (fd < 0 || fd >= table->max_fds)
 		return false;
-	file = (void *)AS(struct list_head, &files[fd])->next;
+	file = (void *)AS(struct list_head, &table->fd[fd])->next;
 	return file && is_plain(AS(struct file, file)->f_inode->i_mode);
 }
 

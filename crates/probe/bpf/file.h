@@ -5,14 +5,6 @@
 
 #include "task.h"
 
-/* Whether the kernel lets a program say what an address points to, since 6.2; set before loading. */
-const volatile u8 can_cast = 0;
-
-extern void *bpf_rdonly_cast(const void *address, u32 type) __ksym __weak;
-
-/* What is at an address, for plain loads, which give 0 where nothing is: cheaper than reading by a helper. */
-#define AS(type, address) ((type *)bpf_rdonly_cast(address, bpf_core_type_id_kernel(type)))
-
 /*
  * The current thread's table of open files. A typed pointer can be followed by plain loads, which cost a
  * fraction of what reading by a helper does; kernels before 5.11 give none.
@@ -47,7 +39,7 @@ __noinline u64 open_file(s64 fd)
 
 	if (fd < 0 || !table_of_current(&len, &files) || fd >= len)
 		return 0;
-	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
+	peek(&file, sizeof(file), &files[fd]);
 	return file;
 }
 

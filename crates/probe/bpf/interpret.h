@@ -211,6 +211,60 @@ static __always_inline void put_open_mode(struct scratch *s, const struct param 
 	put_u32(s, creates ? mode & 07777 : 0);
 }
 
+#define ASKED_WORDS 8 /* longer paths are copied by a helper */
+
+/* The path that was looked at, as it was then: reading it once more costs more and may give another one. */
+static __always_inline void put_asked(struct scratch *s)
+{
+	u32 len = bounded(*(volatile u32 *)&s->asked_len, ASKED_MOST) + 1;
+	u8 *to = cursor(s);
+
+	if (len > 8 * ASKED_WORDS) {
+		bpf_probe_read_kernel(to, len, &s->asked[ASKED_START]);
+	} else {
+		for (u32 i = 0; i < ASKED_WORDS; i++) {
+			if (8 * i >= *(volatile u32 *)&s->asked_len + 1)
+				break;
+			*(u64 *)(to + 8 * i) = *(u64 *)&s->asked[ASKED_START + 8 * i];
+		}
+	}
+	end_param(s, len);
+}
+
+/*
+ * Writes one of the parameters that most events consist of, without the cost of a function; false if it is another.
+ */
+static __always_inline bool put_plain(struct scratch *s, const struct param *p)
+{
+	u64 value;
+
+	switch (p->kind) {
+	case KIND_NUM:
+	case KIND_INT:
+		if (p->size || p->set || p->source > SOURCE_RET)
+			return false;
+		value = p->source < 6 ? s->args[p->source] : s->ret;
+		if (p->kind == KIND_INT && p->source < 6)
+			value = (s64)(s32)value;
+		put_number(s, value, p->width);
+		return true;
+	case KIND_STR:
+		if (!s->asked_from || s->asked_from != argument(s, p->source))
+			return false;
+		put_asked(s);
+		return true;
+	case KIND_DEV:
+		if (s->file_known)
+			put_u32(s, device_of((struct file *)s->file));
+		return s->file_known;
+	case KIND_INO:
+		if (s->file_known)
+			put_u64(s, inode_of((struct file *)s->file));
+		return s->file_known;
+	}
+	return false;
+}
+
 /* Writes the parameter at `index` of the plan. */
 __noinline int put_param(u32 index)
 {
@@ -359,14 +413,15 @@ __noinline int write_event(void)
 	for (u32 i = 0; i < PLAN_PARAMS; i++) {
 		if (i >= count)
 			break;
-		put_param(i);
+		if (!put_plain(s, &plan_of(s)->params[i]))
+			put_param(i);
 	}
 	if (s->extras)
 		put_u64(s, EXTRA_MARK | (s->uring ? EXTRA_IO_URING : 0));
 	if (s->extras > 1)
 		put_path(path_of_file((struct file *)s->file));
 	s->extras = 0;
-	submit();
+	hand_over(s);
 	return 0;
 }
 
@@ -396,10 +451,14 @@ static __always_inline void write_messages(struct scratch *s)
 __noinline int tell_file(s32 fd)
 {
 	struct scratch *s = get_scratch();
+	struct task_struct *task;
 	struct file *file;
 	struct mount *mount;
 
-	if (!s || !reveal_fd(fd) || !is_plain_fd(fd))
+	if (!s || !can_hide)
+		return 0;
+	task = bpf_get_current_task_btf();
+	if (!reveal_fd(task, fd) || !is_plain_fd(task, fd))
 		return 0;
 	file = file_of_number(fd);
 	if (!file)
@@ -418,19 +477,25 @@ __noinline int tell_file(s32 fd)
 /* What the call has to do with fds that nobody was told of. */
 static __always_inline void tell_fds(struct scratch *s, const struct plan *plan)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	s32 made[2] = {-1, -1};
 
-	if (plan->fds[0])
-		tell_file(argument(s, plan->fds[0] - 1));
-	if (plan->fds[1])
-		tell_file(argument(s, plan->fds[1] - 1));
+	/* known already of a close; AT_FDCWD and such are none */
+	if (s->revealed)
+		return;
+	for (u32 i = 0; i < 2; i++) {
+		s32 fd = plan->fds[i] ? argument(s, plan->fds[i] - 1) : -1;
+
+		if (fd >= 0)
+			tell_file(fd);
+	}
 	if (plan->makes == MAKES_FD)
-		reveal_fd(s->ret);
+		reveal_fd(task, s->ret);
 	if (plan->makes <= MAKES_FD || s->ret < 0)
 		return;
 	bpf_probe_read_user(made, sizeof(made), (void *)s->args[plan->makes == MAKES_PIPE ? 0 : 3]);
-	reveal_fd(made[0]);
-	reveal_fd(made[1]);
+	reveal_fd(task, made[0]);
+	reveal_fd(task, made[1]);
 }
 
 SEC("tp_btf/sys_exit")

@@ -102,18 +102,16 @@ static __always_inline void count_lost(u32 type, enum lost_reason reason)
 		lost->by_reason[reason] += 1;
 }
 
-__noinline int submit(void)
+/* Hands over the event that has been written. */
+static __always_inline void hand_over(struct scratch *s)
 {
-	struct scratch *s = get_scratch();
 	u32 cpu = bpf_get_smp_processor_id();
 	void *ring;
 	u64 flags, unread, len;
 
-	if (!s)
-		return 0;
 	if (s->pos >= EVENT_MAX) {
 		count_lost(s->type, LOST_TOO_LARGE);
-		return 0;
+		return;
 	}
 	*(u32 *)&s->data[16] = s->pos;
 	/* behind the event, where its reader does not look: the CPU */
@@ -122,17 +120,25 @@ __noinline int submit(void)
 	ring = bpf_map_lookup_elem(&rings, &cpu);
 	if (!ring) {
 		count_lost(s->type, LOST_NO_BUFFER);
-		return 0;
+		return;
 	}
 	/* one wakeup when the mark is passed: the agent looks by itself every few milliseconds */
 	unread = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 	flags = unread < wakeup_bytes && unread + len >= wakeup_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 	if (!has_room(s, unread, len)) {
 		count_lost(s->type, LOST_RING_FULL);
-		return 0;
+		return;
 	}
 	if (bpf_ringbuf_output(ring, s->data, len, flags))
 		count_lost(s->type, LOST_RING_FULL);
+}
+
+__noinline int submit(void)
+{
+	struct scratch *s = get_scratch();
+
+	if (s)
+		hand_over(s);
 	return 0;
 }
 

@@ -18,7 +18,7 @@ int BPF_PROG(on_enter, struct pt_regs *regs, long id)
 {
 	u32 called = number_of(regs), plan;
 	u64 nr = bounded(called, NUMBERS - 1);
-	bool compat = is_compat();
+	bool compat = is_compat(this_task());
 	struct scratch *s;
 
 	plan = compat ? ia32_entries[nr] : native_entries[nr];
@@ -33,6 +33,7 @@ int BPF_PROG(on_enter, struct pt_regs *regs, long id)
 	s->file_known = 1;
 	s->file = 0;
 	s->ret = -1;
+	s->asked_from = 0;
 	read_args(s, regs);
 	if (plan == PLAN_SOCKETCALL)
 		plan = socketcall_entries[unpack_socketcall(s)];

@@ -15,8 +15,8 @@ u16 socketcall_plans[SOCKETCALLS_ROOM] = {};
 u8 want_exec = 0;
 u8 want_fork = 0;
 u8 want_exit = 0;
-/* Calls that failed are not wanted. */
-u8 drop_failed = 0;
+/* Calls that failed are not wanted; set before loading. */
+const volatile u8 drop_failed = 0;
 /* Processes whose events are not wanted. */
 u32 skip_pids[8] = {};
 u32 skip_count = 0;
@@ -71,18 +71,23 @@ struct {
 /* The end of a call; `ctx` is what the program was given. */
 static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret, bool at_function)
 {
-	u32 called = number_of(regs), plan;
+	u32 called = number_of(regs), plan, close;
 	u64 nr = bounded(called, NUMBERS - 1);
+	struct task_struct *task;
 	struct scratch *s;
 	bool compat;
 
 	if (!wanted[nr] || nr != called)
 		return 0;
-	compat = is_compat();
+	task = this_task();
+	compat = is_compat(task);
 	plan = plan_wanted(nr, compat);
 	if (compat)
 		ret = (s32)ret;
-	if (!plan || !is_turn(at_function) || (drop_failed && ret < 0) || closes_unseen(plan - 1, ret, first_arg(regs, compat)))
+	if (!plan || !is_turn(task, at_function) || (drop_failed && ret < 0))
+		return 0;
+	close = closing(task, plan - 1, ret, first_arg(regs, compat));
+	if (close == CLOSES_UNSEEN)
 		return 0;
 	s = get_scratch();
 	if (!s) {
@@ -92,6 +97,8 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 	s->compat = compat;
 	s->nr = nr;
 	s->file_known = 0;
+	s->asked_from = 0;
+	s->revealed = close == CLOSES_SEEN;
 	s->ret = ret;
 	read_args(s, regs);
 	if (plan == PLAN_SOCKETCALL)
@@ -99,7 +106,7 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 	if (!plan || plan > PLANS)
 		return 0;
 	s->plan = plan - 1;
-	if (!passes(s) || skipped())
+	if ((!s->revealed && !passes(s, task)) || skipped())
 		return 0;
 	bpf_tail_call(ctx, &programs, plan_of(s)->program);
 	count_lost(plan_of(s)->type, LOST_NO_PROGRAM);

@@ -14,10 +14,8 @@
 #define STATE_CREATES 8
 #define STATE_TRUNCATES 16
 
-#define PATH_MOST 255 /* longer paths are let through */
 #define PATH_SEARCHED 128 /* longer ones are not searched for four bytes but let through */
 #define PATH_WORDS 32
-#define PATH_START 8 /* zeros before, so that the 8 bytes before any path's end can be read */
 #define FACTOR 0x9e3779b97f4a7c15ull
 
 enum { KEEP_ALL, KEEP_NOTHING, KEEP_SUCCESSES, KEEP_OPENS, KEEP_CLOSES, KEEP_FD_COMMANDS };
@@ -50,6 +48,8 @@ struct slot {
 struct sieve sieves[PLANS_ROOM] __attribute__((aligned(64))) = {};
 struct slot slots[SLOTS] __attribute__((aligned(64))) = {};
 u64 grams[GRAM_WORDS] = {};
+/* How often what is asked for has changed; at least 1 where a sieve is used. */
+u32 generation = 0;
 /* A bit for each key in `slots`: nearly all that isn't there is settled by one look. */
 u64 known[KNOWN_WORDS] __attribute__((aligned(64))) = {};
 
@@ -120,26 +120,19 @@ static __always_inline u64 unclean(const u8 *at, u64 slashes)
 /* Read from memory each time, so that the verifier takes all that were found for one. */
 static __always_inline u32 path_len(struct scratch *s)
 {
-	return bounded(*(volatile u32 *)&s->path_len, PATH_MOST);
+	return bounded(*(volatile u32 *)&s->asked_len, ASKED_MOST);
 }
 
 /*
- * The states that an event with this path matters in; all of them if that can't be told. What a loop finds is
- * kept in memory, see `struct scratch`.
+ * The states that an event with the path that was asked for matters in; all of them if that can't be told. What a loop
+ * finds is kept in memory, see `struct scratch`.
  */
-static __always_inline u64 states_of_path(struct scratch *s, const struct sieve *sieve, u32 state, u64 from)
+static __always_inline u64 states_of_path(struct scratch *s, const struct sieve *sieve, u32 state)
 {
 	u64 seed = sieve->salt, hash = seed, word;
 	u32 prefixes = sieve->starts & state ? sieve->prefixes : 0;
-	u8 *path = &s->path[PATH_START];
-	long n = bpf_probe_read_user_str(path, PATH_MOST + 2, (void *)from);
+	u8 *path = &s->asked[ASKED_START];
 
-	/* unreadable, empty, too long */
-	if (n <= 1 || n > PATH_MOST + 1)
-		return ~0ull;
-	s->path_len = n - 1;
-	if (path[0] != '/')
-		return ~0ull;
 	s->found = 0;
 	s->unclean = 0;
 	for (u32 i = 0; i < PATH_WORDS; i++) {
@@ -165,7 +158,7 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 			s->found |= states_of_test(hash, TEST_PREFIX, at + 8);
 	}
 	/* the path's last 8 bytes */
-	word = *(u64 *)(s->path + PATH_START - 8 + path_len(s));
+	word = *(u64 *)(s->asked + ASKED_START - 8 + path_len(s));
 	if (s->unclean || word >> 56 == '/')
 		return ~0ull;
 	s->found |= states_of_test(hash, TEST_EXACT, path_len(s));
@@ -190,6 +183,81 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 	return s->found;
 }
 
+/* Where it is remembered what was decided of the path that was asked for: by its last 16 bytes. */
+static __always_inline struct seen *seen_place(struct scratch *s)
+{
+	u8 *end = s->asked + ASKED_START + path_len(s);
+
+	return &s->seen[bounded(mix(mix(s->plan, *(u64 *)(end - 16)), *(u64 *)(end - 8)) >> 32, SEEN - 1)];
+}
+
+/* Whether it is this very path that was seen. What lies behind its end is no part of it. */
+static __always_inline bool is_seen(struct scratch *s, const struct seen *seen)
+{
+	u8 *path = &s->asked[ASKED_START];
+
+	for (u32 i = 0; i < SEEN_WORDS; i++) {
+		u32 at = i * 8;
+
+		if (at >= path_len(s))
+			break;
+		if (lowest(*(u64 *)(path + at), path_len(s) - at) != seen->path[i])
+			return false;
+	}
+	return true;
+}
+
+static __always_inline void note_seen(struct scratch *s, struct seen *seen, u64 what)
+{
+	u8 *path = &s->asked[ASKED_START];
+
+	for (u32 i = 0; i < SEEN_WORDS; i++) {
+		u32 at = i * 8;
+
+		if (at >= path_len(s))
+			break;
+		seen->path[i] = lowest(*(u64 *)(path + at), path_len(s) - at);
+	}
+	seen->what = what;
+}
+
+/*
+ * Whether an event with this path matters in this state; so it does if that can't be told. Most paths are asked for
+ * again and again, so that what was decided is remembered until something else is asked for. A function of its own,
+ * so that the verifier looks at its loops once.
+ */
+__noinline int path_matters(u64 from, u32 number)
+{
+	struct scratch *s = get_scratch();
+	const struct sieve *sieve;
+	u32 state = 1u << (number & 31);
+	struct seen *seen;
+	u64 what;
+	long n;
+
+	if (!s)
+		return 1;
+	n = bpf_probe_read_user_str(&s->asked[ASKED_START], ASKED_MOST + 2, (void *)from);
+	/* unreadable, empty, too long */
+	if (n <= 1 || n > ASKED_MOST + 1)
+		return 1;
+	s->asked_len = n - 1;
+	s->asked_from = from;
+	if (s->asked[ASKED_START] != '/')
+		return 1;
+	/* read before what is asked for is, so that what is remembered is never newer than what it was decided by */
+	what = (u64)*(volatile u32 *)&generation << 32 | path_len(s) << 16 | (s->plan & 0xff) << 8 | (number & 31) << 1;
+	seen = seen_place(s);
+	if (seen->what >> 1 == what >> 1 && is_seen(s, seen))
+		return seen->what & 1;
+	sieve = &sieves[bounded(s->plan, PLANS_ROOM - 1)];
+	if (states_of_path(s, sieve, state) & state)
+		what |= 1;
+	if (path_len(s) <= 8 * SEEN_WORDS)
+		note_seen(s, seen, what);
+	return what & 1;
+}
+
 static __always_inline u8 state_of(struct scratch *s, const struct sieve *sieve)
 {
 	u8 state = sieve->fixed | (s->ret >= 0 ? STATE_SUCCESS : 0);
@@ -207,7 +275,7 @@ static __always_inline u8 state_of(struct scratch *s, const struct sieve *sieve)
 }
 
 /* Whether the machine needs an event that matters to no rule. */
-static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve)
+static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve, struct task_struct *task)
 {
 	switch (sieve->keep) {
 	case KEEP_NOTHING:
@@ -215,50 +283,55 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 	case KEEP_SUCCESSES:
 		return s->ret >= 0;
 	case KEEP_OPENS:
-		return s->ret >= 0 && !(is_plain_fd(s->ret) && hide_fd(s->ret));
+		return s->ret >= 0 && !(is_plain_fd(task, s->ret) && hide_fd(task, s->ret));
 	case KEEP_CLOSES:
-		return s->ret >= 0 && !reveal_fd((s32)s->args[0]);
+		return s->ret >= 0 && !reveal_fd(task, (s32)s->args[0]);
 	case KEEP_FD_COMMANDS:
 		if (s->ret < 0)
 			return false;
 		if ((u32)s->args[1] == COMMAND_SETFD)
-			return !is_hidden((s32)s->args[0]);
+			return !is_hidden(task, (s32)s->args[0]);
 		return (u32)s->args[1] == COMMAND_DUPFD || (u32)s->args[1] == COMMAND_DUPFD_CLOEXEC;
 	}
 	return true;
 }
 
+enum { NO_SUCH_CLOSE, CLOSES_UNSEEN, CLOSES_SEEN };
+
 /*
- * Whether the end of a call needs no closer look because it closed an fd that nobody was told of, or none at all:
- * half of what a file that nobody asks for costs.
+ * Of a call that closes an fd and matters to no rule, whether anybody was told of that fd. It is asked before anything
+ * else, because closing is half of what a file costs that nobody asks for.
  */
-static __always_inline bool closes_unseen(u32 plan, s64 ret, u64 fd)
+static __always_inline u32 closing(struct task_struct *task, u32 plan, s64 ret, u64 fd)
 {
 	const struct sieve *sieve = &sieves[bounded(plan, PLANS_ROOM - 1)];
 
-	return sieve->keep == KEEP_CLOSES && sieve->used && !sieve->whatever && (ret < 0 || reveal_fd((s32)fd));
+	if (sieve->keep != KEEP_CLOSES || !sieve->used || sieve->whatever)
+		return NO_SUCH_CLOSE;
+	return ret < 0 || reveal_fd(task, (s32)fd) ? CLOSES_UNSEEN : CLOSES_SEEN;
 }
 
 /* Whether the event of the call that has just ended is wanted. */
-static __always_inline bool passes(struct scratch *s)
+static __always_inline bool passes(struct scratch *s, struct task_struct *task)
 {
 	const struct sieve *sieve = &sieves[bounded(s->plan, PLANS_ROOM - 1)];
-	u32 state;
+	u32 number, state;
 
 	if (!sieve->used)
 		return true;
-	state = 1u << (state_of(s, sieve) & 31);
+	number = state_of(s, sieve) & 31;
+	state = 1u << number;
 	if (sieve->whatever & state)
 		return true;
 	if (sieve->paths & state) {
 		for (u32 i = 0; i < 2; i++) {
 			u32 arg = sieve->path_args[i];
 
-			if (arg && states_of_path(s, sieve, state, s->args[(arg - 1) & 3]) & state)
+			if (arg && path_matters(s->args[(arg - 1) & 3], number))
 				return true;
 		}
 	}
-	return is_kept(s, sieve);
+	return is_kept(s, sieve, task);
 }
 
 #endif

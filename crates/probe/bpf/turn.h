@@ -44,12 +44,15 @@ struct {
 	__type(value, u32);
 } under_way SEC(".maps");
 
+/* Whether programs may ever be attached to functions; set before loading. */
+const volatile u8 can_change = 0;
+
 /* Whether the end of the current thread's call is to be told here. */
-static __always_inline bool is_turn(bool at_function)
+static __always_inline bool is_turn(struct task_struct *task, bool at_function)
 {
 	u32 key = 0, now, *state, *mark, tid;
 
-	if (!can_hide)
+	if (!can_hide || !can_change)
 		return !at_function;
 	state = bpf_map_lookup_elem(&turn, &key);
 	if (!state)
@@ -58,7 +61,7 @@ static __always_inline bool is_turn(bool at_function)
 	if ((now & 3) <= TELLS_FUNCTION)
 		return at_function == ((now & 3) == TELLS_FUNCTION);
 	if (at_function) {
-		mark = bpf_task_storage_get(&told, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		mark = bpf_task_storage_get(&told, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 		if (!mark)
 			return (now & 3) == TELLS_AND_MARKS;
 		*mark = now >> 2;
@@ -66,7 +69,7 @@ static __always_inline bool is_turn(bool at_function)
 	}
 	tid = bpf_get_current_pid_tgid();
 	bpf_map_delete_elem(&under_way, &tid);
-	mark = bpf_task_storage_get(&told, bpf_get_current_task_btf(), 0, 0);
+	mark = bpf_task_storage_get(&told, task, 0, 0);
 	if (!mark || *mark != now >> 2)
 		return (now & 3) == TELLS_BOTH;
 	*mark = 0;

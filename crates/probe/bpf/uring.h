@@ -409,6 +409,7 @@ __noinline int tell_operation(u64 req, s32 result)
 	s->plan = o->plan;
 	s->tid = o->tid;
 	s->uring = 1;
+	s->asked_from = 0;
 	if (can_hide && hiding)
 		tell_fds(s, plan_of(s));
 	write_event();

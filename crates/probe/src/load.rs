@@ -236,7 +236,6 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     let globals = open.maps.bss_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
     globals.boot_time = boot_time;
     globals.snaplen = options.snaplen.min(ProbeOptions::MOST_SHOWN);
-    globals.drop_failed = u8::from(options.drop_failed);
     globals.want_resolved = u8::from(options.resolved);
     let part = |eighths: usize| (ring_bytes / 8 * eighths) as u64;
     globals.wakeup_bytes = part(1);
@@ -259,7 +258,9 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         open.progs.on_submit.set_attach_target(0, Some(found.submit.into())).map_err(|e| refused(&e))?;
     }
     let constants = open.maps.rodata_data.as_deref_mut().ok_or_else(|| no_globals("probe"))?;
+    constants.drop_failed = u8::from(options.drop_failed);
     constants.can_hide = u8::from(can_hide);
+    constants.can_change = u8::from(kernel.functions.is_some());
     constants.can_cast = u8::from(can_hide && kernel.can_cast);
     let filter = kernel.functions.as_ref().and_then(|functions| functions.filter.as_ref());
     constants.filter_takes_one = u8::from(filter.is_some_and(|(_, takes_one)| *takes_one));
@@ -419,6 +420,7 @@ impl Loaded {
             plan.used = 0;
         }
         self.globals.hiding = 1;
+        self.globals.generation += 1;
         self.shared.store(&self.globals);
         self.globals.sieves = made;
         self.shared.store(&self.globals);

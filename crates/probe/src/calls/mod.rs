@@ -251,7 +251,7 @@ fn refused(source: io::Error) -> ProbeError {
     ProbeError::Attach { program: "on_syscall".into(), source }
 }
 
-/// What this kernel's types say of its functions; nothing where that is of no use.
+/// What this kernel's types say of its functions; nothing where they are not asked for.
 pub fn functions(btf: &Btf<'_>, choice: CallPoint) -> Option<Functions> {
-    (cfg!(target_arch = "x86_64") && choice != CallPoint::SysExit).then(|| Functions::of(btf))
+    (cfg!(target_arch = "x86_64") && choice == CallPoint::Fexit).then(|| Functions::of(btf))
 }
