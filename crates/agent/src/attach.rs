@@ -54,6 +54,7 @@ fn open(program: &Program, config: &Config) -> Result<Probe, ProbeError> {
         snapshot_from: (!config.iterators).then_some(SnapshotSource::Proc),
         resolved: asks_where(&program.engine),
         calls: config.calls,
+        ahead: config.hardening == Hardening::Full,
         ..ProbeOptions::default()
     })
 }

@@ -23,6 +23,7 @@ pub mod live;
 pub mod log;
 pub mod memory;
 pub mod metrics;
+mod moving;
 pub mod notify;
 pub mod pending;
 pub mod plugins;

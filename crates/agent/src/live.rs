@@ -27,6 +27,7 @@ use crate::inventory::{Readers, Surroundings, records};
 use crate::log::{Log, now};
 use crate::memory::{self, MemoryGuard, Pressure};
 use crate::metrics::{STRIDE, Station, View, Waiting};
+use crate::moving::Moving;
 use crate::notify::Notify;
 use crate::prefilter::of_program;
 use crate::program::Program;
@@ -71,6 +72,7 @@ struct Live {
     silence: Silence,
     crew: Option<Arc<Crew>>,
     parsing: Parsing,
+    moving: Moving,
 }
 
 /// Watches this host, by a probe that was opened at a time, until a signal comes or the time is up. `started` is told once watching has begun.
@@ -133,6 +135,7 @@ pub fn run(
         station,
         crew: options.crew.clone(),
         parsing: Parsing::default(),
+        moving: Moving::default(),
         program,
     };
     let snapshot = probe.snapshot(&mut |event| {
@@ -447,6 +450,7 @@ impl Live {
         if let Some(crew) = self.crew.clone() {
             crew.sent(&mut |event| self.event(event));
         }
+        self.moving.look(probe.attachment(), &self.log);
         self.enrichment.ask(&mut self.machine);
         self.enrichment.tell_domains(&mut self.machine);
         let mut news = false;

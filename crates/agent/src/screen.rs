@@ -22,6 +22,9 @@ pub fn screen(started: &Started<'_>, program: &Program, off: usize, files: &[Str
     };
     row("kernel", &attachment.kernel);
     row("attached", &attachment.points.join(", "));
+    if let Some(functions) = attachment.moving_to {
+        row("", &format!("going over to fexit of {functions} functions in the background"));
+    }
     if let Some(why) = &attachment.no_fexit {
         row("", &format!("not fexit: {}", why.lines().next().unwrap_or_default()));
     }

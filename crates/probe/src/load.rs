@@ -334,8 +334,11 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         .collect::<Result<_, _>>()
         .map_err(map_error("shared"))?;
     let shared_maps = Shared { maps, can_note: can_hide };
-    let calls =
+    let mut calls =
         Calls::attach(options.calls, progs.on_syscall.as_fd(), kernel.functions, shared_maps, &wanted)?;
+    if options.ahead {
+        calls.load_ahead();
+    }
     let mut few = Points::default();
     let of_few = [&progs.on_enter, &progs.on_switch, &progs.on_signal, &progs.on_complete, &progs.on_submit];
     for (spec, program) in points::SPECS.iter().zip(of_few) {
@@ -347,10 +350,9 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
             few.add(spec, program.as_fd())?;
         }
     }
-    if let Err(error) = few.follow(&options.events)
-        && !without.leave_out(&error)
-    {
-        return Err(error);
+    match few.follow(&options.events) {
+        Err(error) if !without.leave_out(&error) => return Err(error),
+        _ => {}
     }
     for (program, section) in [
         ("on_fork", "sched_process_fork"),
@@ -367,6 +369,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         kernel: kernel_release(),
         points,
         no_fexit: calls.why_not(),
+        moving_to: calls.moving_to(),
         syscalls: wanted.names.iter().map(|name| (*name).to_string()).collect(),
         rings: rings.len(),
         ring_bytes,
@@ -451,6 +454,7 @@ impl Loaded {
         self.attachment.points.retain(|point| !calls::is_point(point));
         self.attachment.points.extend(self.calls.points());
         self.attachment.no_fexit = self.calls.why_not();
+        self.attachment.moving_to = self.calls.moving_to();
     }
 
     /// Changes what is delivered.

@@ -110,6 +110,9 @@ pub struct ProbeOptions {
     pub proc: PathBuf,
     /// Where the ends of calls are to be seen.
     pub calls: CallPoint,
+    /// Load for the functions of all calls, not only of those that are wanted now: later, when others are, this process
+    /// may have given up loading.
+    pub ahead: bool,
     /// Programs that are loaded as what they are not, so that the kernel refuses them. For tests.
     pub spoilt: Vec<&'static str>,
 }
@@ -133,6 +136,7 @@ impl Default for ProbeOptions {
             snapshot_from: None,
             proc: PathBuf::from("/proc"),
             calls: CallPoint::Auto,
+            ahead: false,
             spoilt: Vec::new(),
         }
     }
@@ -223,6 +227,8 @@ pub struct Attachment {
     pub points: Vec<String>,
     /// Why calls are seen at `sys_exit` and not at their functions.
     pub no_fexit: Option<String>,
+    /// To how many functions programs are being attached in the background, to take the place of `sys_exit`.
+    pub moving_to: Option<usize>,
     /// System calls that are watched, by name.
     pub syscalls: Vec<String>,
     /// How many ring buffers there are.

@@ -1,5 +1,6 @@
-//! The places where memory is shared with the kernel: with its submodule the only `unsafe` code of the crate.
+//! The places where memory is shared with the kernel: with its submodules the only `unsafe` code of the crate.
 
+pub mod closer;
 pub mod program;
 
 use std::io;

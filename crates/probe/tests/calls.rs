@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -163,6 +164,46 @@ fn each_call_is_told_once_while_attachments_change() {
     let lost = watch.probe.lost();
     assert!(lost.by_type.keys().all(|(ty, _)| *ty != t::SYSCALL_MUNLOCKALL_X), "{lost:?}");
     assert_eq!(told, calls);
+}
+
+/// Ids of programs that are loaded for functions.
+fn programs_at_functions() -> BTreeSet<u32> {
+    let programs = libbpf_rs::query::ProgInfoIter::default();
+    programs
+        .filter(|program| program.name.to_string_lossy() == "on_return")
+        .map(|program| program.id)
+        .collect()
+}
+
+/// Detaching takes the kernel long: it is left to it, and it does it.
+#[test]
+fn the_programs_at_functions_go_when_the_probe_has_ended() {
+    let before = programs_at_functions();
+    let events = [t::SYSCALL_OPENAT_2_X, t::SYSCALL_CLOSE_X, t::SYSCALL_CHDIR_X, t::SYSCALL_UNLINKAT_2_X];
+    let options = |ahead| ProbeOptions {
+        events: events.into_iter().collect(),
+        calls: CallPoint::Fexit,
+        ahead,
+        ..ProbeOptions::default()
+    };
+    for ahead in [false, true] {
+        let Ok(probe) = Probe::open(options(ahead)) else { return println!("skipped: no probe here") };
+        let mut watch = Watch { probe };
+        if !watch.go_to_functions() {
+            return println!("skipped: {:?}", watch.probe.attachment().no_fexit);
+        }
+        let own: BTreeSet<u32> = programs_at_functions().difference(&before).copied().collect();
+        assert_eq!(own.len() > 100, ahead, "{}", own.len());
+        let begin = Instant::now();
+        drop(watch);
+        let ended = begin.elapsed();
+        let end = Instant::now() + Duration::from_secs(300);
+        while !programs_at_functions().is_disjoint(&own) {
+            assert!(Instant::now() < end, "{:?} are still there", programs_at_functions());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        println!("{} programs: ended in {ended:?}, gone after {:?}", own.len(), begin.elapsed());
+    }
 }
 
 #[test]

@@ -146,6 +146,8 @@ const CALLS: &[&[c_long]] = &[
         libc::SYS_ppoll,
         libc::SYS_pselect6,
     ],
+    // Rings can't be made any more; one that was made hands descriptors over to the kernel in the end (the probe's).
+    &[libc::SYS_io_uring_register],
     // What the process and the host are.
     &[
         libc::SYS_uname,

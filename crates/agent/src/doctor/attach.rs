@@ -41,7 +41,11 @@ fn probe(opened: &Result<Attachment, ProbeError>) -> Finding {
 fn calls(opened: &Result<Attachment, ProbeError>) -> Option<Finding> {
     let attachment = opened.as_ref().ok()?;
     Some(match &attachment.no_fexit {
-        None => finding("ends of calls", Mark::Ok, "can be seen at their own functions (fexit)"),
+        None => finding(
+            "ends of calls",
+            Mark::Ok,
+            "can be seen at their own functions (fexit): a run begins at sys_exit and moves over in the background",
+        ),
         Some(why) => {
             let why = why.lines().next().unwrap_or_default();
             finding(

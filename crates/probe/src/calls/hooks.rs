@@ -66,6 +66,11 @@ impl Hooks {
         self.hooks.iter_mut().filter(|(id, _)| !kept.contains(id)).for_each(|(_, hook)| hook.link = None);
     }
 
+    /// Takes what keeps programs attached.
+    pub fn take_links(&mut self) -> Vec<OwnedFd> {
+        self.hooks.values_mut().filter_map(|hook| hook.link.take()).collect()
+    }
+
     /// The programs that are attached.
     pub fn programs(&self) -> impl Iterator<Item = &OwnedFd> {
         self.hooks.values().filter(|hook| hook.link.is_some()).map(|hook| &hook.program)

@@ -11,6 +11,7 @@ mod under_way;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use lanner_event::types;
 use libbpf_rs::btf::Btf;
 
 use change::{Change, Goal, PASSING, Parts, Teller, Turn};
@@ -23,8 +24,9 @@ use hooks::Hooks;
 use under_way::UnderWay;
 
 use crate::plans::Wanted;
+use crate::sys::closer::Closer;
 use crate::sys::program;
-use crate::{CallPoint, ProbeError};
+use crate::{CallPoint, EventSet, ProbeError};
 
 /// Why the ends of calls' functions are not used.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +78,11 @@ pub struct Calls {
     change: Option<Change>,
     /// What is to be changed next.
     goal: Option<Goal>,
+    /// How many functions there will be in the end of a change that leads to them.
+    moving_to: Option<usize>,
     why_not: Option<WhyNot>,
+    /// What detaches programs in the end; made at first, for later that may not be permitted any more.
+    closer: Option<Closer>,
 }
 
 impl Calls {
@@ -103,7 +109,9 @@ impl Calls {
             parts: Some(parts),
             change: None,
             goal: None,
+            moving_to: None,
             why_not: None,
+            closer: None,
         };
         calls.aim(wanted)?;
         Ok(calls)
@@ -139,6 +147,10 @@ impl Calls {
             Ok(functions) => Some(Goal::Functions(functions.clone())),
             Err(_) => (parts.teller.turn() != Turn::SysExit).then_some(Goal::SysExit),
         };
+        self.moving_to = match &self.goal {
+            Some(Goal::Functions(functions)) => Some(functions.len()),
+            _ => None,
+        };
         self.why_not = functions.err();
         Ok(())
     }
@@ -151,6 +163,7 @@ impl Calls {
         let over = self.change.as_ref().is_some_and(Change::is_over);
         if over {
             self.stop();
+            self.moving_to = None;
         }
         if let (None, Some(goal)) = (&self.change, self.goal.take()) {
             let Some(mut parts) = self.parts.take() else { return Ok(over) };
@@ -173,6 +186,13 @@ impl Calls {
         }
     }
 
+    /// Loads a program for each function that may ever be wanted. What is refused is told when it is wanted.
+    pub fn load_ahead(&mut self) {
+        let mut events = EventSet::all();
+        events.remove(types::GENERIC_X);
+        let _ = self.prepare(&Wanted::of(&events));
+    }
+
     /// Loads a program for each function whose end is wanted, if they may be used at all; says which these are.
     fn prepare(&mut self, wanted: &Wanted) -> Result<Vec<u32>, WhyNot> {
         let serving = self.serving(wanted)?;
@@ -180,6 +200,7 @@ impl Calls {
         let Some(parts) = &mut self.parts else { return Ok(Vec::new()) };
         if parts.under_way.is_none() {
             parts.under_way = Some(UnderWay::load(&self.shared).map_err(WhyNot::Refused)?);
+            self.closer = Closer::new().ok();
         }
         let filter = filter.map(|(filter, _)| (Entry::Denied, filter));
         let all = serving.iter().map(|function| (Entry::Return, function)).chain(filter);
@@ -221,6 +242,11 @@ impl Calls {
         functions.into_iter().chain(all).collect()
     }
 
+    /// To how many functions it is on its way.
+    pub fn moving_to(&self) -> Option<usize> {
+        self.moving_to
+    }
+
     /// Why it is not the functions, nor will be.
     pub fn why_not(&self) -> Option<String> {
         self.why_not.as_ref().map(ToString::to_string)
@@ -237,6 +263,11 @@ impl Calls {
 impl Drop for Calls {
     fn drop(&mut self) {
         self.stop();
+        let Some(parts) = &mut self.parts else { return };
+        // detaching takes long; for as long as they are still attached, programs at functions have nothing to tell
+        if let (Some(closer), Ok(())) = (self.closer.take(), parts.teller.set(Turn::SysExit)) {
+            closer.close(parts.hooks.take_links());
+        }
     }
 }
 
