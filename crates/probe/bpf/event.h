@@ -57,6 +57,7 @@ struct scratch {
 	 * loop's every round anew for every value that it may have.
 	 */
 	u32 at;
+	u64 dentry, mount; /* where in the tree of files the path is that is built */
 	u32 part;      /* of what is read or written in parts: the part */
 	u64 part_done; /* and how much of it has been read */
 	u64 message;   /* the message header that is looked at, or 0 */

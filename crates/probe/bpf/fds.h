@@ -59,15 +59,16 @@ __noinline int hide_all(void)
  */
 static __always_inline bool hide_fd(struct task_struct *task, s64 fd)
 {
-	struct task_struct *main;
+	struct task_struct *main, *seen;
 	struct hidden *hidden;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return false;
-	main = task->group_leader;
+	seen = followed(task);
 	/* other processes that have the table can close its fds unseen */
-	if ((u64)main->files != (u64)task->files || task->files->count.counter > task->signal->nr_threads)
+	if ((u64)seen->group_leader->files != (u64)seen->files || seen->files->count.counter > seen->signal->nr_threads)
 		return false;
+	main = task->group_leader;
 	hidden = bpf_task_storage_get(&hidden_fds, main, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!hidden)
 		return false;
@@ -81,10 +82,10 @@ static __always_inline bool hide_fd(struct task_struct *task, s64 fd)
  */
 static __always_inline struct hidden *hidden_of(struct task_struct *task)
 {
-	struct task_struct *main = task->group_leader;
+	struct task_struct *main = task->group_leader, *seen = followed(task);
 	struct hidden *hidden;
 
-	if ((u64)main->files == (u64)task->files)
+	if ((u64)seen->group_leader->files == (u64)seen->files)
 		return bpf_task_storage_get(&hidden_fds, main, 0, 0);
 	hidden = bpf_task_storage_get(&hidden_fds, task, 0, 0);
 	return hidden || !hide_all() ? hidden : bpf_task_storage_get(&hidden_fds, task, 0, 0);
@@ -183,11 +184,11 @@ static __always_inline bool is_plain_fd(struct task_struct *task, s64 fd)
 		file = file_of_number(fd);
 		return file && is_plain(BPF_CORE_READ(file, f_inode, i_mode));
 	}
-	table = task->files->fdt;
+	table = followed(task)->files->fdt;
 	if (fd < 0 || fd >= table->max_fds)
 		return false;
-	file = (void *)AS(struct list_head, &table->fd[fd])->next;
-	return file && is_plain(AS(struct file, file)->f_inode->i_mode);
+	bpf_core_read(&file, sizeof(file), &table->fd[fd]);
+	return file && is_plain(BPF_CORE_READ(file, f_inode, i_mode));
 }
 
 #endif

@@ -6,6 +6,15 @@
 #include "task.h"
 
 /*
+ * A thread for plain loads. The verifier of later kernels searches all their types for the name of each step along a
+ * pointer that it was handed itself, a millisecond each; of one that was cast it does not.
+ */
+static __always_inline struct task_struct *followed(struct task_struct *task)
+{
+	return can_cast ? AS(struct task_struct, task) : task;
+}
+
+/*
  * The current thread's table of open files. A typed pointer can be followed by plain loads, which cost a
  * fraction of what reading by a helper does; kernels before 5.11 give none.
  */
@@ -13,7 +22,7 @@ static __always_inline bool table_of_current(u32 *len, struct file ***files)
 {
 	struct fdtable *table;
 
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+	if (!can_cast && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
 		table = bpf_get_current_task_btf()->files->fdt;
 		*len = table->max_fds;
 		*files = table->fd;

@@ -214,21 +214,27 @@ static __always_inline void put_open_mode(struct scratch *s, const struct param 
 #define ASKED_WORDS 8 /* longer paths are copied by a helper */
 
 /* The path that was looked at, as it was then: reading it once more costs more and may give another one. */
-static __always_inline void put_asked(struct scratch *s)
+__noinline int put_asked(void)
 {
-	u32 len = bounded(*(volatile u32 *)&s->asked_len, ASKED_MOST) + 1;
-	u8 *to = cursor(s);
+	struct scratch *s = get_scratch();
+	u32 len;
+	u8 *to;
 
+	if (!s)
+		return 0;
+	len = bounded(s->asked_len, ASKED_MOST) + 1;
+	to = cursor(s);
 	if (len > 8 * ASKED_WORDS) {
 		bpf_probe_read_kernel(to, len, &s->asked[ASKED_START]);
 	} else {
 		for (u32 i = 0; i < ASKED_WORDS; i++) {
-			if (8 * i >= *(volatile u32 *)&s->asked_len + 1)
+			if (8 * i > *(volatile u32 *)&s->asked_len)
 				break;
 			*(u64 *)(to + 8 * i) = *(u64 *)&s->asked[ASKED_START + 8 * i];
 		}
 	}
 	end_param(s, len);
+	return 0;
 }
 
 /*
@@ -251,7 +257,7 @@ static __always_inline bool put_plain(struct scratch *s, const struct param *p)
 	case KIND_STR:
 		if (!s->asked_from || s->asked_from != argument(s, p->source))
 			return false;
-		put_asked(s);
+		put_asked();
 		return true;
 	case KIND_DEV:
 		if (s->file_known)
@@ -427,6 +433,21 @@ __noinline int write_event(void)
 
 #define MESSAGES_SHOWN 256 /* of one call */
 
+/* The event of one of a call's messages. */
+__noinline int write_one_message(u32 i)
+{
+	struct scratch *s = get_scratch();
+	u32 moved = 0;
+
+	if (!s)
+		return 0;
+	/* the header and behind it, with padding, how much moved */
+	s->message = s->args[1] + i * (s->compat ? 32 : 64);
+	bpf_probe_read_user(&moved, sizeof(moved), (void *)(s->message + (s->compat ? 28 : 56)));
+	s->ret = moved;
+	return write_event();
+}
+
 /* A call that moves several messages: an event for each, or one if it moved none. */
 static __always_inline void write_messages(struct scratch *s)
 {
@@ -435,15 +456,9 @@ static __always_inline void write_messages(struct scratch *s)
 	if (!s->messages)
 		write_event();
 	for (u32 i = 0; i < MESSAGES_SHOWN; i++) {
-		u32 moved = 0;
-
 		if (i >= s->messages)
 			break;
-		/* the header and behind it, with padding, how much moved */
-		s->message = s->args[1] + i * (s->compat ? 32 : 64);
-		bpf_probe_read_user(&moved, sizeof(moved), (void *)(s->message + (s->compat ? 28 : 56)));
-		s->ret = moved;
-		write_event();
+		write_one_message(i);
 	}
 }
 

@@ -79,6 +79,34 @@ __noinline u64 parts_size(u64 parts, u64 count)
 	return size;
 }
 
+/* Goes on with the data of parts; 0 when it has all or as much as can be had. */
+__noinline int put_next_part(u64 parts, u64 count, u64 want)
+{
+	struct scratch *s = get_scratch();
+	u64 from, len, n;
+
+	if (!s || s->part >= count || s->part >= PARTS_SHOWN || s->at >= want)
+		return 0;
+	from = word_at(parts, 2 * s->part, s->compat);
+	len = word_at(parts, 2 * s->part + 1, s->compat);
+	n = len - s->part_done;
+	if (n > want - s->at)
+		n = want - s->at;
+	if (n > CHUNK)
+		n = CHUNK;
+	if (n && !read_chunk(s, from + s->part_done, n)) {
+		count_unreadable();
+		return 0;
+	}
+	s->at += n;
+	s->part_done += n;
+	if (s->part_done >= len) {
+		s->part += 1;
+		s->part_done = 0;
+	}
+	return 1;
+}
+
 /* The parts' data, one behind the other, but no more than `want` bytes or than are shown. */
 __noinline int put_parts(u64 parts, u64 count, u64 want)
 {
@@ -92,27 +120,8 @@ __noinline int put_parts(u64 parts, u64 count, u64 want)
 	s->part = 0;
 	s->part_done = 0;
 	for (u32 i = 0; i < PARTS_SHOWN + CHUNKS; i++) {
-		u64 from, len, n;
-
-		if (s->part >= count || s->part >= PARTS_SHOWN || s->at >= want)
+		if (!put_next_part(parts, count, want))
 			break;
-		from = word_at(parts, 2 * s->part, s->compat);
-		len = word_at(parts, 2 * s->part + 1, s->compat);
-		n = len - s->part_done;
-		if (n > want - s->at)
-			n = want - s->at;
-		if (n > CHUNK)
-			n = CHUNK;
-		if (n && !read_chunk(s, from + s->part_done, n)) {
-			count_unreadable();
-			break;
-		}
-		s->at += n;
-		s->part_done += n;
-		if (s->part_done >= len) {
-			s->part += 1;
-			s->part_done = 0;
-		}
 	}
 	end_param(s, s->at);
 	return 0;

@@ -22,6 +22,40 @@ static __always_inline void put_built_path(struct scratch *s, u32 at)
 	end_param(s, len);
 }
 
+/* Puts the name before what there is of a path, or goes over to the mount above; 0 at the root. */
+__noinline int put_component(void)
+{
+	struct scratch *s = get_scratch();
+	struct dentry *dentry, *parent;
+	struct mount *mount, *above;
+	u32 len;
+
+	if (!s)
+		return 0;
+	dentry = (void *)s->dentry;
+	mount = (void *)s->mount;
+	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+		above = BPF_CORE_READ(mount, mnt_parent);
+		if (above == mount || !above)
+			return 0;
+		s->dentry = (u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		s->mount = (u64)above;
+		return 1;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	if (parent == dentry || !parent)
+		return 0;
+	len = bounded(BPF_CORE_READ(dentry, d_name.len), NAME_LEN);
+	if (s->at < PATH_END - TEXT_MAX + NAME_LEN + 1)
+		return 0;
+	s->at -= len;
+	bpf_probe_read_kernel(&s->path[bounded(s->at, 2 * TEXT_MAX - 1)], len, BPF_CORE_READ(dentry, d_name.name));
+	s->at -= 1;
+	s->path[bounded(s->at, 2 * TEXT_MAX - 1)] = '/';
+	s->dentry = (u64)parent;
+	return 1;
+}
+
 /*
  * A path as the root of its mount namespace sees it, from a `struct path` at `path`. Without a component,
  * the name of the root itself: that is how a memfd is called.
@@ -29,10 +63,6 @@ static __always_inline void put_built_path(struct scratch *s, u32 at)
 __noinline int put_path(u64 path)
 {
 	struct scratch *s = get_scratch();
-	struct dentry *dentry, *parent, *root;
-	struct mount *mount, *above;
-	struct vfsmount *vfs;
-	struct qstr name;
 
 	if (!s)
 		return 0;
@@ -40,41 +70,18 @@ __noinline int put_path(u64 path)
 		put_empty(s);
 		return 0;
 	}
-	dentry = BPF_CORE_READ((struct path *)path, dentry);
-	vfs = BPF_CORE_READ((struct path *)path, mnt);
-	mount = (void *)vfs - bpf_core_field_offset(struct mount, mnt);
-	root = BPF_CORE_READ(vfs, mnt_root);
+	s->dentry = (u64)BPF_CORE_READ((struct path *)path, dentry);
+	s->mount = (u64)BPF_CORE_READ((struct path *)path, mnt) - bpf_core_field_offset(struct mount, mnt);
 	s->path[PATH_END - 1] = 0;
 	s->at = PATH_END - 1;
 	for (int i = 0; i < PATH_DEPTH; i++) {
-		u32 len;
-
-		if (dentry == root) {
-			above = BPF_CORE_READ(mount, mnt_parent);
-			if (above == mount || !above)
-				break;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = above;
-			root = BPF_CORE_READ(mount, mnt.mnt_root);
-			continue;
-		}
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if (parent == dentry || !parent)
+		if (!put_component())
 			break;
-		name.len = BPF_CORE_READ(dentry, d_name.len);
-		name.name = BPF_CORE_READ(dentry, d_name.name);
-		len = bounded(name.len, NAME_LEN);
-		if (s->at < PATH_END - TEXT_MAX + NAME_LEN + 1)
-			break;
-		s->at -= len;
-		bpf_probe_read_kernel(&s->path[bounded(s->at, 2 * TEXT_MAX - 1)], len, name.name);
-		s->at -= 1;
-		s->path[bounded(s->at, 2 * TEXT_MAX - 1)] = '/';
-		dentry = parent;
 	}
 	if (s->at == PATH_END - 1) {
+		struct dentry *last = (void *)s->dentry;
+		const unsigned char *own = BPF_CORE_READ(last, d_name.name);
 		char first = 0;
-		const unsigned char *own = BPF_CORE_READ(dentry, d_name.name);
 
 		bpf_probe_read_kernel(&first, 1, own);
 		if (first && first != '/')

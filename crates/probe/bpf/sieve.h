@@ -65,23 +65,32 @@ static __always_inline u64 all_if_zero(u64 value)
 	return ((value | -value) >> 63) - 1;
 }
 
-static __always_inline u64 states_of(u64 key)
+static __always_inline bool is_known(u64 key)
 {
-	u64 states = 0;
+	return known[bounded(key >> 38, KNOWN_WORDS - 1)] >> (key >> 32 & 63) & 1;
+}
 
-	if (!(known[bounded(key >> 38, KNOWN_WORDS - 1)] >> (key >> 32 & 63) & 1))
+/* Adds the states that the table has for a key; a function of its own, so that the verifier looks at it once. */
+__noinline int find_states(u64 key)
+{
+	struct scratch *s = get_scratch();
+
+	if (!s)
 		return 0;
 	for (u32 i = 0; i < SLOT_PROBES; i++) {
 		const struct slot *slot = &slots[bounded(key + i, SLOTS - 1)];
 
-		states |= slot->states & all_if_zero(slot->key ^ key);
+		s->found |= slot->states & all_if_zero(slot->key ^ key);
 	}
-	return states;
+	return 0;
 }
 
-static __always_inline u64 states_of_test(u64 hash, u32 test, u32 len)
+static __always_inline void find_test(u64 hash, u32 test, u32 len)
 {
-	return states_of(mix(hash, (u64)test << 32 | len));
+	u64 key = mix(hash, (u64)test << 32 | len);
+
+	if (is_known(key))
+		find_states(key);
 }
 
 #define EVERY(byte) (0x0101010101010101ull * (byte))
@@ -152,19 +161,19 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 			s->unclean |= unclean(path + at, slashes);
 		/* no start that is asked for has a NUL in it, so what lies behind the path's end does no harm */
 		if (i < 2 && prefixes & 1 << (2 * i))
-			s->found |= states_of_test(mix(hash, lowest(word, 4)), TEST_PREFIX, at + 4);
+			find_test(mix(hash, lowest(word, 4)), TEST_PREFIX, at + 4);
 		hash = mix(hash, lowest(word, left));
 		if (i < 4 && prefixes & (i < 2 ? 2 << (2 * i) : 4 << i))
-			s->found |= states_of_test(hash, TEST_PREFIX, at + 8);
+			find_test(hash, TEST_PREFIX, at + 8);
 	}
 	/* the path's last 8 bytes */
 	word = *(u64 *)(s->asked + ASKED_START - 8 + path_len(s));
 	if (s->unclean || word >> 56 == '/')
 		return ~0ull;
-	s->found |= states_of_test(hash, TEST_EXACT, path_len(s));
+	find_test(hash, TEST_EXACT, path_len(s));
 	for (u32 i = 0; i < 8 && sieve->ends & state; i++) {
 		if (sieve->suffixes >> i & 1 && i < path_len(s))
-			s->found |= states_of_test(mix(seed, word >> (56 - 8 * i)), TEST_SUFFIX, i + 1);
+			find_test(mix(seed, word >> (56 - 8 * i)), TEST_SUFFIX, i + 1);
 	}
 	if (!(sieve->grams & state) || s->found & state)
 		return s->found;
@@ -178,7 +187,7 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 		four = *(u32 *)(path + i);
 		bit = (four * (u32)FACTOR) >> 20;
 		if (grams[bit >> 6 & (GRAM_WORDS - 1)] >> (bit & 63) & 1)
-			s->found |= states_of_test(mix(seed, four), TEST_GRAM, 0);
+			find_test(mix(seed, four), TEST_GRAM, 0);
 	}
 	return s->found;
 }
