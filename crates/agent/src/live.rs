@@ -18,7 +18,7 @@ use lanner_probe::{EventSet, Probe};
 
 use crate::announce::local_offset;
 use crate::config::DropAction;
-use crate::crew::{Parsing, configure, counts_of_plugins};
+use crate::crew::{Dealings, counts_of_plugins};
 use crate::drops::DropWatch;
 use crate::enrich::Enrichment;
 use crate::hold::Hold;
@@ -71,7 +71,7 @@ struct Live {
     triggered: Triggered,
     silence: Silence,
     crew: Option<Arc<Crew>>,
-    parsing: Parsing,
+    dealings: Dealings,
     moving: Moving,
 }
 
@@ -134,7 +134,7 @@ pub fn run(
         triggered: Triggered::new(config.capture.clone(), Pace::Live, log),
         station,
         crew: options.crew.clone(),
-        parsing: Parsing::default(),
+        dealings: Dealings::new(config),
         moving: Moving::default(),
         program,
     };
@@ -309,7 +309,7 @@ impl Live {
         self.triggered.follow(config.capture.clone(), &self.log);
         self.silence.set_waits(config.silence);
         if let Some(crew) = &self.crew {
-            configure(crew, &self.program.config, config, &self.log);
+            self.dealings.configure(crew, config, &self.log);
         }
         self.program = program;
         self.notify.reloaded(&self.status());
@@ -359,7 +359,7 @@ impl Live {
         self.events += 1;
         self.progress.advance(event);
         if let Some(crew) = &self.crew {
-            self.parsing.note(crew.parse(event, self.progress.meta(), &self.machine), &self.log);
+            self.dealings.note(crew.parse(event, self.progress.meta(), &self.machine), &self.log);
         }
         self.scratch.reset();
         let cx = Context {

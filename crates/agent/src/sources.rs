@@ -16,7 +16,7 @@ use lanner_plugin::host::Crew;
 use lanner_plugin::{Given, Refusal, SourceStats};
 
 use crate::announce::local_offset;
-use crate::crew::{Parsing, configure, counts_of_plugins};
+use crate::crew::{Dealings, counts_of_plugins};
 use crate::log::Log;
 use crate::metrics::{Board, Counted, STRIDE, Station, View, Waiting};
 use crate::notify::Notify;
@@ -60,7 +60,7 @@ struct SideLoop {
     tally: Tally,
     events: u64,
     station: Station,
-    parsing: Parsing,
+    dealings: Dealings,
 }
 
 /// Sources that run.
@@ -114,7 +114,7 @@ impl Beside {
             hits: Vec::new(),
             tally: Tally::new(program.rules()),
             events: 0,
-            parsing: Parsing::default(),
+            dealings: Dealings::new(config),
         };
         let thread = std::thread::Builder::new().name(source.to_owned());
         self.loops.push((source, thread.spawn(move || side.run())?));
@@ -233,7 +233,7 @@ impl SideLoop {
                 self.tally.renew(program.rules());
                 self.station.follow(&program, Instant::now());
                 if let Some(crew) = &self.opened.crew {
-                    configure(crew, &self.program.config, &program.config, &self.log);
+                    self.dealings.configure(crew, &program.config, &self.log);
                 }
                 self.program = program;
             }
@@ -263,13 +263,13 @@ impl SideLoop {
         let (machine, progress, scratch) = (&mut self.machine, &mut self.progress, &mut self.scratch);
         let (memory, hits, tally) = (&mut self.memory, &mut self.hits, &mut self.tally);
         let (events, station) = (&mut self.events, &mut self.station);
-        let (parsing, log, crew) = (&mut self.parsing, &self.log, opened.crew.clone());
+        let (dealings, log, crew) = (&mut self.dealings, &self.log, opened.crew.clone());
         let mut see = |event: &Event<'_>| {
             *events += 1;
             let subject = machine.apply(event);
             progress.advance(event);
             if let Some(crew) = &crew {
-                parsing.note(crew.parse(event, progress.meta(), machine), log);
+                dealings.note(crew.parse(event, progress.meta(), machine), log);
             }
             scratch.reset();
             let cx = Context {

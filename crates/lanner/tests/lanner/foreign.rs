@@ -154,7 +154,10 @@ fn a_reload_gives_plugins_their_other_settings() {
     let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines().map_while(Result::ok);
     let mut told = |part: &str| lines.any(|line| line.contains(part));
     assert!(told("Opening 'test_events' source with plugin 'test_source'"));
-    // By then it is ready to be told to read its files again.
+    // By then it is ready to be told to read its files again, one that is still being written too.
+    write("log_stderr: true\nlog_level: info\n");
+    kill(process, Signal::SIGHUP).unwrap();
+    assert!(told("Reloaded"));
     for (mode, wanted) in [
         ("other", "plugin 'test_async' has its new settings"),
         (
