@@ -99,13 +99,28 @@ tests() {
         grep -o '"executable":"[^"]*"' | cut -d'"' -f4 | grep "/${VMTEST_ONLY:-}"
 }
 
+# Copies the libraries of a program.
+libraries_of() {
+    local program=$1 root=$2 library
+    ldd "$program" | grep -o '/[^ ]*' | while read -r library; do
+        mkdir -p "$root$(dirname "$library")"
+        cp -nL "$library" "$root$library"
+    done
+}
+
 # A root file system: busybox, what tests open and run, the tests and their libraries.
 root_of() {
-    local root=$1 test name library
+    local root=$1 test name
     rm -rf "$root"
     mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,root,run,tests,var,usr/bin,usr/lib,usr/sbin}
     cp "$(command -v busybox)" "$root/bin/busybox"
     chroot "$root" /bin/busybox --install -s /bin
+    # as files of their own: busybox asks by which name it is called
+    for name in true false; do
+        rm "$root/bin/$name"
+        cp -L "/bin/$name" "$root/bin/$name"
+        libraries_of "/bin/$name" "$root"
+    done
     echo vmtest >"$root/etc/hostname"
     echo root:x:0:0:root:/root:/bin/sh >"$root/etc/passwd"
     echo root:x:0: >"$root/etc/group"
@@ -114,10 +129,7 @@ root_of() {
         name=${name%-*}
         cp "$test" "$root/tests/$name"
         strip "$root/tests/$name"
-        ldd "$test" | grep -o '/[^ ]*' | while read -r library; do
-            mkdir -p "$root$(dirname "$library")"
-            cp -nL "$library" "$root$library"
-        done
+        libraries_of "$test" "$root"
     done
     cp scripts/vminit.sh "$root/init"
     chmod +x "$root/init"
@@ -137,30 +149,8 @@ boot() {
         -append "console=ttyS0 quiet panic=-1 lsm=bpf $line" </dev/null >"$log" 2>&1 || true
     sed -i 's/\r//g' "$log"
     rm -f "$work/$name.gz"
-    verdict "$(basename "$dir")" "$name" "$log" "$(($(date +%s) - begin))" >"$work/$name.verdict"
-    cat "$work/$name.verdict"
-}
-
-# One line for what came of a boot, and one for each test that failed or was skipped.
-verdict() {
-    local package=$1 name=$2 log=$3 seconds=$4
-    # A test's output stands under `---- NAME stdout ----`; its first line that says so makes it skipped.
-    awk -v package="$package" -v name="$name" -v log_file="$log" -v seconds="$seconds" '
-        /^VMTEST-BEGIN / { file = $2 }
-        /^VMTEST-END / { ends[$3]++; if ($3 != 0) broken[++ills] = $2 " ended with " $3 }
-        /^VMTEST-KERNEL / { broken[++ills] = "the kernel says: " substr($0, 15) }
-        /^VMTEST-DONE/ { done = 1 }
-        /^---- .* stdout ----$/ { test = $2; counted = 0 }
-        /^skipped: / && !counted { counted = 1; skipped[++skips] = file ": " test ": " substr($0, 10) }
-        /^test .* \.\.\. FAILED$/ { broken[++ills] = file ": " $2; failed++ }
-        /^test result: / { for (i = 1; i < NF; i++) if ($(i + 1) == "passed;") passed += $i }
-        END {
-            if (!done) broken[++ills] = "it did not come to its end"
-            printf "vmtest: %s (%s): %d passed, %d failed, %d skipped, in %d s%s\n", name, package, passed - skips,
-                failed, skips, seconds, ills || passed == 0 ? "; NOT WELL, the log is " log_file : ""
-            for (i = 1; i <= ills; i++) print "vmtest:   failed: " broken[i]
-            for (i = 1; i <= skips; i++) print "vmtest:   skipped: " skipped[i]
-        }' "$log"
+    awk -f scripts/vmverdict.awk -v name="$name" -v package="$(basename "$dir")" -v log_file="$log" \
+        -v seconds="$(($(date +%s) - begin))" "$log" | tee "$work/$name.verdict"
 }
 
 echo "vmtest: building the probe's tests"

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lanner_event::{EventType, types};
 use libbpf_rs::btf::Btf;
-use libbpf_rs::btf::types::{Func, FuncProto, Typedef};
+use libbpf_rs::btf::types::{Func, FuncProto, Struct, Typedef};
 
 use crate::calls::{self, Functions};
 use crate::sys::program;
@@ -87,7 +87,11 @@ impl Kernel {
     }
 }
 
+/// What a request holds of its operation, in the form that the programs read: since 6.0.
+const OPERATION: &str = "io_cmd_data";
+
 fn io_uring(btf: &Btf<'_>) -> Option<IoUring> {
+    btf.type_by_name::<Struct<'_>>(OPERATION)?;
     let point = |name: &str| {
         let point: Typedef<'_> = btf.type_by_name(&format!("btf_trace_{name}"))?;
         FuncProto::try_from(point.next_type()?.next_type()?).ok()

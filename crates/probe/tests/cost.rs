@@ -11,9 +11,10 @@ use lanner_event::types as t;
 use lanner_probe::{CallPoint, Probe, ProbeOptions};
 use support::call::call;
 
+const CALLS: u64 = 100;
+
 /// Instructions of a loop of calls that no interrupt came into.
 fn instructions() -> u64 {
-    const CALLS: usize = 100;
     // SAFETY: reading the time stamp counter has no effect.
     let now = || unsafe { std::arch::x86_64::_rdtsc() };
     let rounds = (0..2000).map(|_| {
@@ -48,7 +49,9 @@ fn at_functions_other_calls_cost_not_one_instruction() {
         return;
     }
     let bare = instructions();
-    assert_eq!(bare, instructions(), "instructions are not counted here");
+    // less than one a call
+    let as_bare = |counted: u64| bare.abs_diff(counted) < CALLS;
+    assert!(as_bare(instructions()), "instructions are not counted here");
     let probe = with(CallPoint::SysExit);
     let everywhere = instructions();
     drop(probe);
@@ -59,6 +62,6 @@ fn at_functions_other_calls_cost_not_one_instruction() {
     }
     let at_functions = instructions();
     println!("100 calls: {bare} instructions, at functions {at_functions}, at sys_exit {everywhere}");
-    assert_eq!(at_functions, bare);
-    assert!(everywhere > bare);
+    assert!(as_bare(at_functions));
+    assert!(everywhere > bare + CALLS);
 }

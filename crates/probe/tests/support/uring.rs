@@ -60,9 +60,9 @@ impl Ring {
             assert!(!(-4095..0).contains(&made), "{made}");
             made
         };
-        let cq_entries = i64::from(params[1]);
-        let memory =
-            map(i64::from(params[25]) + 16 * cq_entries + 4 * i64::from(ENTRIES) + 4096, 0) as *mut u8;
+        // up to the end of what lies last, the places of submissions or the completions
+        let (places, completions) = (params[16] + 4 * params[0], params[25] + 16 * params[1]);
+        let memory = map(places.max(completions).into(), 0) as *mut u8;
         let sqes = map(64 * i64::from(ENTRIES), 0x1000_0000) as *mut Sqe;
         Some(Ring { fd, memory, sqes, params })
     }
