@@ -172,7 +172,7 @@ impl Reader {
     ///
     /// # Errors
     /// Once, at the end: the first fault that was met.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self) -> Result<bool, CaptureError> {
         self.window.skip(self.used);
         let Some((head, total, beginning)) = self.plain_event() else {
@@ -190,16 +190,18 @@ impl Reader {
     #[inline]
     fn plain_event(&self) -> Option<(Head, usize, bool)> {
         let bytes = self.window.bytes();
-        let [a, b, c, d, e, f, g, h, i, j] = *bytes.first_chunk()?;
+        let (start, event) = bytes.split_first_chunk::<{ PLAIN.offset() }>()?;
+        let [a, b, c, d, e, f, g, h, i, j] = *start;
         let total = u32::from_ne_bytes([e, f, g, h]) as usize;
         let is_plain = matches!(u32::from_ne_bytes([a, b, c, d]), written::EVENT | written::LARGE_EVENT);
         if !is_plain || self.unusual || total > bytes.len() {
             return None;
         }
-        let event = bytes.get(PLAIN.offset()..total.wrapping_sub(4))?;
+        // What stands behind the event's block does no harm, and with enough bytes the check is quicker.
         let head = Head::check(event, u16::from_ne_bytes([i, j])).ok()?;
         let today = self.upgrader.today(head.ty())?;
-        today.has(head.param_count()).then_some((head, total, today.beginning))
+        let fits = PLAIN.offset() + head.len() + 4 <= total;
+        (fits && today.has(head.param_count())).then_some((head, total, today.beginning))
     }
 
     /// The same for whatever the event is.
@@ -226,11 +228,11 @@ impl Reader {
     #[inline]
     pub fn event(&self) -> Option<Event<'_>> {
         let (head, place) = self.current?;
-        Some(match place {
-            Place::Window { back } => head.event(&self.window.bytes()[usize::from(back)..]),
-            Place::Normalised => head.event(&self.normalised),
-            Place::Upgraded => head.event(self.upgrader.bytes()),
-        })
+        Some(head.event(match place {
+            Place::Window { back } => &self.window.bytes()[usize::from(back)..],
+            Place::Normalised => &self.normalised,
+            Place::Upgraded => self.upgrader.bytes(),
+        }))
     }
 
     /// Looks at the event in the block at hand: `None` if it is not to be handed out.

@@ -127,6 +127,13 @@ impl Head {
         self.count as usize
     }
 
+    /// How many bytes it has.
+    #[inline]
+    #[allow(clippy::len_without_is_empty, reason = "none is empty")]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
     /// Where the parameters end if there are few of them: all lengths are added up at once, those masked out that are
     /// none. Where the event has less than its lengths, this is behind its end, too.
     #[inline]
@@ -157,9 +164,12 @@ impl Head {
     #[inline]
     pub fn event(self, bytes: &[u8]) -> Event<'_> {
         let Head { info, len, count, cpu } = self;
-        let bytes = &bytes[..(len as usize).min(bytes.len())];
-        let word = |at: usize| array::<8>(bytes, at).map_or(0, u64::from_ne_bytes);
-        Event { ts: word(0), tid: word(8) as i64, cpu, info, bytes, count, wide: self.is_wide() }
+        let bytes = bytes.get(..len as usize).unwrap_or(bytes);
+        let [ts, tid] = match bytes.first_chunk::<16>() {
+            Some(start) => [0, 8].map(|at| array(start, at).map_or(0, u64::from_ne_bytes)),
+            None => [0, 0],
+        };
+        Event { ts, tid: tid as i64, cpu, info, bytes, count, wide: self.is_wide() }
     }
 }
 
@@ -196,16 +206,6 @@ impl<'a> Event<'a> {
     #[inline]
     fn width(&self) -> usize {
         if self.wide { 4 } else { 2 }
-    }
-
-    /// Length of a parameter that exists.
-    #[inline]
-    fn length(&self, index: usize) -> usize {
-        if self.wide {
-            array::<4>(self.bytes, HEADER_LEN + index * 4).map_or(0, u32::from_ne_bytes) as usize
-        } else {
-            array::<2>(self.bytes, HEADER_LEN + index * 2).map_or(0, u16::from_ne_bytes) as usize
-        }
     }
 
     /// The type's number.
@@ -251,12 +251,24 @@ impl<'a> Event<'a> {
 
     /// All parameters' bytes in order.
     #[inline]
-    pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
-        let mut at = HEADER_LEN + self.count as usize * self.width();
-        (0..self.count as usize).map_while(move |i| {
-            let start = at;
-            at += self.length(i);
-            self.bytes.get(start..at)
+    pub fn params(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let Event { bytes, count, wide, .. } = *self;
+        let start = count as usize * self.width();
+        let parts = bytes.get(HEADER_LEN..).and_then(|bytes| bytes.split_at_checked(start));
+        let (mut lengths, mut rest) = parts.unwrap_or_default();
+        (0..count).map_while(move |_| {
+            let length = if wide {
+                let (length, behind) = lengths.split_first_chunk()?;
+                lengths = behind;
+                u32::from_ne_bytes(*length) as usize
+            } else {
+                let (length, behind) = lengths.split_first_chunk()?;
+                lengths = behind;
+                usize::from(u16::from_ne_bytes(*length))
+            };
+            let (param, behind) = rest.split_at_checked(length)?;
+            rest = behind;
+            Some(param)
         })
     }
 
