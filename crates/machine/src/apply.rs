@@ -100,8 +100,8 @@ pub(crate) struct Frame<'a, 'e> {
     pub(crate) slot: Slot,
     /// That thread's fd table.
     pub(crate) table: Option<TableId>,
-    /// The fd that it works on, or made.
-    pub(crate) fd: Option<i64>,
+    /// The fd that it works on, or made; -1 for none. What is written in one piece can be read in one right after.
+    pub(crate) num: i64,
     /// That fd has another name than before.
     pub(crate) renamed: bool,
     /// The beginning of the same call was seen; the machine has it.
@@ -109,6 +109,11 @@ pub(crate) struct Frame<'a, 'e> {
 }
 
 impl Frame<'_, '_> {
+    /// The fd that it works on, or made.
+    pub(crate) fn fd(&self) -> Option<i64> {
+        (self.num != -1).then_some(self.num)
+    }
+
     /// The call's result, where it has one.
     pub(crate) fn result(&self) -> Option<i64> {
         self.event.i64(0)
@@ -216,10 +221,10 @@ impl Machine {
         record.thread.last_seen_ts = event.ts;
         let table = record.table;
         let Shape { fd: param, exchange, .. } = shape;
-        let fd = if param == NO_FD { None } else { event.i64(usize::from(param)).filter(|&fd| fd != -1) };
+        let num = if param == NO_FD { -1 } else { event.i64(usize::from(param)).unwrap_or(-1) };
         let exit = event.info.direction == Direction::Exit;
         let begun = exit && record.begun.take(event, &mut self.begun);
-        let mut frame = Frame { event, slot, table, fd, renamed: false, begun };
+        let mut frame = Frame { event, slot, table, num, renamed: false, begun };
         if !self.is_in_snapshot(slot, event) {
             match exchange {
                 Exchange::No => self.dispatch(&mut frame),
@@ -229,7 +234,7 @@ impl Machine {
         }
         Subject {
             tid: event.tid,
-            fd: frame.fd,
+            fd: frame.fd(),
             fd_name_changed: frame.renamed,
             slot: Some(frame.slot),
             stand_in: None,
@@ -292,12 +297,12 @@ impl Machine {
 
     /// The fd that the event works on.
     pub(crate) fn frame_fd(&self, frame: &Frame<'_, '_>) -> Option<&Fd> {
-        self.tables.get(frame.table?, frame.fd?)
+        self.tables.get(frame.table?, frame.fd()?)
     }
 
     /// The same, to be changed.
     pub(crate) fn frame_fd_mut(&mut self, frame: &Frame<'_, '_>) -> Option<&mut Fd> {
-        self.tables.get_mut(frame.table?, frame.fd?)
+        self.tables.get_mut(frame.table?, frame.fd()?)
     }
 
     /// Puts in an fd that the event made.
@@ -307,7 +312,7 @@ impl Machine {
         if !self.tables.insert(table, fd, self.options.max_fds) {
             self.stats.fds_refused += 1;
         }
-        frame.fd = Some(num);
+        frame.num = num;
     }
 
     /// Keeps a call's beginning for its end.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::{Text, abi};
+use crate::{Tail, Text, abi};
 
 /// Layer-4 protocol of a socket.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -90,10 +90,10 @@ pub struct Fd {
     pub kind: FdKind,
     /// Path, or the text of the socket's ends, as `fd.name` prints it.
     pub name: Text,
-    /// Path as the opening call named it (`fd.nameraw`); empty for what no path opened.
-    pub name_raw: Text,
-    /// Where the kernel found what was opened; empty where it was not told.
-    pub resolved: Text,
+    /// What [`Fd::name_raw`] gives.
+    pub raw: Tail,
+    /// What [`Fd::resolved`] gives.
+    pub found: Tail,
     /// Flags of the open call, in the event table's own bits.
     pub open_flags: u32,
     /// Device number.
@@ -191,6 +191,23 @@ impl Endpoint {
 }
 
 impl Fd {
+    /// Path as the opening call named it (`fd.nameraw`); empty for what no path opened.
+    pub fn name_raw(&self) -> &[u8] {
+        self.raw.get(&self.name)
+    }
+
+    /// Where the kernel found what was opened; empty where it was not told.
+    pub fn resolved(&self) -> &[u8] {
+        self.found.get(&self.name)
+    }
+
+    /// Gives it another name, and leaves all else as it is.
+    pub(crate) fn rename(&mut self, name: Text) {
+        self.raw.part(&self.name);
+        self.found.part(&self.name);
+        self.name = name;
+    }
+
     /// Whether it is an IP socket.
     pub fn is_ip(&self) -> bool {
         matches!(self.kind, FdKind::Ipv4 | FdKind::Ipv6 | FdKind::Ipv4Server | FdKind::Ipv6Server)
@@ -224,5 +241,29 @@ impl Fd {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_name_changes_no_other_text() {
+        let name = Text::from("/etc/passwd");
+        let (raw, found) = (Tail::of(b"passwd", &name), Tail::of(b"/etc/passwd", &name));
+        let mut fd = Fd { name, raw, found, ..Fd::default() };
+        fd.rename("/x".into());
+        assert_eq!(
+            (&*fd.name, fd.name_raw(), fd.resolved()),
+            (&b"/x"[..], &b"passwd"[..], &b"/etc/passwd"[..])
+        );
+    }
+
+    /// Each open makes one and each fork shares them, so what they take is written, moved and cached all the time.
+    #[test]
+    fn an_fd_is_compact() {
+        let size = size_of::<Fd>();
+        assert!(size <= 136, "{size} bytes");
     }
 }

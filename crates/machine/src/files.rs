@@ -4,9 +4,10 @@ use lanner_event::{Event, types};
 
 use crate::apply::Frame;
 use crate::machine::{Ending, Machine};
+use crate::path::Becomes;
 use crate::threads::Slot;
 use crate::wire::{i64_of, params, text_of, u16_of, u32_of, u64_of};
-use crate::{Fd, FdKind, Text, abi, path};
+use crate::{Fd, FdKind, Tail, Text, abi, path};
 
 /// An open call as its event tells it.
 struct Open<'a> {
@@ -78,18 +79,16 @@ impl Machine {
     pub(crate) fn opened(&mut self, frame: &mut Frame<'_, '_>) {
         let Some(num @ 0..) = frame.result() else { return };
         let begun = std::mem::take(&mut self.begun);
-        let mut full = std::mem::take(&mut self.scratch);
         let event = frame.event;
         let mut open = Open::read(event);
         if let Some(begun) = Machine::beginning(frame, &begun) {
             open.prefer_beginning(&begun);
         }
-        self.full_path(frame.slot, event, &open, &mut full);
-        let name = Text::from(&full[..]);
+        let (name, raw) = self.names_of(frame.slot, event, &open);
         let fd = Fd {
             kind: if open.flags & abi::O_DIRECTORY != 0 { FdKind::Directory } else { FdKind::File },
-            name_raw: Text::sharing(open.name, &name),
-            resolved: Text::sharing(event.resolved_path().unwrap_or_default(), &name),
+            raw,
+            found: Tail::of(event.resolved_path().unwrap_or_default(), &name),
             name,
             open_flags: open.flags,
             dev: open.dev,
@@ -100,19 +99,35 @@ impl Machine {
         };
         frame.renamed = !fd.name.is_empty();
         self.add_frame_fd(frame, num, fd);
-        self.scratch = full;
         self.begun = begun;
     }
 
-    fn full_path(&self, slot: Slot, event: &Event<'_>, open: &Open<'_>, out: &mut Vec<u8>) {
+    /// The path of what was opened, and the name by which it was asked for. Nearly always that is the path's end, which
+    /// is known before: comparing both would have to wait for what was just written.
+    fn names_of(&mut self, slot: Slot, event: &Event<'_>, open: &Open<'_>) -> (Text, Tail) {
+        let mut out = std::mem::take(&mut self.scratch);
+        let dir = self.base_of(slot, event, open);
+        let becomes = path::becomes(dir[0].len() + dir[1].len(), open.name);
+        let name = if becomes == Becomes::Itself {
+            Text::from(open.name)
+        } else {
+            path::join_to(dir, open.name, &mut out);
+            Text::from(&out[..])
+        };
+        let raw =
+            if becomes == Becomes::Other { Tail::of(open.name, &name) } else { Tail::end(open.name.len()) };
+        self.scratch = out;
+        (name, raw)
+    }
+
+    fn base_of(&self, slot: Slot, event: &Event<'_>, open: &Open<'_>) -> [&[u8]; 2] {
         let at = matches!(event.ty(), types::SYSCALL_OPENAT_2_X | types::SYSCALL_OPENAT2_X);
-        let dir: [&[u8]; 2] = match open.dirfd {
+        match open.dirfd {
             Some(dirfd) => self.dir_of(slot, dirfd, open.name).unwrap_or([b"<UNKNOWN>", b""]),
             // The source of open_by_handle_at gives a whole path.
             None if at || event.ty() == types::SYSCALL_OPEN_BY_HANDLE_AT_X => [b"", b""],
             None => self.dir_of(slot, abi::AT_FDCWD, open.name).unwrap_or([b"", b""]),
-        };
-        path::join_to(dir, open.name, out);
+        }
     }
 
     /// The directory that `name` counts from, and the closing slash where it has none. `None`: the fd is not known.
@@ -129,7 +144,7 @@ impl Machine {
     }
 
     pub(crate) fn closed(&mut self, frame: &mut Frame<'_, '_>) {
-        let Some(num) = frame.fd.filter(|_| frame.succeeded()) else { return };
+        let Some(num) = frame.fd().filter(|_| frame.succeeded()) else { return };
         match frame.table.filter(|&table| self.tables.get(table, num).is_some()) {
             Some(table) => self.ending = Ending::Fd(table, num),
             None => self.stats.unknown_fds += 1,

@@ -56,5 +56,5 @@ pub use keep::keep;
 pub use machine::Machine;
 pub use options::{MachineOptions, MachineStats};
 pub use subject::{Subject, Versions};
-pub use text::{Text, TextList};
+pub use text::{Tail, Text, TextList};
 pub use thread::{Capabilities, Executable, Thread};

@@ -14,7 +14,28 @@ pub fn join(dir: &[u8], path: &[u8], out: &mut Vec<u8>) {
 
 /// Whether a path joined to a directory is the path itself.
 pub fn stays(dir: &[u8], path: &[u8]) -> bool {
-    dir.len() + path.len() < MAX && is_clean(path)
+    becomes(dir.len(), path) == Becomes::Itself
+}
+
+/// What a path becomes when it is joined to a directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Becomes {
+    /// It stays what it is.
+    Itself,
+    /// It is put behind the directory as it stands.
+    End,
+    /// It is cleaned, or too long.
+    Other,
+}
+
+/// What a path becomes, told without looking at the directory but for how long it is.
+pub(crate) fn becomes(dir: usize, path: &[u8]) -> Becomes {
+    match path.first() {
+        _ if dir + path.len() >= MAX || !is_plain(path) => Becomes::Other,
+        Some(b'/') => Becomes::Itself,
+        Some(b'.') => Becomes::Other,
+        _ => Becomes::End,
+    }
 }
 
 /// The same as [`join`] with the directory in two pieces.
@@ -23,13 +44,16 @@ pub(crate) fn join_to(dir: [&[u8]; 2], path: &[u8], out: &mut Vec<u8>) {
     if dir[0].len() + dir[1].len() + path.len() + 1 > MAX {
         return out.extend_from_slice(TOO_LONG);
     }
-    if is_clean(path) {
+    if path.first() == Some(&b'/') && is_plain(path) {
         return out.extend_from_slice(path);
     }
     let relative = path.first().is_some_and(|&b| b != b'/');
     if relative {
         out.extend_from_slice(dir[0]);
         out.extend_from_slice(dir[1]);
+    }
+    if relative && path.first() != Some(&b'.') && is_plain(path) {
+        return out.extend_from_slice(path);
     }
     let no_base = out.is_empty();
     let mut rest = path;
@@ -64,10 +88,10 @@ pub(crate) fn join_to(dir: [&[u8]; 2], path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether an absolute path has nothing in it that would be cleaned away: no name that begins with a dot, no
+/// Whether a path has nothing in it that would be cleaned away, its start left out: no name that begins with a dot, no
 /// double or closing slash. Nearly all are so. It looks at every byte, which is quicker than to stop early.
-fn is_clean(path: &[u8]) -> bool {
-    let (Some((b'/', rest)), Some(last)) = (path.split_first(), path.last()) else { return false };
+fn is_plain(path: &[u8]) -> bool {
+    let (Some((_, rest)), Some(last)) = (path.split_first(), path.last()) else { return false };
     let unclean = |(a, b): (&u8, &u8)| (*a == b'/') & ((*b == b'/') | (*b == b'.'));
     *last != b'/' && !path.iter().zip(rest).fold(false, |found, pair| found | unclean(pair))
 }
@@ -123,6 +147,28 @@ mod tests {
             assert!(!stays || joined(".", path) == path, "{path}");
             assert_eq!(stays, ["/a/b", &long[..1022]].contains(&path), "{path}");
         }
+    }
+
+    #[test]
+    fn what_a_path_becomes_is_what_joining_gives() {
+        let long = "a".repeat(1015);
+        let paths =
+            ["/a/b", "a", "a/b", "a/.b", "a//b", "a/", ".a", "", "/", "..", "a/..", &long, &long[..1014]];
+        for (dir, path) in
+            ["/root/", "/", "", "<UNKNOWN>"].into_iter().flat_map(|dir| paths.map(|p| (dir, p)))
+        {
+            match becomes(dir.len(), path.as_bytes()) {
+                Becomes::Itself => assert_eq!(joined(dir, path), path),
+                Becomes::End => assert_eq!(joined(dir, path), format!("{dir}{path}")),
+                Becomes::Other => {}
+            }
+        }
+        let of = |dir: usize, path: &str| becomes(dir, path.as_bytes());
+        assert_eq!(
+            [of(6, "/a/b"), of(6, "a/b"), of(6, "a/./b")],
+            [Becomes::Itself, Becomes::End, Becomes::Other]
+        );
+        assert_eq!([of(9, &long[..1014]), of(9, &long)], [Becomes::End, Becomes::Other]);
     }
 
     #[test]

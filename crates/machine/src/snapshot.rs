@@ -11,7 +11,8 @@ use crate::sockets::l4_of;
 use crate::threads::Slot;
 use crate::wire::{i64_of, params, text_of, u16_of, u32_of, u64_of};
 use crate::{
-    Capabilities, Endpoint, Ends, Executable, Fd, FdKind, L4Proto, Role, Subject, Text, TextList, Thread, abi,
+    Capabilities, Endpoint, Ends, Executable, Fd, FdKind, L4Proto, Role, Subject, Tail, Text, TextList,
+    Thread, abi,
 };
 
 impl Machine {
@@ -234,14 +235,17 @@ fn fd_of_snapshot(event: &Event<'_>) -> Option<Fd> {
         types::ITER_TASK_FILE_PIPE_E => named(FdKind::Fifo),
         types::ITER_TASK_FILE_MEMFD_E => named(FdKind::Memfd),
         types::ITER_TASK_FILE_DIRECTORY_E => named(FdKind::Directory),
-        types::ITER_TASK_FILE_REGULAR_E => Fd {
-            open_flags: u32_of(p[2]).unwrap_or(0),
-            mount_id: u32_of(p[3]).unwrap_or(0),
-            ino: ino(4),
-            // what a snapshot calls a file is where the kernel has it
-            resolved: path(1),
-            ..named(FdKind::File)
-        },
+        types::ITER_TASK_FILE_REGULAR_E => {
+            let fd = named(FdKind::File);
+            Fd {
+                open_flags: u32_of(p[2]).unwrap_or(0),
+                mount_id: u32_of(p[3]).unwrap_or(0),
+                ino: ino(4),
+                // what a snapshot calls a file is where the kernel has it
+                found: Tail::of(&fd.name, &fd.name),
+                ..fd
+            }
+        }
         types::ITER_TASK_FILE_SOCKET_INET_E => inet(num, &p, v4_end)?,
         types::ITER_TASK_FILE_SOCKET_INET6_E => inet(num, &p, v6_end)?,
         types::ITER_TASK_FILE_SOCKET_UNIX_E => Fd {

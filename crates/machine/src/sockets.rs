@@ -176,7 +176,7 @@ impl Machine {
 
     pub(crate) fn accepted(&mut self, frame: &mut Frame<'_, '_>) {
         let Some(num @ 0..) = frame.result() else { return };
-        frame.fd = Some(num);
+        frame.num = num;
         let Some(tuple) = frame.event.param(1).and_then(Tuple::read) else { return };
         let mut fd = Fd { role: Role::Server, connected: true, ..Fd::default() };
         match tuple {
@@ -211,7 +211,7 @@ impl Machine {
             self.guess_socket(frame);
         }
         let Some(fd) = self.frame_fd(frame) else {
-            self.stats.unknown_fds += u64::from(frame.fd.is_some());
+            self.stats.unknown_fds += u64::from(frame.fd().is_some());
             return;
         };
         let tcp = fd.kind == FdKind::Ipv4 && fd.l4 == L4Proto::Tcp;
@@ -219,7 +219,7 @@ impl Machine {
         let ip_pair = matches!(fd.kind, FdKind::Ipv4 | FdKind::Ipv6);
         if wanted.is_none() && (fd.connected || !ip_pair) {
             let told = tcp && !fd.name.is_empty();
-            if let (Some(table), Some(fd)) = (frame.table, frame.fd) {
+            if let (Some(table), Some(fd)) = (frame.table, frame.fd()) {
                 self.quiet.note(table, fd, self.tables.changed(table).unwrap_or(0), told);
             }
             return;
@@ -256,7 +256,7 @@ impl Machine {
         );
         let family = frame.event.param(4).and_then(|p| p.first().copied());
         let (Some(num @ 0..), Some(family @ (abi::AF_INET | abi::AF_INET6)), true) =
-            (frame.fd, family, single)
+            (frame.fd(), family, single)
         else {
             return;
         };
@@ -275,7 +275,7 @@ impl Machine {
         self.set_socket(frame, socket);
         if self.frame_fd(frame).is_some_and(|fd| *fd.name != *name) {
             if let Some(fd) = self.frame_fd_mut(frame) {
-                fd.name = Text::from(name);
+                fd.rename(Text::from(name));
                 frame.renamed = true;
             }
         }

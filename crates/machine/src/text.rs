@@ -28,6 +28,63 @@ impl Text {
     }
 }
 
+/// A text that goes with another one and often is that one's end, or all of it: then it takes no memory and no
+/// reference count of its own.
+#[derive(Clone, Debug)]
+pub struct Tail(Kept);
+
+#[derive(Clone, Debug)]
+enum Kept {
+    /// So many bytes of the other text's end.
+    End(u32),
+    Own(Arc<[u8]>),
+}
+
+impl Default for Tail {
+    /// The empty text.
+    fn default() -> Tail {
+        Tail(Kept::End(0))
+    }
+}
+
+impl Tail {
+    /// A text of these bytes that goes with `other`.
+    pub fn of(bytes: &[u8], other: &Text) -> Tail {
+        match u32::try_from(bytes.len()) {
+            // Comparing nothing isn't free: the C library's function loads before it counts.
+            Ok(0) => Tail::default(),
+            Ok(end) if other.ends_with(bytes) => Tail(Kept::End(end)),
+            _ => Tail(Kept::Own(bytes.into())),
+        }
+    }
+
+    /// The last bytes of the text that it goes with.
+    pub(crate) fn end(bytes: usize) -> Tail {
+        Tail(Kept::End(bytes as u32))
+    }
+
+    /// The text, given the one that it goes with.
+    pub fn get<'a>(&'a self, other: &'a [u8]) -> &'a [u8] {
+        match &self.0 {
+            Kept::End(end) => &other[other.len().saturating_sub(*end as usize)..],
+            Kept::Own(text) => text,
+        }
+    }
+
+    /// Makes it a text by itself, because the one that it goes with is about to change.
+    pub(crate) fn part(&mut self, other: &[u8]) {
+        if let Kept::End(1..) = self.0 {
+            self.0 = Kept::Own(self.get(other).into());
+        }
+    }
+}
+
+impl From<&str> for Tail {
+    fn from(text: &str) -> Tail {
+        Tail::of(text.as_bytes(), &Text::default())
+    }
+}
+
 impl Deref for Text {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
@@ -173,6 +230,20 @@ mod tests {
         }
         assert!(TextList::from_joined(b"").is_empty());
         assert_eq!(TextList::from_iter(["a", "", "bc"]), TextList::from_joined(b"a\0\0bc\0"));
+    }
+
+    #[test]
+    fn a_tail_is_what_it_was_made_of() {
+        for (bytes, own) in [("/etc/passwd", false), ("passwd", false), ("", false), ("../passwd", true)] {
+            let mut name = Text::from("/etc/passwd");
+            let mut tail = Tail::of(bytes.as_bytes(), &name);
+            assert_eq!((tail.get(&name), matches!(tail.0, Kept::Own(_))), (bytes.as_bytes(), own));
+            tail.part(&name);
+            name = "other".into();
+            assert_eq!(tail.get(&name), bytes.as_bytes());
+        }
+        assert_eq!(Tail::from("x").get(b"yy"), b"x");
+        assert_eq!((Tail::default().get(b"yy"), Tail::from("").get(b"yy")), (&b""[..], &b""[..]));
     }
 
     #[test]

@@ -196,6 +196,13 @@ mod tests {
         assert_eq!(paths, want);
     }
 
+    /// A host has thousands of them.
+    #[test]
+    fn a_thread_is_compact() {
+        let size = size_of::<Thread>();
+        assert!(size <= 432, "{size} bytes");
+    }
+
     #[test]
     fn a_deleted_executable_keeps_its_path() {
         let mut thread = Thread::default();

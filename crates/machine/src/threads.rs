@@ -101,7 +101,15 @@ impl Threads {
     /// The same, for the thread of an event.
     #[inline]
     pub(crate) fn find(&mut self, tid: i64) -> Option<Slot> {
-        let slot = self.slot(tid)?;
+        match self.latest {
+            Some((latest, slot)) if latest == tid => Some(slot),
+            _ => self.find_other(tid),
+        }
+    }
+
+    #[inline(never)]
+    fn find_other(&mut self, tid: i64) -> Option<Slot> {
+        let slot = self.slots.get(&tid).copied()?;
         self.latest = Some((tid, slot));
         Some(slot)
     }

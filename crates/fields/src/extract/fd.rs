@@ -57,7 +57,7 @@ pub(crate) fn extract<'a>(id: Fd, arg: &Arg, cx: &Context<'a>) -> Option<Value<'
         Fd::FdDevMinor => Some(Value::Signed((fd.dev & 0xff | fd.dev >> 12 & 0xf_ff00).into())),
         Fd::FdIno => Some(Value::Signed(fd.ino as i64)),
         Fd::FdIsUpperLayer => Some(Value::Bool(fd.upper_layer)),
-        Fd::FdPathResolved => text(Some(&*fd.resolved).filter(|path| !path.is_empty())?),
+        Fd::FdPathResolved => text(Some(fd.resolved()).filter(|path| !path.is_empty())?),
         Fd::FdIsLowerLayer => Some(Value::Bool(fd.lower_layer)),
         Fd::FdCipName | Fd::FdSipName | Fd::FdLipName | Fd::FdRipName => {
             text(cx.machine.domains_of(named_address(id, cx, thread, fd)?).first()?)
@@ -246,13 +246,15 @@ pub struct NamedFile<'a> {
 pub fn named_file<'a>(cx: &Context<'a>) -> Option<NamedFile<'a>> {
     thread(cx)?;
     let (kind, name, raw): (_, &[u8], &[u8]) = match cx.fd() {
-        Some(fd) => (Some(fd.kind), &fd.name, &fd.name_raw),
+        Some(fd) => (Some(fd.kind), &fd.name, fd.name_raw()),
         None => {
             let (name, raw) = asked_names(cx)?;
             (None, name, raw)
         }
     };
-    Some(NamedFile { kind, name, asked: (name != raw).then_some(raw), access: access(cx.event) })
+    // Nearly always one is the other itself, which spares comparing them byte by byte.
+    let same = std::ptr::eq(name, raw) || name == raw;
+    Some(NamedFile { kind, name, asked: (!same).then_some(raw), access: access(cx.event) })
 }
 
 /// The fd's name, or the one that a failed call asked for.
@@ -271,7 +273,7 @@ fn known_name<'a>(cx: &Context<'a>) -> Option<&'a [u8]> {
 
 fn raw_name<'a>(cx: &Context<'a>) -> Option<&'a [u8]> {
     match cx.fd() {
-        Some(fd) => Some(&fd.name_raw),
+        Some(fd) => Some(fd.name_raw()),
         None => asked_name(cx, true),
     }
 }

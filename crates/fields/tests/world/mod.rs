@@ -124,7 +124,7 @@ fn fds() -> Vec<Fd> {
         Fd {
             dev: 0x0030_0802,
             ino: 77,
-            name_raw: "../../etc//passwd".into(),
+            raw: "../../etc//passwd".into(),
             upper_layer: true,
             ..file(3, "/etc/passwd")
         },

@@ -134,7 +134,7 @@ static FD: [Column; 33] = [
     fd(c"type", UINT8, |f| number_of(f.kind).into()),
     fd(c"open_flags", UINT32, |f| f.open_flags.into()),
     fd(c"name", STRING, |f| f.name[..].into()),
-    fd(c"name_raw", STRING, |f| f.name_raw[..].into()),
+    fd(c"name_raw", STRING, |f| f.name_raw().into()),
     fd(c"old_name", STRING, |_| b""[..].into()),
     fd(c"flags", UINT32, |f| flags(f).into()),
     fd(c"dev", UINT32, |f| f.dev.into()),
@@ -163,7 +163,7 @@ static FD: [Column; 33] = [
     fd(c"socket_ipv6_server_l4_proto", UINT8, |f| proto(f, FdKind::Ipv6Server).into()),
     fd(c"socket_unix_src", UINT64, |f| unix(f).0.into()),
     fd(c"socket_unix_dest", UINT64, |f| unix(f).1.into()),
-    fd(c"resolved", STRING, |f| f.resolved[..].into()),
+    fd(c"resolved", STRING, |f| f.resolved().into()),
 ];
 
 static TEXT: [Column; 1] = [Column { name: c"value", ty: STRING, read: Read::Item(|text| text.into()) }];
