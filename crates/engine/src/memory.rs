@@ -7,6 +7,7 @@ use lanner_event::{Category, EventFlag, EventType};
 use lanner_fields::{Context, NamedFile, StableUntil, named_file};
 use lanner_machine::{FdKind, Versions};
 use rustc_hash::FxHasher;
+use smallvec::SmallVec;
 
 use crate::board::Board;
 use crate::directory::Directory;
@@ -27,9 +28,11 @@ impl Scope {
     pub(crate) const THREAD: Scope = Scope(1 << 2);
     /// On the fd.
     pub(crate) const FD: Scope = Scope(1 << 3);
+    /// On the kind of what the fd refers to.
+    pub(crate) const KIND: Scope = Scope(1 << 7);
     /// On kind and name of the file that the fd refers to.
     pub(crate) const NAME: Scope = Scope(1 << 4);
-    /// The same, and on the name by which it was asked for.
+    /// On the name by which it was asked for.
     pub(crate) const RAW: Scope = Scope(1 << 5);
 
     /// On what the event opens a file for.
@@ -38,7 +41,7 @@ impl Scope {
     /// Any of what depends on the fd or the file.
     const FILE: Scope = Scope(Scope::FD.0 | Scope::OPENED.0);
     /// What can be remembered with the name of a file that is opened.
-    const OPENED: Scope = Scope(Scope::NAME.0 | Scope::RAW.0 | Scope::ACCESS.0);
+    const OPENED: Scope = Scope(Scope::KIND.0 | Scope::NAME.0 | Scope::RAW.0 | Scope::ACCESS.0);
 
     /// The scope of a value that is stable for so long.
     pub(crate) fn of(stable: StableUntil) -> Scope {
@@ -49,6 +52,7 @@ impl Scope {
             StableUntil::NAME => Scope::NAME,
             StableUntil::RAW => Scope::RAW,
             StableUntil::ACCESS => Scope::ACCESS,
+            StableUntil::KIND => Scope::KIND,
             _ => Scope::THREAD,
         };
         if stable == StableUntil::default() {
@@ -60,6 +64,11 @@ impl Scope {
     /// Whether it depends on a file's names and what it is opened for, and on nothing else.
     pub(crate) fn is_of_name(self) -> bool {
         self != Scope::NONE && self.0 & !Scope::OPENED.0 == 0
+    }
+
+    /// Whether it depends on the name by which a file was asked for or on its kind, and on nothing else.
+    pub(crate) fn is_of_asked(self) -> bool {
+        self != Scope::NONE && self.0 & !(Scope::KIND.0 | Scope::RAW.0) == 0
     }
 
     /// That of an answer which depends on both.
@@ -122,13 +131,19 @@ const SETTLED: usize = 64;
 /// places would only throw other things out of the cache.
 const FDS: usize = 1024;
 
+/// Sorts of files times event types that are remembered; a power of two.
+const SORTS: usize = 32;
+
 /// File names times event types that are remembered; a power of two.
 const NAMES: usize = 1024;
 
 /// The visit at which all is found out that a name settles.
 const CURIOUS: u8 = 1;
 
-/// Longer names are not remembered.
+/// Bytes of a name that stand where the rest does that is remembered of it, so that they come into the cache with it.
+const NEAR: usize = 64;
+
+/// Names that are longer, with what they are asked for by, are not remembered.
 const LONGEST: usize = 256;
 
 /// What an [`crate::Engine`] remembers. Whoever processes events keeps one from event to event; it may be
@@ -138,6 +153,7 @@ pub struct Memory {
     settled: Settled,
     threads: Vec<Entry>,
     fds: Vec<Entry>,
+    sorts: [OfSort; SORTS],
     names: Vec<Named>,
     directories: Vec<Named>,
     board: Board,
@@ -197,6 +213,37 @@ pub(crate) struct Entry {
     brief: u128,
 }
 
+/// What is remembered of all files of a sort, for events of one type.
+#[derive(Clone, Copy, Debug, Default)]
+struct OfSort {
+    ty: u16,
+    sort: Sort,
+    /// It was found out which conditions the sort settles.
+    asked: bool,
+    /// Conditions of the plan, by position, that cannot hold for such files.
+    dead: u128,
+}
+
+/// What files have in common, wherever they lie.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Sort {
+    pub(crate) kind: Option<FdKind>,
+    /// They are asked for by a name alone, which counts from an open or the working directory.
+    pub(crate) bare: bool,
+}
+
+impl Sort {
+    fn of(file: &NamedFile<'_>) -> Sort {
+        let bare = |asked: &[u8]| !asked.is_empty() && !asked.contains(&b'/');
+        Sort { kind: file.kind, bare: file.asked.is_some_and(bare) }
+    }
+
+    fn place(self, ty: u16) -> usize {
+        let kind = self.kind.map_or(31, |kind| kind as usize);
+        usize::from(ty).wrapping_mul(5).wrapping_add(kind).wrapping_add(usize::from(self.bare) << 4) % SORTS
+    }
+}
+
 /// What is remembered of one file name, or of one directory, for events of one type.
 #[derive(Debug, Default)]
 struct Named {
@@ -204,7 +251,7 @@ struct Named {
     ty: u16,
     kind: Option<FdKind>,
     /// The name, and behind it that by which the file was asked for, if it is another one.
-    text: Vec<u8>,
+    text: SmallVec<[u8; NEAR]>,
     /// Where the name ends in it.
     end: usize,
     asked_otherwise: bool,
@@ -224,6 +271,7 @@ struct Named {
 pub(crate) struct Recalled<'m> {
     thread: Option<&'m mut Entry>,
     fd: Option<&'m mut Entry>,
+    sort: Option<&'m mut OfSort>,
     directory: Option<&'m mut Named>,
     name: Option<&'m mut Named>,
 }
@@ -270,7 +318,7 @@ impl Memory {
         cx: &Context<'_>,
     ) -> (Recalled<'m>, &'m mut Board) {
         self.become_of(engine);
-        let Memory { settled, threads, fds, names, directories, board, .. } = self;
+        let Memory { settled, threads, fds, sorts, names, directories, board, .. } = self;
         let mut recalled = Recalled::default();
         if !plan.remembers {
             return (recalled, board);
@@ -286,17 +334,21 @@ impl Memory {
             return (recalled, board);
         }
         match plan.files {
-            Files::Nothing => {}
             Files::ByName => {
-                if let Some(file) = named_file(cx).filter(|file| file.name.len() <= LONGEST) {
+                if let Some(file) = named_file(cx).filter(is_short) {
+                    recalled.sort = Some(of_sort(sorts, ty, Sort::of(&file)));
+                    if wanted & !recalled.dead() == 0 {
+                        return (recalled, board);
+                    }
                     if let Some(Directory { name, asked, .. }) = Directory::of(&file) {
-                        recalled.directory = named(directories, ty, NamedFile { name, asked, ..file });
+                        recalled.directory = named(directories, ty, NamedFile { name, asked, ..file }, true);
                     }
                     if wanted & !recalled.dead() != 0 {
-                        recalled.name = named(names, ty, file);
+                        recalled.name = named(names, ty, file, false);
                     }
                 }
             }
+            Files::Nothing => {}
             Files::ByFd => {
                 let fd = cx.machine.fd_version(cx.subject);
                 recalled.fd = versions.zip(fd).map(|(versions, fd)| entry::<FDS>(fds, versions, fd, ty));
@@ -332,7 +384,26 @@ fn entry<const PLACES: usize>(
     entry
 }
 
-fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, file: NamedFile<'_>) -> Option<&'m mut Named> {
+fn of_sort(sorts: &mut [OfSort; SORTS], EventType(ty): EventType, sort: Sort) -> &mut OfSort {
+    let known = &mut sorts[sort.place(ty)];
+    if (known.ty, known.sort) != (ty, sort) {
+        *known = OfSort { ty, sort, ..OfSort::default() };
+    }
+    known
+}
+
+fn is_short(file: &NamedFile<'_>) -> bool {
+    file.name.len() + file.asked.map_or(0, <[u8]>::len) <= LONGEST
+}
+
+/// What is remembered of a name. Where another one stands in its place it takes that at once if it is `likely` to come
+/// back, else when it does.
+fn named<'m>(
+    names: &'m mut Vec<Named>,
+    ty: EventType,
+    file: NamedFile<'_>,
+    likely: bool,
+) -> Option<&'m mut Named> {
     let NamedFile { kind, name, asked, access } = file;
     if names.is_empty() {
         names.resize_with(NAMES, Named::default);
@@ -351,7 +422,7 @@ fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, file: NamedFile<'_>) -> O
         entry.visits = entry.visits.saturating_add(1);
         return Some(entry);
     }
-    if !entry.text.is_empty() && entry.waiting != hash {
+    if !likely && !entry.text.is_empty() && entry.waiting != hash {
         entry.waiting = hash;
         return None;
     }
@@ -363,9 +434,14 @@ fn named<'m>(names: &'m mut Vec<Named>, ty: EventType, file: NamedFile<'_>) -> O
 
 impl Named {
     fn is_of(&self, name: &[u8], asked: Option<&[u8]>) -> bool {
-        self.end == name.len()
-            && self.asked_otherwise == asked.is_some()
-            && self.text.strip_prefix(name) == Some(asked.unwrap_or_default())
+        let Directory { name: known, asked: other, .. } = self.directory();
+        // Comparing nothing isn't free: the C library's function loads before it counts.
+        known == name
+            && match (other, asked) {
+                (None, None) | (Some([]), Some([])) => true,
+                (Some(other), Some(asked)) => other == asked,
+                _ => false,
+            }
     }
 
     fn set(&mut self, name: &[u8], asked: Option<&[u8]>) {
@@ -387,7 +463,15 @@ impl Recalled<'_> {
     pub(crate) fn dead(&self) -> u128 {
         let of_entry = |entry: &Option<&mut Entry>| entry.as_ref().map_or(0, |entry| entry.dead());
         let of_name = |name: &Option<&mut Named>| name.as_ref().map_or(0, |n| n.dead);
-        of_entry(&self.thread) | of_entry(&self.fd) | of_name(&self.directory) | of_name(&self.name)
+        let of_sort = self.sort.as_ref().map_or(0, |sort| sort.dead);
+        of_entry(&self.thread) | of_entry(&self.fd) | of_sort | of_name(&self.directory) | of_name(&self.name)
+    }
+
+    /// Remembers which conditions cannot hold for any file of the event's sort, if that was not found out before.
+    pub(crate) fn bury_with_sort(&mut self, conditions: impl FnOnce(Sort) -> u128) {
+        if let Some(known) = self.sort.as_mut().filter(|known| !known.asked) {
+            (known.asked, known.dead) = (true, conditions(known.sort));
+        }
     }
 
     /// Whether it is worth to find out more about the file than this event needs: it has come back for the first

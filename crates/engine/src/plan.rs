@@ -10,7 +10,7 @@ use crate::RuleId;
 use crate::board::Board;
 use crate::directory::Directory;
 use crate::graph::{Edge, Graph};
-use crate::memory::{Files, Memory, REMEMBERED, Recalled, Scope};
+use crate::memory::{Files, Memory, REMEMBERED, Recalled, Scope, Sort};
 use crate::predicate::Predicate;
 use crate::profile::{Unwatched, Watch};
 
@@ -105,6 +105,7 @@ impl Plan {
         }
         board.begin(self.len(), self.terms);
         let run = Run::new(self, graph, cx, board, watch);
+        recalled.bury_with_sort(|sort| run.dead_by_sort(sort, few));
         for guard in &self.guards {
             let wanted = alive & guard.roots;
             if wanted != 0 && !watch.guard(self, wanted, || run.holds(guard.edge)) {
@@ -278,6 +279,18 @@ impl<'a, 'r, W: Watch> Run<'a, 'r, W> {
                 parts.any(|part| self.in_directory(*part, directory) == Some(false))
             });
         }
+    }
+
+    /// Which of the first conditions fail for all files of a sort, which the event's is of.
+    fn dead_by_sort(&self, sort: Sort, first: usize) -> u128 {
+        // A name alone lies in a directory without a name; nothing is asked here that looks at the whole path.
+        let nameless = Directory { kind: sort.kind, name: b"", asked: Some(b"") };
+        let fails = |part: &Edge| match self.plan.scopes[part.node()] {
+            Scope::KIND => !self.holds(*part),
+            scope => sort.bare && scope.is_of_asked() && self.in_directory(*part, nameless) == Some(false),
+        };
+        let dead = (0..first).filter(|root| self.plan.needs(&self.plan.roots[*root]).iter().any(fails));
+        dead.fold(0, |dead, root| dead | 1 << root)
     }
 
     /// The parts without which a condition fails that depend on the file's names alone.

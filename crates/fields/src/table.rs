@@ -85,6 +85,8 @@ impl StableUntil {
     pub const RAW: StableUntil = StableUntil(1 << 10);
     /// The event opens a file for something else (reading, writing, both or neither), or opens none.
     pub const ACCESS: StableUntil = StableUntil(1 << 11);
+    /// The event's fd is of another kind or isn't known, or the event is of another type.
+    pub const KIND: StableUntil = StableUntil(1 << 12);
 
     pub(crate) const fn from_bits(bits: u16) -> StableUntil {
         StableUntil(bits)
@@ -108,7 +110,7 @@ impl StableUntil {
 
     /// The names in the set; `never` for the empty one.
     pub fn names(self) -> Vec<&'static str> {
-        const NAMES: [&str; 12] = [
+        const NAMES: [&str; 13] = [
             "exec",
             "rename",
             "credentials",
@@ -121,6 +123,7 @@ impl StableUntil {
             "name",
             "raw",
             "access",
+            "kind",
         ];
         if self.0 == 0 {
             return vec!["never"];
