@@ -55,6 +55,7 @@ fn open(program: &Program, config: &Config) -> Result<Probe, ProbeError> {
         resolved: asks_where(&program.engine),
         calls: config.calls,
         ahead: config.hardening == Hardening::Full,
+        copies: config.copies,
         ..ProbeOptions::default()
     })
 }

@@ -251,6 +251,8 @@ pub struct Config {
     pub watch_files: bool,
     /// Where the probe is to see the ends of calls.
     pub calls: CallPoint,
+    /// Whether the kernel's own copies of names and addresses are taken where it lets programs keep them.
+    pub copies: bool,
     /// What is given up once the probe is attached.
     pub hardening: Hardening,
     /// Resident memory, in bytes, that caches are shed to stay below; 0 for no limit.
@@ -308,6 +310,7 @@ impl Default for Config {
             containers: lanner_container::Config::default(),
             watch_files: false,
             calls: CallPoint::Auto,
+            copies: true,
             hardening: Hardening::Full,
             memory_limit: 0,
             plugins: Vec::new(),

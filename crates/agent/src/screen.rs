@@ -28,6 +28,9 @@ pub fn screen(started: &Started<'_>, program: &Program, off: usize, files: &[Str
     if let Some(why) = &attachment.no_fexit {
         row("", &format!("not fexit: {}", why.lines().next().unwrap_or_default()));
     }
+    if let Some(why) = &attachment.no_copies {
+        row("forgeable", &format!("names and addresses, by racing threads: {why}"));
+    }
     for missing in &attachment.missing {
         row("unseen", &missing.to_string());
     }

@@ -4,6 +4,7 @@
 #define LANNER_ARGUMENTS_H
 
 #include "convert.h"
+#include "copies.h"
 #include "parts.h"
 
 #define POLLED_SHOWN 16 /* entries of a list of polled fds that are shown */
@@ -87,7 +88,7 @@ static __always_inline void put_fsconfig(struct scratch *s, u32 what)
 	bool text = command == 1 || command == 3 || command == 4;
 
 	if (s->ret >= 0 && what == FSCONFIG_TEXT && text)
-		put_user_text(s->args[3]);
+		put_name(s, s->args[3], 0);
 	else if (s->ret >= 0 && what == FSCONFIG_BYTES && command == 2)
 		put_user_bytes(s->args[3], (u32)s->args[4]);
 	else

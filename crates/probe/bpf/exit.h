@@ -3,6 +3,7 @@
 #ifndef LANNER_EXIT_H
 #define LANNER_EXIT_H
 
+#include "copies.h"
 #include "output.h"
 #include "task.h"
 
@@ -89,6 +90,8 @@ int BPF_PROG(on_exit, struct task_struct *ending)
 	s32 code, reaper = REAPER_NONE;
 	u8 signal;
 
+	if (can_keep && keeping)
+		forget_copies();
 	if (!want_exit || BPF_CORE_READ(task, flags) & PF_KTHREAD || skipped())
 		return 0;
 	s = get_scratch();

@@ -237,6 +237,12 @@ __noinline int put_asked(void)
 	return 0;
 }
 
+/* Whether another name of the call, which stands at the same address, was kept after this one. */
+static __always_inline u32 is_older(struct scratch *s, const struct param *p)
+{
+	return p->offset && argument(s, p->offset - 1) == argument(s, p->source);
+}
+
 /*
  * Writes one of the parameters that most events consist of, without the cost of a function; false if it is another.
  */
@@ -255,7 +261,7 @@ static __always_inline bool put_plain(struct scratch *s, const struct param *p)
 		put_number(s, value, p->width);
 		return true;
 	case KIND_STR:
-		if (!s->asked_from || s->asked_from != argument(s, p->source))
+		if (!s->asked_from || s->asked_from != argument(s, p->source) || is_older(s, p))
 			return false;
 		put_asked();
 		return true;
@@ -290,7 +296,7 @@ __noinline int put_param(u32 index)
 		if (s->uring)
 			put_kernel_text(argument(s, p->source));
 		else
-			put_user_text(argument(s, p->source));
+			put_name(s, argument(s, p->source), is_older(s, p));
 		break;
 	case KIND_DATA:
 		put_data(s, p);
@@ -528,6 +534,7 @@ int interpret(void *ctx)
 	}
 	s->message = s->args[1];
 	write_event();
+	end_copies(s->plan);
 	return 0;
 }
 

@@ -352,6 +352,13 @@ struct kernel_siginfo {
 	union __sifields _sifields;
 };
 
+struct filename {
+	const char *name;
+	const char *uptr;
+	atomic_t refcnt;
+	void *aname;
+};
+
 struct linux_binprm {
 	const char *filename;
 };

@@ -3,6 +3,7 @@
 #ifndef LANNER_NET_H
 #define LANNER_NET_H
 
+#include "copies.h"
 #include "file.h"
 
 #define UNIX_PATH_MAX 108
@@ -77,8 +78,10 @@ static __always_inline void add_unix_path(struct scratch *s, u32 *len, const cha
 /* Reads a socket address that the caller gave. */
 static __always_inline bool read_address(struct scratch *s, void *to, u32 size, u64 from)
 {
-	if (s->uring)
-		return bpf_probe_read_kernel(to, size, (void *)from) == 0;
+	u64 copy = s->uring ? from : can_keep ? address_copy() : 0;
+
+	if (copy)
+		return bpf_probe_read_kernel(to, size, (void *)copy) == 0;
 	return bpf_probe_read_user(to, size, (void *)from) == 0;
 }
 

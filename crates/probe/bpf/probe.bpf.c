@@ -58,6 +58,7 @@ static __always_inline u64 unpack_socketcall(struct scratch *s)
 }
 
 #include "points.h"
+#include "keep.h"
 #include "turn.h"
 #include "uring.h"
 
@@ -84,8 +85,12 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 	plan = plan_wanted(nr, compat);
 	if (compat)
 		ret = (s32)ret;
-	if (!plan || !is_turn(task, at_function) || (drop_failed && ret < 0))
+	if (!plan || !is_turn(task, at_function))
 		return 0;
+	if (drop_failed && ret < 0) {
+		end_copies(plan - 1);
+		return 0;
+	}
 	close = closing(task, plan - 1, ret, first_arg(regs, compat));
 	if (close == CLOSES_UNSEEN)
 		return 0;
@@ -106,8 +111,10 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 	if (!plan || plan > PLANS)
 		return 0;
 	s->plan = plan - 1;
-	if ((!s->revealed && !passes(s, task)) || skipped())
+	if ((!s->revealed && !passes(s, task)) || skipped()) {
+		end_copies(s->plan);
 		return 0;
+	}
 	bpf_tail_call(ctx, &programs, plan_of(s)->program);
 	count_lost(plan_of(s)->type, LOST_NO_PROGRAM);
 	return 0;

@@ -4,6 +4,7 @@
 #define LANNER_PROCESS_H
 
 #include "convert.h"
+#include "copies.h"
 #include "fds.h"
 #include "output.h"
 #include "task.h"
@@ -394,8 +395,12 @@ int execve(void *ctx)
 	bool at;
 	u32 first;
 
-	if (!s || s->ret >= 0)
+	if (!s)
 		return 0;
+	if (s->ret >= 0) {
+		end_copies(s->plan);
+		return 0;
+	}
 	at = plan_of(s)->type == EV_SYSCALL_EXECVEAT_X;
 	first = at ? 2 : 1;
 	begin(s, plan_of(s)->type);
@@ -407,8 +412,9 @@ int execve(void *ctx)
 	put_pointed_texts(s->args[(first + 1) & 3], 0);
 	put_exec_end((u64)task);
 	if (!at)
-		put_user_text(s->args[0]);
+		put_name(s, s->args[0], 0);
 	submit();
+	end_copies(s->plan);
 	return 0;
 }
 

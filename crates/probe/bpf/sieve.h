@@ -6,6 +6,7 @@
 #ifndef LANNER_SIEVE_H
 #define LANNER_SIEVE_H
 
+#include "copies.h"
 #include "fds.h"
 
 #define STATE_SUCCESS 1
@@ -235,7 +236,7 @@ static __always_inline void note_seen(struct scratch *s, struct seen *seen, u64 
  * again and again, so that what was decided is remembered until something else is asked for. A function of its own,
  * so that the verifier looks at its loops once.
  */
-__noinline int path_matters(u64 from, u32 number)
+__noinline int path_matters(u64 from, u32 number, u32 older)
 {
 	struct scratch *s = get_scratch();
 	const struct sieve *sieve;
@@ -246,12 +247,12 @@ __noinline int path_matters(u64 from, u32 number)
 
 	if (!s)
 		return 1;
-	n = bpf_probe_read_user_str(&s->asked[ASKED_START], ASKED_MOST + 2, (void *)from);
+	n = read_name(&s->asked[ASKED_START], ASKED_MOST + 2, from, older);
 	/* unreadable, empty, too long */
 	if (n <= 1 || n > ASKED_MOST + 1)
 		return 1;
 	s->asked_len = n - 1;
-	s->asked_from = from;
+	s->asked_from = older ? 0 : from;
 	if (s->asked[ASKED_START] != '/')
 		return 1;
 	/* read before what is asked for is, so that what is remembered is never newer than what it was decided by */
@@ -336,7 +337,10 @@ static __always_inline bool passes(struct scratch *s, struct task_struct *task)
 		for (u32 i = 0; i < 2; i++) {
 			u32 arg = sieve->path_args[i];
 
-			if (arg && path_matters(s->args[(arg - 1) & 3], number))
+			/* two at one address: both copies are looked at */
+			u32 older = i && s->args[(arg - 1) & 3] == s->args[(sieve->path_args[0] - 1) & 3];
+
+			if (arg && path_matters(s->args[(arg - 1) & 3], number, older))
 				return true;
 		}
 	}

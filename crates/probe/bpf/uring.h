@@ -62,9 +62,6 @@ enum {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct filename {
-	const char *name;
-};
 struct io_cqe {
 	u64 user_data;
 	s32 res;

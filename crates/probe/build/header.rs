@@ -22,7 +22,8 @@ const NAMED_SETS: [&str; 7] = [
 
 const TYPES: &str = "
 struct param { unsigned char kind, source, offset, size, set, width, what; };
-struct plan { unsigned short type; unsigned char program, count, opens, makes, fds[2]; struct param params[PLAN_PARAMS]; };
+struct plan { unsigned short type; unsigned char program, count, opens, makes, keeps, fds[2]; struct param params[PLAN_PARAMS]; };
+enum { KEEPS_NAMES = 1, KEEPS_ADDRESS = 2 };
 enum { MAKES_NONE, MAKES_FD, MAKES_PIPE, MAKES_PAIR };
 enum { CONVERT_BITS, CONVERT_VALUES, CONVERT_KEEP };
 struct conversion { unsigned short kind, first, count; unsigned long long fallback; };
@@ -112,11 +113,12 @@ fn write_plans(out: &mut String, plans: &[Plan]) -> Result<(), Error> {
         let [one, two] = plan.fds();
         write!(
             out,
-            "\t{{ {}, {}, {}, {opens}, {}, {{ {one}, {two} }}, {{",
+            "\t{{ {}, {}, {}, {opens}, {}, {}, {{ {one}, {two} }}, {{",
             plan.event.code.0,
             plan.program,
             plan.params.len(),
-            plan.makes()
+            plan.makes(),
+            plan.keeps()
         )?;
         for p in &plan.params {
             write!(

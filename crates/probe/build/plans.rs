@@ -134,6 +134,24 @@ impl Plan {
         [arguments.next().unwrap_or(0), arguments.next().unwrap_or(0)]
     }
 
+    /// What the kernel's own copies are kept of, bit by bit: names (1), an address (2). Not of those of several messages.
+    pub fn keeps(&self) -> usize {
+        if self.event.direction == Direction::Enter || self.call.starts_with("uring:") {
+            return 0;
+        }
+        let outwards = word("direction", "out").ok();
+        let of_message = word("msg", "out").ok();
+        let kept = self.params.iter().map(|param| match KINDS[param.kind] {
+            "str" => 1,
+            "sockaddr" => 2,
+            "tuple" if param.size == 1 && Some(param.what) == outwards => 2,
+            "msg" if Some(param.what) == of_message && self.call != "sendmmsg" => 2,
+            _ => 0,
+        });
+        let runs = PROGRAMS[self.program] == "execve";
+        kept.fold(usize::from(runs), |all, one| all | one)
+    }
+
     /// What fds the call makes, as the BPF side numbers it: 0 none, 1 the one that it returns, 2 two that stand where
     /// argument 0 points to, 3 two where argument 3 does.
     pub fn makes(&self) -> usize {
@@ -233,10 +251,16 @@ fn param(text: &str, info: &ParamInfo, conversions: &[Conversion]) -> Result<Par
     }
     match (kind, &rest[..]) {
         (
-            "num" | "int" | "str" | "openflags" | "openmode" | "mountflags" | "split" | "pages" | "time"
-            | "time64" | "keyctl",
+            "num" | "int" | "openflags" | "openmode" | "mountflags" | "split" | "pages" | "time" | "time64"
+            | "keyctl",
             [from],
         ) => source(from, &mut param)?,
+        ("str", [from, other @ ..]) => {
+            source(from, &mut param)?;
+            if let [other] = other {
+                param.offset = 1 + other.parse::<usize>()?;
+            }
+        }
         ("joined" | "pollfds", [first, second]) => {
             param.source = first.parse()?;
             param.offset = second.parse()?;
@@ -328,6 +352,13 @@ pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Resul
         writeln!(out, "&{places:?},")?;
     }
     writeln!(out, "];")?;
+    let keeps: Vec<usize> = plans.iter().map(Plan::keeps).collect();
+    writeln!(
+        out,
+        "/// What the kernel's own copies are kept of for each plan: names (1), an address (2).\n\
+         pub static KEEPS: [u8; {}] = {keeps:?};",
+        plans.len()
+    )?;
     let generic = plan_of(plans, "*", Direction::Exit).unwrap_or(0);
     writeln!(out, "/// The plan of calls without their own, plus one.\npub const GENERIC: u16 = {generic};")?;
     writeln!(

@@ -6,6 +6,7 @@
 
 mod calls;
 mod code;
+mod copies;
 mod error;
 mod load;
 mod log;

@@ -11,6 +11,7 @@ use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType, ProgramType};
 
 use crate::calls::{self, Calls, Shared};
+use crate::copies::{self, Copies};
 use crate::log;
 use crate::missing::Without;
 use crate::plans::{self, Wanted};
@@ -47,6 +48,7 @@ pub struct Loaded {
     shared: SharedGlobals,
     points: Points,
     calls: Calls,
+    copies: Copies,
 }
 
 /// Says an error of libbpf as one of the system.
@@ -104,10 +106,14 @@ fn any(events: &EventSet, types: &[EventType]) -> u8 {
 
 /// Writes what a set of events means into the variables.
 fn fill(globals: &mut Globals, events: &EventSet, wanted: &Wanted) {
+    let old = (globals.wanted, globals.socketcall_plans);
     for (place, (native, ia32)) in globals.wanted.iter_mut().zip(wanted.native.iter().zip(&wanted.ia32)) {
         *place = u32::from(*native) | u32::from(*ia32) << 16;
     }
     globals.socketcall_plans[..wanted.socketcalls.len()].copy_from_slice(&wanted.socketcalls);
+    if leaves_out(&old.0, &globals.wanted) || old.1 != globals.socketcall_plans {
+        globals.epoch += 1;
+    }
     globals.operation_plans[..wanted.operations.len()].copy_from_slice(&wanted.operations);
     globals.native_entries.copy_from_slice(&wanted.entries.native);
     globals.ia32_entries.copy_from_slice(&wanted.entries.ia32);
@@ -124,6 +130,12 @@ fn fill(globals: &mut Globals, events: &EventSet, wanted: &Wanted) {
         ],
     );
     globals.want_exit = any(events, &[types::PROCEXIT_1_E]);
+}
+
+/// Whether a call that was wanted, in either ABI, is not any more.
+fn leaves_out(old: &[u32], new: &[u32]) -> bool {
+    let gone = |old: u32, new: u32, half: u32| old & half != 0 && new & half == 0;
+    old.iter().zip(new).any(|(&old, &new)| gone(old, new, 0xffff) || gone(old, new, 0xffff_0000))
 }
 
 /// Writes a prefilter into the variables.
@@ -190,33 +202,47 @@ fn create_rings(cpus: usize, options: &ProbeOptions) -> Result<(Vec<MapHandle>, 
 }
 
 /// Loads the programs and attaches them. `iterators` is asked when they are loaded: for this process's id and
-/// whether the snapshot comes from iterators. Kernels before 5.13 have no memory for a thread's fds that these
-/// programs may use: there no file is opened unseen.
+/// whether the snapshot comes from iterators. Kernels before 5.13 have no memory for a thread's notes that these
+/// programs may use: there no file is opened unseen, and no copies are kept.
 pub fn load(
     options: &ProbeOptions,
     iterators: impl FnOnce() -> Result<(u32, bool), ProbeError>,
 ) -> Result<Loaded, ProbeError> {
     let mut iterators = Some(iterators);
     let mut without = Without::default();
-    let mut can_hide = true;
+    let mut notes = Notes::All;
     loop {
-        match load_with(options, can_hide, &mut without, &mut iterators) {
-            Err(ProbeError::Refused { .. }) if can_hide && iterators.is_some() => can_hide = false,
+        match load_with(options, &mut notes, &mut without, &mut iterators) {
+            Err(ProbeError::Refused { .. }) if notes != Notes::None && iterators.is_some() => {
+                notes = if notes == Notes::All { Notes::Fds } else { Notes::None };
+            }
             // it was not for want of that memory, but of this program
             Err(error @ ProbeError::Refused { .. }) if iterators.is_some() && without.leave_out(&error) => {
-                can_hide = true;
+                notes = Notes::All;
             }
             other => return other,
         }
     }
 }
 
+/// What programs note of a thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Notes {
+    /// What fds it has that nobody was told of, and what its call was given.
+    All,
+    /// The fds alone.
+    Fds,
+    /// Nothing.
+    None,
+}
+
 fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     options: &ProbeOptions,
-    can_hide: bool,
+    notes: &mut Notes,
     without: &mut Without,
     iterators: &mut Option<I>,
 ) -> Result<Loaded, ProbeError> {
+    let can_hide = *notes != Notes::None;
     let cpus = libbpf_rs::num_possible_cpus().map_err(map_error("rings"))?;
     let (ring_maps, ring_bytes) = create_rings(cpus, options)?;
     let first_ring = ring_maps.first().ok_or_else(|| ProbeError::Map {
@@ -247,7 +273,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     // it takes long to be checked, and few want it
     let beginnings = points::beginnings(&options.events);
     open.progs.on_enter.set_autoload(beginnings);
-    let kernel = points::Kernel::look(options.calls);
+    let kernel = points::Kernel::look(options);
     let rings_of_calls = kernel.io_uring;
     for program in [&mut open.progs.on_submit, &mut open.progs.on_complete] {
         program.set_autoload(rings_of_calls.is_some());
@@ -262,10 +288,19 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     constants.can_hide = u8::from(can_hide);
     constants.can_change = u8::from(kernel.functions.is_some());
     constants.can_cast = u8::from(can_hide && kernel.can_cast);
+    let copies = kernel.copies.and(if *notes == Notes::All { Ok(()) } else { Err(copies::WhyNot::NoNotes) });
+    if copies.is_err() && *notes == Notes::All {
+        *notes = Notes::Fds;
+    }
+    constants.can_keep = u8::from(copies.is_ok());
     let filter = kernel.functions.as_ref().and_then(|functions| functions.filter.as_ref());
     constants.filter_takes_one = u8::from(filter.is_some_and(|(_, takes_one)| *takes_one));
     open.maps.hidden_fds.set_autocreate(can_hide).map_err(map_error("hidden_fds"))?;
     open.maps.told.set_autocreate(can_hide).map_err(map_error("told"))?;
+    let of_copies = [&mut open.maps.copies, &mut open.maps.long_names, &mut open.maps.long_name_buffer];
+    for map in of_copies {
+        map.set_autocreate(copies.is_ok()).map_err(map_error("copies"))?;
+    }
     for mut program in open.open_object_mut().progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
         if without.has(&name) {
@@ -334,6 +369,9 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         .collect::<Result<_, _>>()
         .map_err(map_error("shared"))?;
     let shared_maps = Shared { maps, can_note: can_hide };
+    let mut copies = Copies::load(&shared_maps, copies);
+    globals.keeping = u8::from(copies.follow(&wanted));
+    shared.store(&globals);
     let mut calls =
         Calls::attach(options.calls, progs.on_syscall.as_fd(), kernel.functions, shared_maps, &wanted)?;
     if options.ahead {
@@ -364,12 +402,14 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         }
     }
     points.extend(calls.points());
+    points.extend(copies.points());
     points.extend(few.attached().map(|name| format!("tp_btf/{name}")));
     let attachment = Attachment {
         kernel: kernel_release(),
         points,
         no_fexit: calls.why_not(),
         moving_to: calls.moving_to(),
+        no_copies: copies.why_not(),
         syscalls: wanted.names.iter().map(|name| (*name).to_string()).collect(),
         rings: rings.len(),
         ring_bytes,
@@ -390,6 +430,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         shared,
         points: few,
         calls,
+        copies,
     })
 }
 
@@ -431,7 +472,7 @@ impl Loaded {
 
     /// The programs that run at every event.
     pub fn programs(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.attached.iter().chain(self.calls.programs())
+        self.attached.iter().chain(self.copies.programs()).chain(self.calls.programs())
     }
 
     /// Says of what is opened where the kernel found it, or not.
@@ -465,8 +506,12 @@ impl Loaded {
         let wanted = Wanted::of(events);
         self.calls.follow(&wanted)?;
         fill(&mut self.globals, events, &wanted);
+        self.globals.keeping = u8::from(self.copies.follow(&wanted));
         self.shared.store(&self.globals);
         self.show_calls();
+        self.attachment.points.retain(|point| !copies::is_point(point));
+        self.attachment.points.extend(self.copies.points());
+        self.attachment.no_copies = self.copies.why_not();
         self.attachment.syscalls = wanted.names.iter().map(|name| (*name).to_string()).collect();
         self.points.follow(events)
     }
@@ -479,7 +524,7 @@ mod tests {
     #[test]
     fn kernels_without_memory_for_fds_do_without() {
         let options = ProbeOptions { events: EventSet::new(), ring_bytes: 4096, ..ProbeOptions::default() };
-        match load_with(&options, false, &mut Without::default(), &mut Some(|| Ok((1, false)))) {
+        match load_with(&options, &mut Notes::None, &mut Without::default(), &mut Some(|| Ok((1, false)))) {
             Ok(_) => {}
             Err(ProbeError::Refused { log, .. }) if crate::require::check().is_ok() => panic!("{log}"),
             Err(error) => eprintln!("skipped: {error}"),

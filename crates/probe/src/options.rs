@@ -113,6 +113,8 @@ pub struct ProbeOptions {
     /// Load for the functions of all calls, not only of those that are wanted now: later, when others are, this process
     /// may have given up loading.
     pub ahead: bool,
+    /// Keep the kernel's own copies of names and addresses that calls are given, where it lets programs do that.
+    pub copies: bool,
     /// Programs that are loaded as what they are not, so that the kernel refuses them. For tests.
     pub spoilt: Vec<&'static str>,
 }
@@ -137,6 +139,7 @@ impl Default for ProbeOptions {
             proc: PathBuf::from("/proc"),
             calls: CallPoint::Auto,
             ahead: false,
+            copies: true,
             spoilt: Vec::new(),
         }
     }
@@ -229,6 +232,9 @@ pub struct Attachment {
     pub no_fexit: Option<String>,
     /// To how many functions programs are being attached in the background, to take the place of `sys_exit`.
     pub moving_to: Option<usize>,
+    /// Why names and addresses that calls are given are read from the caller's memory, where other threads can change
+    /// them, and not taken from the kernel's copies.
+    pub no_copies: Option<String>,
     /// System calls that are watched, by name.
     pub syscalls: Vec<String>,
     /// How many ring buffers there are.

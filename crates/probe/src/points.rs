@@ -9,7 +9,7 @@ use libbpf_rs::btf::types::{Func, FuncProto, Struct, Typedef};
 
 use crate::calls::{self, Functions};
 use crate::sys::program;
-use crate::{CallPoint, EventSet, ProbeError, plans};
+use crate::{EventSet, ProbeError, ProbeOptions, copies, plans};
 
 /// A point, and what it is for.
 pub struct Spec {
@@ -68,7 +68,6 @@ pub struct IoUring {
 }
 
 /// What the running kernel's types say that it has.
-#[derive(Default)]
 pub struct Kernel {
     /// `None`: it has no io_uring, or it is one before 6.0, which hands out too little.
     pub io_uring: Option<IoUring>,
@@ -76,14 +75,23 @@ pub struct Kernel {
     pub can_cast: bool,
     /// The functions of calls, if they may be used.
     pub functions: Option<Functions>,
+    /// Whether programs may be where the kernel copies what calls are given.
+    pub copies: Result<(), copies::WhyNot>,
 }
 
 impl Kernel {
     /// Looks.
-    pub fn look(calls: CallPoint) -> Kernel {
-        let Ok(btf) = Btf::from_vmlinux() else { return Kernel::default() };
-        let can_cast = btf.type_by_name::<Func<'_>>("bpf_rdonly_cast").is_some();
-        Kernel { io_uring: io_uring(&btf), can_cast, functions: calls::functions(&btf, calls) }
+    pub fn look(options: &ProbeOptions) -> Kernel {
+        let Ok(btf) = Btf::from_vmlinux() else {
+            let copies = Err(copies::WhyNot::NoTypes);
+            return Kernel { io_uring: None, can_cast: false, functions: None, copies };
+        };
+        Kernel {
+            io_uring: io_uring(&btf),
+            can_cast: btf.type_by_name::<Func<'_>>("bpf_rdonly_cast").is_some(),
+            functions: calls::functions(&btf, options.calls),
+            copies: if options.copies { copies::try_out(&btf) } else { Err(copies::WhyNot::Asked) },
+        }
     }
 }
 

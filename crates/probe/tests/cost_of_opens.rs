@@ -1,5 +1,5 @@
-//! What an open and a close cost, at functions and at `sys_exit`, counted in instructions as in `cost`: the functions
-//! are no bargain if they make dearer what is watched.
+//! What an open and a close cost, at functions and at `sys_exit`, with the kernel's copies of names and without, counted
+//! in instructions as in `cost`: the functions are no bargain if they make dearer what is watched.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 #![cfg(target_arch = "x86_64")]
 
@@ -36,10 +36,10 @@ fn instructions(path: &[u8], probe: &mut Option<Probe>) -> u64 {
     least / CALLS as u64
 }
 
-fn with(calls: CallPoint) -> Option<Probe> {
+fn with(calls: CallPoint, copies: bool) -> Option<Probe> {
     let events = [t::SYSCALL_OPENAT_2_X, t::SYSCALL_CLOSE_X].into_iter().collect();
     let options =
-        ProbeOptions { events, calls, include_self: true, resolved: true, ..ProbeOptions::default() };
+        ProbeOptions { events, calls, copies, include_self: true, resolved: true, ..ProbeOptions::default() };
     let mut watch = Watch { probe: Probe::open(options).unwrap() };
     if calls == CallPoint::Fexit && !watch.go_to_functions() {
         return None;
@@ -61,10 +61,13 @@ fn opens_are_no_dearer_at_functions() {
     }
     let mut none = None;
     let bare = [MATTERS, DOES_NOT].map(|path| instructions(path, &mut none));
-    let mut probe = with(CallPoint::SysExit);
+    let mut probe = with(CallPoint::SysExit, false);
+    let without = [MATTERS, DOES_NOT].map(|path| instructions(path, &mut probe));
+    drop(probe);
+    let mut probe = with(CallPoint::SysExit, true);
     let everywhere = [MATTERS, DOES_NOT].map(|path| instructions(path, &mut probe));
     drop(probe);
-    let mut probe = with(CallPoint::Fexit);
+    let mut probe = with(CallPoint::Fexit, true);
     if probe.is_none() {
         println!("skipped: this kernel does not let the ends of calls be seen at their functions");
         return;
@@ -72,8 +75,8 @@ fn opens_are_no_dearer_at_functions() {
     let at_functions = [MATTERS, DOES_NOT].map(|path| instructions(path, &mut probe));
     for (place, what) in ["that matters", "that does not"].into_iter().enumerate() {
         println!(
-            "open and close of a file {what}: {} instructions, at functions {}, at sys_exit {}",
-            bare[place], at_functions[place], everywhere[place]
+            "open and close of a file {what}: {} instructions, at functions {}, at sys_exit {}, there without copies {}",
+            bare[place], at_functions[place], everywhere[place], without[place]
         );
         assert!(bare[place] < at_functions[place]);
         assert!(at_functions[place] <= everywhere[place]);

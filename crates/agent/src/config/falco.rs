@@ -136,6 +136,7 @@ impl Reader<'_> {
             isolate_plugins: self.text("plugins_isolation", "none") == "process",
             watch_files: self.flag("watch_config_files", true),
             calls: self.scalar("lanner.attachment", CallPoint::Auto, "auto, fexit or sys_exit", attachment),
+            copies: self.flag("lanner.kernel_copies", true),
             hardening: self.scalar(
                 "lanner.hardening",
                 Hardening::Full,

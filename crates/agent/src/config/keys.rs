@@ -118,6 +118,7 @@ const LANNER: Object = Object::with_some(&[
     ("enrichment_timeout", Integer),
     ("entry_events", Bool),
     ("hardening", OneOf(&["full", "capabilities", "none"])),
+    ("kernel_copies", Bool),
 ]);
 
 const LIBS: Object = Object::with_some(&[

@@ -7,13 +7,14 @@ use super::Config;
 type Differs = fn(&Config, &Config) -> bool;
 
 /// Their keys, and whether two configurations differ there.
-const LASTING: [(&str, Differs); 14] = [
+const LASTING: [(&str, Differs); 15] = [
     ("engine.kind", |a, b| a.source != b.source),
     ("engine.modern_ebpf.buf_size_preset", |a, b| a.ring_bytes != b.ring_bytes),
     ("engine.modern_ebpf.cpus_for_each_buffer", |a, b| a.cpus_per_ring != b.cpus_per_ring),
     ("falco_libs.snaplen", |a, b| a.snaplen != b.snaplen),
     ("lanner.attachment", |a, b| a.calls != b.calls),
     ("lanner.entry_events", |a, b| a.base_syscalls.entries != b.base_syscalls.entries),
+    ("lanner.kernel_copies", |a, b| a.copies != b.copies),
     ("lanner.hardening", |a, b| a.hardening != b.hardening),
     ("engine.modern_ebpf.disable_iterators", |a, b| a.iterators != b.iterators),
     ("engine.modern_ebpf.drop_failed_exit", |a, b| a.drop_failed != b.drop_failed),

@@ -15,7 +15,12 @@ fn finding(name: &str, mark: Mark, text: impl Into<String>) -> Finding {
 pub fn findings(trials: &Trials, permitted: bool) -> Vec<Finding> {
     let kinds = trials.kinds.iter().map(|trial| kind(trial, permitted));
     let missing = trials.probe.iter().flat_map(|attachment| &attachment.missing).map(missing);
-    std::iter::once(probe(&trials.probe)).chain(missing).chain(calls(&trials.probe)).chain(kinds).collect()
+    std::iter::once(probe(&trials.probe))
+        .chain(missing)
+        .chain(calls(&trials.probe))
+        .chain(arguments(&trials.probe))
+        .chain(kinds)
+        .collect()
 }
 
 /// A program of the probe that the kernel refused.
@@ -55,6 +60,16 @@ fn calls(opened: &Result<Attachment, ProbeError>) -> Option<Finding> {
             )
             .cost("every call of the host passes a small program, not only those that rules need")
         }
+    })
+}
+
+/// Whether the kernel's own copies of what calls are given can be taken.
+fn arguments(opened: &Result<Attachment, ProbeError>) -> Option<Finding> {
+    let name = "names and addresses";
+    Some(match &opened.as_ref().ok()?.no_copies {
+        None => finding(name, Mark::Ok, "can be taken from the kernel's own copies"),
+        Some(why) => finding(name, Mark::Note, format!("read from the caller's memory when a call ends: {why}"))
+            .cost("a thread that races can forge the names of files and the addresses that its process's calls are given"),
     })
 }
 

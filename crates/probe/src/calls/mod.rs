@@ -5,7 +5,7 @@ mod change;
 mod functions;
 mod handlers;
 mod hooks;
-mod preemption;
+pub mod preemption;
 mod under_way;
 
 use std::io;

@@ -46,6 +46,8 @@ const NOTHING_SEEN: &str = "nothing can be watched";
 const FROM_PROC: &str =
     "what runs at the start is read from /proc: slower, and short-lived threads may be missed";
 const EVERY_CALL: &str = "every call of the host passes a small program, not only those that rules need";
+const FORGEABLE: &str =
+    "names and addresses that calls are given are read from memory that other threads may have changed";
 const NOT_USED: &str = "nothing: this version does not use it";
 
 /// A kind that is attached to a tracepoint of the kernel.
@@ -103,7 +105,11 @@ pub const KINDS: &[Kind] = &[
     },
     iterator("iter/task", "bpf_iter_task"),
     iterator("iter/task_file", "bpf_iter_task_file"),
-    function("fentry", sys::BPF_PROG_TYPE_TRACING, sys::BPF_TRACE_FENTRY, SYSTEM_CALL),
+    Kind {
+        need: Need::Better,
+        cost: FORGEABLE,
+        ..function("fentry", sys::BPF_PROG_TYPE_TRACING, sys::BPF_TRACE_FENTRY, SYSTEM_CALL)
+    },
     Kind {
         need: Need::Better,
         cost: EVERY_CALL,

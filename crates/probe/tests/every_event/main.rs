@@ -17,47 +17,17 @@ mod support;
 mod table;
 mod waiting;
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Deref, DerefMut};
 
 use lanner_event::{Event, EventType, types as t};
 use support::call::{Arg, Arg::N, call};
-use support::{Watch, number, text};
-
-thread_local! {
-    static KEPT: Cell<Option<Watch>> = const { Cell::new(None) };
-}
-
-/// The one probe of all these tests, lent: opening one takes an emulated machine seconds.
-struct Lent(Option<Watch>);
-
-impl Deref for Lent {
-    type Target = Watch;
-
-    fn deref(&self) -> &Watch {
-        self.0.as_ref().unwrap()
-    }
-}
-
-impl DerefMut for Lent {
-    fn deref_mut(&mut self) -> &mut Watch {
-        self.0.as_mut().unwrap()
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        KEPT.set(self.0.take());
-    }
-}
+use support::lent::Lent;
+use support::{number, text};
 
 /// A probe for some types; says why and gives `None` where the machine does not let it.
 fn watch(types: &[EventType]) -> Option<Lent> {
     // with the beginnings of calls, whose program is loaded only if one of them is wanted at first
-    let mut watch = KEPT.take().or_else(|| support::watch(&[t::SYSCALL_OPEN_E]))?;
-    watch.follow(types);
-    Some(Lent(Some(watch)))
+    support::lent::watch(&[t::SYSCALL_OPEN_E], types)
 }
 
 /// What has been compared: of each type, the parameters.

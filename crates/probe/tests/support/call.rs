@@ -86,6 +86,13 @@ impl Low {
     pub fn at(&self) -> u32 {
         self.0 as usize as u32
     }
+
+    /// A byte of it that several threads write.
+    pub fn byte(&self, place: usize) -> &std::sync::atomic::AtomicU8 {
+        assert!(place < 4096);
+        // SAFETY: it lies in the page, which lives as long as the value, and is only ever touched as an atomic.
+        unsafe { std::sync::atomic::AtomicU8::from_ptr(self.0.add(place)) }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

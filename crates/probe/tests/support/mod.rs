@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod call;
+pub mod lent;
 pub mod uring;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The kernel's own copies of the names and the address that a call was given. They are kept, with the thread, when
+ * the kernel has made them (keep.h), and used when the call's event is written, so that another thread that
+ * rewrites the caller's memory meanwhile forges nothing. Where there is none, the caller's memory is read.
+ *
+ * A copy is found by where its original stands. The newest is right: an older one may be left from what the thread did
+ * between two calls, as finishing operations of io_uring. What a call has left is forgotten at its end.
+ */
+#ifndef LANNER_COPIES_H
+#define LANNER_COPIES_H
+
+#include "call.h"
+
+#ifdef LANNER_ITERATORS
+/* the snapshot looks at no call */
+enum { can_keep = 0 };
+
+static __always_inline u64 address_copy(void)
+{
+	return 0;
+}
+#else
+
+#define COPIES 4       /* names of one call; a power of two */
+#define COPIES_SHORT 2 /* of them beside the others, if they are short */
+#define COPY_SHORT 128
+#define COPIES_LONG 16384 /* of all threads at once */
+
+#define COMPAT_CALL 0x80000000u
+
+/* With what the kernel puts before it, 512 bytes. */
+struct copies {
+	u32 call;	 /* its number and ABI */
+	u32 epoch;	 /* see below */
+	u32 count;	 /* names that have been kept, of which the last COPIES are there */
+	u32 longs;	 /* bit by bit: this one is among the long ones */
+	u64 has_address;
+	u64 users[COPIES]; /* where the originals stand */
+	char names[COPIES_SHORT][COPY_SHORT];
+	u8 address[ADDRESS_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct copies);
+} copies SEC(".maps");
+
+struct long_key {
+	u64 thread, place;
+};
+
+struct long_name {
+	char bytes[TEXT_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, COPIES_LONG);
+	__type(key, struct long_key);
+	__type(value, struct long_name);
+} long_names SEC(".maps");
+
+/* Whether the kernel lets programs be where the copies are made; set before loading. */
+const volatile u8 can_keep = 0;
+/* Whether they are there. */
+u8 keeping = 0;
+/* Changed when a call is no longer wanted, after whose end nobody forgets: what was kept before counts for nothing. */
+u32 epoch = 0;
+
+static __always_inline u32 call_of(u32 nr, bool compat)
+{
+	return nr | (compat ? COMPAT_CALL : 0);
+}
+
+/* What has been kept for the current thread's call, or NULL. */
+static __always_inline struct copies *copies_of(u32 nr, bool compat)
+{
+	struct copies *kept;
+
+	if (!can_keep || !keeping)
+		return NULL;
+	kept = bpf_task_storage_get(&copies, bpf_get_current_task_btf(), 0, 0);
+	return kept && kept->call == call_of(nr, compat) && kept->epoch == epoch ? kept : NULL;
+}
+
+/*
+ * The address of the copy of a name, or 0. `older`: of two whose originals stand at one address not the last that was
+ * kept, but the one before.
+ */
+__noinline u64 copy_at(u64 user, u32 older)
+{
+	struct scratch *s = get_scratch();
+	struct copies *kept;
+
+	kept = s ? copies_of(s->nr, s->compat) : NULL;
+	if (!kept || !user)
+		return 0;
+	for (u32 i = 0; i < COPIES; i++) {
+		u32 place = (kept->count - 1 - i) & (COPIES - 1);
+		struct long_key key = { .thread = (u64)current_task(), .place = place };
+
+		if (i >= kept->count)
+			break;
+		if (kept->users[place] != user)
+			continue;
+		if (older) {
+			older = 0;
+			continue;
+		}
+		if (kept->longs & 1 << place)
+			return (u64)plain(bpf_map_lookup_elem(&long_names, &key));
+		return (u64)plain(kept->names[place & (COPIES_SHORT - 1)]);
+	}
+	return 0;
+}
+
+/* The address of the copy of the call's address, or 0. */
+__noinline u64 address_copy(void)
+{
+	struct scratch *s = get_scratch();
+	struct copies *kept;
+
+	if (!s || s->uring || !(plan_of(s)->keeps & KEEPS_ADDRESS))
+		return 0;
+	kept = copies_of(s->nr, s->compat);
+	return kept && kept->has_address ? (u64)plain(kept->address) : 0;
+}
+
+/* The name at an address of the caller's memory. */
+static __always_inline void put_name(struct scratch *s, u64 user, u32 older)
+{
+	u64 copy = can_keep && (plan_of(s)->keeps & KEEPS_NAMES) ? copy_at(user, older) : 0;
+
+	if (copy)
+		put_kernel_text(copy);
+	else
+		put_user_text(user);
+}
+
+/* Reads that name; as bpf_probe_read_user_str. */
+static __always_inline long read_name(void *to, u32 size, u64 user, u32 older)
+{
+	u64 copy = can_keep ? copy_at(user, older) : 0;
+
+	return copy ? bpf_probe_read_kernel_str(to, size, (void *)copy) : bpf_probe_read_user_str(to, size, (void *)user);
+}
+
+/* Forgets all that was kept for the current thread. */
+__noinline int forget_copies(void)
+{
+	struct copies *kept;
+
+	if (!can_keep)
+		return 0;
+	kept = bpf_task_storage_get(&copies, bpf_get_current_task_btf(), 0, 0);
+	if (!kept)
+		return 0;
+	kept->count = 0;
+	kept->has_address = 0;
+	if (!kept->longs)
+		return 0;
+	for (u32 i = 0; i < COPIES; i++) {
+		struct long_key key = { .thread = (u64)current_task(), .place = i };
+
+		if (kept->longs & 1 << i)
+			bpf_map_delete_elem(&long_names, &key);
+	}
+	kept->longs = 0;
+	return 0;
+}
+
+/* The same at the end of a call for whose plan something may have been kept. */
+static __always_inline void end_copies(u32 plan)
+{
+	if (can_keep && keeping && plans[bounded(plan, PLANS_ROOM - 1)].keeps)
+		forget_copies();
+}
+
+#endif
+#endif

@@ -1,0 +1,207 @@
+//! The kernel's own copies of what calls are given (bpf/copies.h): programs at the functions that all names and
+//! addresses go through, attached while a call that is given some is wanted.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use libbpf_rs::ProgramMut;
+use libbpf_rs::btf::Btf;
+use libbpf_rs::btf::types::Func;
+use libbpf_rs::libbpf_sys as sys;
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+
+use crate::calls::{Shared, preemption};
+use crate::load::refused;
+use crate::plans::{KEEPS, Wanted};
+use crate::skeleton::probe::ProbeSkelBuilder;
+use crate::sys::program::{self, Place};
+use crate::{ProbeError, code, log};
+
+/// Why the copies are not used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WhyNot {
+    /// The configuration says so.
+    #[error("as configured")]
+    Asked,
+    /// Nobody has looked at this architecture's functions.
+    #[error("known for x86_64 only")]
+    Architecture,
+    /// It can't be said at all where a program goes.
+    #[error("this kernel has no types")]
+    NoTypes,
+    /// It can't be said by name where a program goes.
+    #[error("this kernel's types don't tell of the function {0}")]
+    NoType(&'static str),
+    /// Threads may interrupt each other in the middle of a program.
+    #[error("{0}")]
+    Preemption(String),
+    /// Programs may not keep notes of a thread, or not these.
+    #[error("this kernel's verifier refuses programs that keep notes of a thread's call")]
+    NoNotes,
+    /// The kernel refused a program.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl WhyNot {
+    fn refused(error: &ProbeError) -> WhyNot {
+        let text = error.to_string();
+        WhyNot::Refused(text.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+/// What copies are kept of, as the BPF side numbers it.
+const NAMES: u8 = 1;
+const ADDRESS: u8 = 2;
+
+/// A program, where it goes, and what it keeps.
+struct Spec {
+    program: &'static str,
+    point: &'static str,
+    keeps: u8,
+}
+
+static SPECS: [Spec; 3] = [
+    Spec { program: "on_putname", point: "fentry/putname", keeps: NAMES },
+    Spec { program: "on_strndup_user", point: "fexit/strndup_user", keeps: NAMES },
+    Spec { program: "on_address", point: "fexit/move_addr_to_kernel", keeps: ADDRESS },
+];
+
+/// Finds out by an empty program whether this kernel lets programs be at its functions.
+///
+/// # Errors
+/// What is in the way.
+pub fn try_out(btf: &Btf<'_>) -> Result<(), WhyNot> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(WhyNot::Architecture);
+    }
+    let mut place = Place { program: sys::BPF_PROG_TYPE_TRACING, attach: sys::BPF_TRACE_FENTRY, btf_id: 0 };
+    for function in SPECS.iter().rev().filter_map(|spec| Some(spec.point.split_once('/')?.1)) {
+        let found = btf.type_by_name::<Func<'_>>(function).ok_or(WhyNot::NoType(function))?;
+        place.btf_id = found.type_id().into();
+    }
+    program::load(c"lanner_trial", place, &code::zero(None))
+        .and_then(|program| program::attach_tracing(program.as_fd()))
+        .map_err(|error| WhyNot::Refused(format!("programs at functions are refused: {error}")))?;
+    preemption::in_the_way().map_or(Ok(()), |why| Err(WhyNot::Preemption(why)))
+}
+
+/// One that was loaded.
+struct Hook {
+    spec: &'static Spec,
+    program: OwnedFd,
+    /// While it is attached.
+    link: Option<OwnedFd>,
+}
+
+/// The programs.
+pub struct Copies {
+    hooks: Vec<Hook>,
+    why_not: Option<WhyNot>,
+}
+
+impl Copies {
+    /// Loads the programs, if the kernel takes such, which has been tried out.
+    pub fn load(shared: &Shared, tried: Result<(), WhyNot>) -> Copies {
+        let loaded = tried.and_then(|()| hooks(shared).map_err(|error| WhyNot::refused(&error)));
+        match loaded {
+            Ok(hooks) => Copies { hooks, why_not: None },
+            Err(why) => Copies { hooks: Vec::new(), why_not: Some(why) },
+        }
+    }
+
+    /// Attaches what the wanted calls need, and detaches the rest. Whether copies are kept now.
+    pub fn follow(&mut self, wanted: &Wanted) -> bool {
+        let needed = needed(wanted);
+        for hook in &mut self.hooks {
+            if hook.spec.keeps & needed == 0 {
+                hook.link = None;
+            } else if hook.link.is_none() {
+                match program::attach_tracing(hook.program.as_fd()) {
+                    Ok(link) => hook.link = Some(link),
+                    Err(error) => {
+                        self.why_not = Some(WhyNot::Refused(format!("{}: {error}", hook.spec.point)));
+                    }
+                }
+            }
+        }
+        self.attached().next().is_some()
+    }
+
+    /// Where programs are attached.
+    pub fn points(&self) -> impl Iterator<Item = String> {
+        self.attached().map(|hook| hook.spec.point.to_string())
+    }
+
+    /// The programs that are attached.
+    pub fn programs(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.attached().map(|hook| &hook.program)
+    }
+
+    fn attached(&self) -> impl Iterator<Item = &Hook> {
+        self.hooks.iter().filter(|hook| hook.link.is_some())
+    }
+
+    /// Why copies are not used.
+    pub fn why_not(&self) -> Option<String> {
+        self.why_not.as_ref().map(ToString::to_string)
+    }
+}
+
+fn hooks(shared: &Shared) -> Result<Vec<Hook>, ProbeError> {
+    log::start();
+    let mut object = MaybeUninit::uninit();
+    let mut open = ProbeSkelBuilder::default().open(&mut object).map_err(|e| refused(&e))?;
+    shared.give(&mut open, &SPECS.each_ref().map(|spec| spec.program), |_| Ok(()))?;
+    let loaded = open.load().map_err(|e| refused(&e))?;
+    let programs = [&loaded.progs.on_putname, &loaded.progs.on_strndup_user, &loaded.progs.on_address];
+    let hook = |(spec, program): (&'static Spec, &ProgramMut<'_>)| {
+        let program = program.as_fd().try_clone_to_owned();
+        program
+            .map(|program| Hook { spec, program, link: None })
+            .map_err(|source| ProbeError::Attach { program: spec.program.into(), source })
+    };
+    SPECS.iter().zip(programs).map(hook).collect()
+}
+
+/// Whether a point is one where copies are kept.
+pub fn is_point(point: &str) -> bool {
+    SPECS.iter().any(|spec| spec.point == point)
+}
+
+/// What the wanted calls are given, of which copies are kept.
+fn needed(wanted: &Wanted) -> u8 {
+    let plans = wanted.native.iter().chain(&wanted.ia32).chain(&wanted.socketcalls);
+    let kept = plans.filter_map(|plan| KEEPS.get(usize::from(*plan).checked_sub(1)?));
+    kept.fold(0, |all, one| all | one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanner_event::{EventType, types};
+
+    fn of(ty: EventType) -> u8 {
+        needed(&Wanted::of(&[ty].into_iter().collect()))
+    }
+
+    #[test]
+    fn programs_are_attached_for_calls_that_are_given_names_or_an_address() {
+        for ty in [types::SYSCALL_OPENAT_2_X, types::SYSCALL_EXECVE_19_X, types::SYSCALL_MOUNT_X] {
+            assert_eq!(of(ty), NAMES);
+        }
+        for ty in
+            [types::SOCKET_CONNECT_X, types::SOCKET_BIND_X, types::SOCKET_SENDTO_X, types::SOCKET_SENDMSG_X]
+        {
+            assert_eq!(of(ty), ADDRESS);
+        }
+        for ty in [
+            types::SYSCALL_CLOSE_X,
+            types::SOCKET_ACCEPT_5_X,
+            types::SOCKET_SENDMMSG_X,
+            types::SYSCALL_READ_X,
+        ] {
+            assert_eq!(of(ty), 0);
+        }
+    }
+}

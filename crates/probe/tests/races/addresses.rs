@@ -1,0 +1,144 @@
+//! Addresses of sockets.
+
+use std::net::{TcpListener, UdpSocket};
+
+use lanner_event::{EventType, types as t};
+
+use crate::support::bytes;
+use crate::support::call::{Arg::N, Arg::P, call};
+use crate::{Rewritten, either, rounds};
+
+/// Two ports that differ in their lower byte alone.
+fn listeners() -> [TcpListener; 2] {
+    loop {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        if let Ok(second) = TcpListener::bind(("127.0.0.1", port ^ 1)) {
+            return [first, second];
+        }
+    }
+}
+
+/// An IPv4 address of which the port is the one or the other.
+fn rewritten(ports: [u16; 2]) -> Rewritten {
+    let address = [&[2u8, 0][..], &ports[0].to_be_bytes(), &[127, 0, 0, 1], &[0; 8]].concat();
+    Rewritten::new(&address, 3, ports.map(|port| port.to_be_bytes()[1]))
+}
+
+/// Which of the two ports it is.
+fn letter(ports: [u16; 2], told: &[u8]) -> String {
+    let found = ports.iter().position(|port| port.to_ne_bytes() == *told);
+    ["a", "b"][found.unwrap_or_else(|| panic!("{told:?}"))].into()
+}
+
+fn socket(kind: i64) -> i64 {
+    call(libc::SYS_socket, &[N(2), N(kind), N(0)])
+}
+
+/// The end of a socket that a call says.
+fn end_of(fd: i64, number: libc::c_long) -> [u8; 16] {
+    let (mut end, mut len) = ([0u8; 16], 16u32.to_ne_bytes());
+    let asked = [N(fd), N(end.as_mut_ptr() as i64), N(len.as_mut_ptr() as i64)];
+    assert_eq!(call(number, &asked), 0);
+    end
+}
+
+#[test]
+fn whom_a_connection_is_made_to() {
+    let listeners = listeners();
+    let ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
+    let lower = ports.map(|port| port.to_be_bytes()[1]);
+    let address = rewritten(ports);
+    let told = rounds(t::SOCKET_CONNECT_X, || {
+        let fd = socket(1);
+        assert_eq!(call(libc::SYS_connect, &[N(fd), N(address.at()), N(16)]), 0);
+        let peer = end_of(fd, libc::SYS_getpeername);
+        call(libc::SYS_close, &[N(fd)]);
+        let reached = usize::from(peer[3] == lower[1]);
+        drop(listeners[reached].accept().unwrap());
+        ['a', 'b'][reached]
+    });
+    let Some(told) = told else { return };
+    for (event, reached) in &told.rounds {
+        // by the kernel's socket: family, local address and port, then the remote ones
+        let port = ports[usize::from(*reached == 'b')].to_ne_bytes();
+        assert_eq!(bytes(&event.event().unwrap(), "tuple")[11..13], port);
+    }
+    told.check(|event| letter(ports, &bytes(event, "addr")[5..7]));
+}
+
+/// One of the two ports is not listened at.
+#[test]
+fn whom_a_connection_is_refused_by() {
+    let [open, closed] = listeners();
+    let ports = [&open, &closed].map(|listener| listener.local_addr().unwrap().port());
+    drop(closed);
+    let address = rewritten(ports);
+    let told = rounds(t::SOCKET_CONNECT_X, || {
+        let fd = socket(1);
+        let reached = call(libc::SYS_connect, &[N(fd), N(address.at()), N(16)]);
+        call(libc::SYS_close, &[N(fd)]);
+        match reached {
+            0 => drop(open.accept().unwrap()),
+            refused => assert_eq!(refused, -111),
+        }
+        either(reached == 0)
+    });
+    let Some(told) = told else { return };
+    told.check(|event| letter(ports, &bytes(event, "addr")[5..7]));
+}
+
+#[test]
+fn what_a_socket_is_bound_to() {
+    let ports = listeners().map(|listener| listener.local_addr().unwrap().port());
+    let address = rewritten(ports);
+    let told = rounds(t::SOCKET_BIND_X, || {
+        let fd = socket(2);
+        assert_eq!(call(libc::SYS_bind, &[N(fd), N(address.at()), N(16)]), 0);
+        let own = end_of(fd, libc::SYS_getsockname);
+        call(libc::SYS_close, &[N(fd)]);
+        either(own[2..4] == ports[0].to_be_bytes())
+    });
+    let Some(told) = told else { return };
+    told.succeeded();
+    told.check(|event| letter(ports, &bytes(event, "addr")[5..7]));
+}
+
+/// Two sockets that wait for messages at the two ports.
+fn receivers() -> ([UdpSocket; 2], [u16; 2]) {
+    loop {
+        let first = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        if let Ok(second) = UdpSocket::bind(("127.0.0.1", port ^ 1)) {
+            let both = [first, second];
+            both.iter().for_each(|socket| socket.set_nonblocking(true).unwrap());
+            return (both, [port, port ^ 1]);
+        }
+    }
+}
+
+/// A socket without a remote end sends to an address that is rewritten.
+fn sent(ty: EventType, send: impl Fn(i64, i64) -> i64) {
+    let (receivers, ports) = receivers();
+    let address = rewritten(ports);
+    let fd = socket(2);
+    let told = rounds(ty, || {
+        assert_eq!(send(fd, address.at()), 1);
+        let got = receivers.each_ref().map(|socket| socket.recv(&mut [0; 1]).is_ok());
+        assert_ne!(got[0], got[1]);
+        either(got[0])
+    });
+    call(libc::SYS_close, &[N(fd)]);
+    let Some(told) = told else { return };
+    told.check(|event| letter(ports, &bytes(event, "tuple")[11..13]));
+}
+
+#[test]
+fn whom_a_message_is_sent_to() {
+    sent(t::SOCKET_SENDTO_X, |fd, to| call(libc::SYS_sendto, &[N(fd), P(b"x"), N(1), N(0), N(to), N(16)]));
+    sent(t::SOCKET_SENDMSG_X, |fd, to| {
+        let part = [b"x".as_ptr() as u64, 1];
+        let header = [to as u64, 16, part.as_ptr() as u64, 1, 0, 0, 0].map(u64::to_ne_bytes).concat();
+        call(libc::SYS_sendmsg, &[N(fd), P(&header), N(0)])
+    });
+}
