@@ -105,17 +105,18 @@ impl Machine {
     /// The path of what was opened, and the name by which it was asked for. Nearly always that is the path's end, which
     /// is known before: comparing both would have to wait for what was just written.
     fn names_of(&mut self, slot: Slot, event: &Event<'_>, open: &Open<'_>) -> (Text, Tail) {
+        // What stands for an absolute path's directory is one byte, or none.
+        if path::becomes(1, open.name) == Becomes::Itself {
+            return (Text::from(open.name), Tail::end(open.name.len()));
+        }
         let mut out = std::mem::take(&mut self.scratch);
         let dir = self.base_of(slot, event, open);
-        let becomes = path::becomes(dir[0].len() + dir[1].len(), open.name);
-        let name = if becomes == Becomes::Itself {
-            Text::from(open.name)
-        } else {
-            path::join_to(dir, open.name, &mut out);
-            Text::from(&out[..])
+        path::join_to(dir, open.name, &mut out);
+        let name = Text::from(&out[..]);
+        let raw = match path::becomes(dir[0].len() + dir[1].len(), open.name) {
+            Becomes::Other => Tail::of(open.name, &name),
+            Becomes::Itself | Becomes::End => Tail::end(open.name.len()),
         };
-        let raw =
-            if becomes == Becomes::Other { Tail::of(open.name, &name) } else { Tail::end(open.name.len()) };
         self.scratch = out;
         (name, raw)
     }
