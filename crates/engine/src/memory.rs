@@ -122,7 +122,7 @@ impl Files {
 pub(crate) const REMEMBERED: usize = 128;
 
 /// Threads times event types that are remembered; a power of two.
-const THREADS: usize = 4096;
+const THREADS: usize = 2048;
 
 /// Threads times event types of which it is at hand that nothing can match; a power of two.
 const SETTLED: usize = 64;
@@ -134,8 +134,11 @@ const FDS: usize = 1024;
 /// Sorts of files times event types that are remembered; a power of two.
 const SORTS: usize = 32;
 
-/// File names times event types that are remembered; a power of two.
-const NAMES: usize = 1024;
+/// File names times event types that are remembered; a power of two. What directories settle needs none.
+const NAMES: usize = 512;
+
+/// Directories times event types that are remembered; a power of two.
+const DIRECTORIES: usize = 1024;
 
 /// The visit at which all is found out that a name settles.
 const CURIOUS: u8 = 1;
@@ -341,10 +344,11 @@ impl Memory {
                         return (recalled, board);
                     }
                     if let Some(Directory { name, asked, .. }) = Directory::of(&file) {
-                        recalled.directory = named(directories, ty, NamedFile { name, asked, ..file }, true);
+                        let directory = NamedFile { name, asked, ..file };
+                        recalled.directory = named::<DIRECTORIES>(directories, ty, directory, true);
                     }
                     if wanted & !recalled.dead() != 0 {
-                        recalled.name = named(names, ty, file, false);
+                        recalled.name = named::<NAMES>(names, ty, file, false);
                     }
                 }
             }
@@ -398,7 +402,7 @@ fn is_short(file: &NamedFile<'_>) -> bool {
 
 /// What is remembered of a name. Where another one stands in its place it takes that at once if it is `likely` to come
 /// back, else when it does.
-fn named<'m>(
+fn named<'m, const PLACES: usize>(
     names: &'m mut Vec<Named>,
     ty: EventType,
     file: NamedFile<'_>,
@@ -406,7 +410,7 @@ fn named<'m>(
 ) -> Option<&'m mut Named> {
     let NamedFile { kind, name, asked, access } = file;
     if names.is_empty() {
-        names.resize_with(NAMES, Named::default);
+        names.resize_with(PLACES, Named::default);
     }
     let mut hasher = FxHasher::default();
     hasher.write(name);
@@ -415,7 +419,7 @@ fn named<'m>(
     }
     hasher.write_u32(u32::from(ty.0) | access << 16);
     let hash = hasher.finish();
-    let entry = &mut names[hash as usize % NAMES];
+    let entry = &mut names[hash as usize % PLACES];
     if (entry.hash, entry.ty, entry.kind, entry.access) == (hash, ty.0, kind, access)
         && entry.is_of(name, asked)
     {
