@@ -414,6 +414,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         rings: rings.len(),
         ring_bytes,
         iterators,
+        notes: can_hide,
         missing: std::mem::take(without).into_list(),
     };
     Ok(Loaded {

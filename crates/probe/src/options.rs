@@ -243,6 +243,8 @@ pub struct Attachment {
     pub ring_bytes: usize,
     /// Whether the snapshot comes from BPF iterators.
     pub iterators: bool,
+    /// Whether programs can keep notes of a thread (since 5.13). Without them every opened file is told.
+    pub notes: bool,
     /// What is not seen because the kernel refused a program.
     pub missing: Vec<Missing>,
 }

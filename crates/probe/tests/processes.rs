@@ -69,7 +69,10 @@ fn a_program_is_run() {
     assert_eq!(number(&begun, "vpid"), Some(pid));
     let parent = events.iter().map(|e| e.event().unwrap()).find(parents_side).expect("the parent's side");
     assert!(parent.ts > begun.ts);
-    assert_eq!(parent.ty(), begun.ty());
+    // before 5.15 the child's side can't tell by which call it was made
+    if watch.kernel_is(5, 15) {
+        assert_eq!(parent.ty(), begun.ty());
+    }
 
     let run = find(&events, t::SYSCALL_EXECVE_19_X, pid);
     assert!(run.ts > begun.ts);

@@ -82,6 +82,13 @@ impl Watch {
         false
     }
 
+    /// Whether the kernel is of this version or a later one.
+    pub fn kernel_is(&self, major: u32, minor: u32) -> bool {
+        let mut parts =
+            self.probe.attachment().kernel.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (major, minor)
+    }
+
     /// Whether the ends of calls are seen at `sys_exit`, be it beside others.
     pub fn at_sys_exit(&self) -> bool {
         self.probe.attachment().points.iter().any(|point| point.contains("sys_exit"))
