@@ -6,8 +6,8 @@ use lanner_filter::Operator;
 use crate::RuleId;
 use crate::engine::Engine;
 use crate::matcher::{Matcher, TextMatcher};
-use crate::memory::Scope;
 use crate::predicate::{Predicate, Test};
+use crate::scope::Scope;
 
 /// A rule that can match more types of events than this doesn't say which it means.
 const MANY_TYPES: usize = 100;

@@ -32,6 +32,7 @@ mod plan;
 mod predicate;
 mod profile;
 mod pushdown;
+mod scope;
 mod services;
 mod tune;
 mod types;

@@ -8,8 +8,9 @@ use rustc_hash::FxHashMap;
 use crate::RuleId;
 use crate::cost;
 use crate::graph::{Edge, Graph, Node, conjunction};
-use crate::memory::{Files, REMEMBERED, Scope};
+use crate::memory::REMEMBERED;
 use crate::plan::{ALONE, Leaf, Plan};
+use crate::scope::{Files, Scope};
 
 /// The largest `and` that is taken apart within another one.
 const SPLICED: usize = 6;

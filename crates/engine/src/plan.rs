@@ -10,9 +10,10 @@ use crate::RuleId;
 use crate::board::Board;
 use crate::directory::Directory;
 use crate::graph::{Edge, Graph};
-use crate::memory::{Files, Memory, REMEMBERED, Recalled, Scope, Sort};
+use crate::memory::{Memory, REMEMBERED, Recalled, Sort};
 use crate::predicate::Predicate;
 use crate::profile::{Unwatched, Watch};
+use crate::scope::{Files, Scope};
 
 /// The rules that an event of some type can match, in load order, over a graph of their own.
 ///

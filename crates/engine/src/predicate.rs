@@ -9,8 +9,8 @@ use crate::dynamic;
 use crate::engine::is_generic;
 use crate::lower::lower;
 use crate::matcher::{Matcher, Reason, check_operator};
-use crate::memory::Scope;
 use crate::names::Names;
+use crate::scope::Scope;
 
 /// A field (or a transformer over fields) and what must be true of its value.
 #[derive(Clone, Debug)]
