@@ -28,12 +28,12 @@ static __always_inline u64 split_number(struct scratch *s, u32 at)
 	u32 i = at < 4 ? at : 4;
 
 	if (!s->compat)
-		return s->args[i];
+		return s->args[bounded(i, 7)];
 #if defined(__TARGET_ARCH_arm64)
 	if ((i & 1) && (s->type == EV_SYSCALL_PREAD_X || s->type == EV_SYSCALL_PWRITE_X))
 		i = i < 4 ? i + 1 : 4;
 #endif
-	return (u32)s->args[i] | s->args[i + 1] << 32;
+	return (u32)s->args[bounded(i, 7)] | s->args[bounded(i + 1, 7)] << 32;
 }
 
 /* pollfd: fd, asked events, returned events. Shown: how many, then of each the fd and the returned events. */

@@ -34,7 +34,7 @@ static __always_inline u64 source_of(struct scratch *s, const struct param *p, b
 	case SOURCE_ID:
 		return s->compat ? ia32_ids[s->nr & (NUMBERS - 1)] : native_ids[s->nr & (NUMBERS - 1)];
 	}
-	at = p->source < 6 ? s->args[p->source] : 0;
+	at = p->source < 6 ? s->args[bounded(p->source, 7)] : 0;
 	if (!p->size)
 		return at;
 	if (p->size == WORD_SIZED) {
@@ -58,7 +58,8 @@ static __always_inline u64 source_of(struct scratch *s, const struct param *p, b
 
 static __always_inline s64 argument(struct scratch *s, u32 i)
 {
-	return i < 6 ? s->args[i] : 0;
+	/* bounded once more, for a compiler may compare other bits than it counts by */
+	return i < 6 ? s->args[bounded(i, 7)] : 0;
 }
 
 /* A socket's both ends, where the call got far enough to have them. */
