@@ -51,11 +51,16 @@ fn at(bytes: &[u8]) -> u64 {
 fn start(types: &[EventType], flags: u32) -> Option<(Watch, Ring)> {
     let ring = Ring::new(flags)?;
     let watch = support::watch(types)?;
-    if !watch.probe.attachment().points.iter().any(|point| point.contains("io_uring_submit")) {
+    sees_rings(&watch).then_some((watch, ring))
+}
+
+/// Whether the probe sees what rings carry out here; says why not.
+fn sees_rings(watch: &Watch) -> bool {
+    let sees = watch.probe.attachment().points.iter().any(|point| point.contains("io_uring_submit"));
+    if !sees {
         eprintln!("skipped: the kernel's tracepoints of io_uring are of no use");
-        return None;
     }
-    Some((watch, ring))
+    sees
 }
 
 /// The next events of operations that a thread has submitted.
@@ -432,7 +437,7 @@ fn what_was_opened_is_told_where_it_lies() {
     assert_eq!((opened.resolved_path(), opened.is_io_uring()), (Some(&b"/etc/hostname"[..]), false));
     assert_eq!((failed.resolved_path(), failed.param_count()), (None, failed.info.params.len()));
     call(libc::SYS_close, &[N(fd)]);
-    let Some(ring) = Ring::new(0) else { return };
+    let Some(ring) = Ring::new(0).filter(|_| sees_rings(&watch)) else { return };
     let opening =
         Sqe { opcode: OPENAT, fd: CWD, addr: at(b"/proc/self/../../etc/hostname\0"), ..Sqe::default() };
     let fd = ring.run(&[opening], 1)[0].1;
