@@ -21,6 +21,8 @@ fn the_first_process_of_a_short_container_has_its_pod() {
                 // It does nothing but the deed, and is gone.
                 let command = ["kubectl", "delete", "pod", name];
                 pod.container("job").image(API_CLIENT_IMAGE).command(&command).start().unwrap();
+                // Else it may be killed before it has done anything.
+                thread::sleep(Duration::from_secs(1));
                 pod.stop().unwrap();
             });
         }
