@@ -83,15 +83,15 @@ impl Sink for FileSink {
         let length = line.text.len() + 1;
         self.pending.extend_from_slice(line.text.as_bytes());
         self.pending.push(b'\n');
-        if self.unbuffered
-            && let Err(error) = self.drain()
-            && self.pending.len() >= length
-        {
+        match if self.unbuffered { self.drain() } else { Ok(()) } {
             // Nothing of the line is in the file: it is the caller's again.
-            self.pending.truncate(self.pending.len() - length);
-            return Err(error);
+            Err(error) if self.pending.len() >= length => {
+                self.pending.truncate(self.pending.len() - length);
+                Err(error)
+            }
+            // A part is, and the rest goes on waiting.
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
