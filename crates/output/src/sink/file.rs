@@ -83,7 +83,8 @@ impl Sink for FileSink {
         let length = line.text.len() + 1;
         self.pending.extend_from_slice(line.text.as_bytes());
         self.pending.push(b'\n');
-        match if self.unbuffered { self.drain() } else { Ok(()) } {
+        let drained = if self.unbuffered { self.drain() } else { Ok(()) };
+        match drained {
             // Nothing of the line is in the file: it is the caller's again.
             Err(error) if self.pending.len() >= length => {
                 self.pending.truncate(self.pending.len() - length);
