@@ -190,7 +190,8 @@ fn the_programs_at_functions_go_when_the_probe_has_ended() {
         let Ok(probe) = Probe::open(options(ahead)) else { return println!("skipped: no probe here") };
         let mut watch = Watch { probe };
         if !watch.go_to_functions() {
-            return println!("skipped: {:?}", watch.probe.attachment().no_fexit);
+            let why = watch.probe.attachment().no_fexit.clone().unwrap_or_default();
+            return println!("skipped: {why}");
         }
         let own: BTreeSet<u32> = programs_at_functions().difference(&before).copied().collect();
         assert_eq!(own.len() > 100, ahead, "{}", own.len());
