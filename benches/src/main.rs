@@ -51,27 +51,29 @@ fn main() -> Result<()> {
     if let Some(file) = &options.storm {
         return load::storm_process(file, options.seconds);
     }
+    // it is started in other folders too
+    let bin = std::path::absolute(&options.bin)?;
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
     if wanted("live") {
-        live::run(&options.bin, options.rules.as_deref(), options.rounds)?;
+        live::run(&bin, options.rules.as_deref(), options.rounds)?;
     }
     if wanted("replay") {
-        replay::run(&options.bin, &options.compat, options.rounds)?;
+        replay::run(&bin, &options.compat, options.rounds)?;
     }
     if wanted("loading") {
-        loading::run(&options.bin, &options.compat, options.rounds)?;
+        loading::run(&bin, &options.compat, options.rounds)?;
     }
     if wanted("webhook") {
-        webhook::run(&options.bin)?;
+        webhook::run(&bin)?;
     }
     if wanted("json") {
-        json::run(&options.bin)?;
+        json::run(&bin)?;
     }
     if wanted("parts") {
         micro::run()?;
     }
     if wanted("instructions") {
-        instructions::run(&options.bin, &options.compat)?;
+        instructions::run(&bin, &options.compat)?;
     }
     Ok(())
 }
