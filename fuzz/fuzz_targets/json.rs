@@ -18,7 +18,9 @@ fuzz_target!(|bytes: &[u8]| {
     for (key, value) in root.entries() {
         let _ = (std::str::from_utf8(key).map(|key| root.get(key)), value.show(&scratch));
     }
-    root.items().for_each(|item| drop(item.show(&scratch)));
+    root.items().for_each(|item| {
+        std::hint::black_box(item.show(&scratch));
+    });
     let mut written = Vec::new();
     root.write(&mut written);
     let mut again = Tape::new();
