@@ -193,6 +193,9 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 	return s->found;
 }
 
+/* What is remembered has eight bits for each; two plans or lengths that look alike would hide what matters. */
+_Static_assert(PLANS_ROOM <= 256 && ASKED_MOST < 256, "widen the plan's and the length's part of `what`");
+
 /* Where it is remembered what was decided of the path that was asked for: by its last 16 bytes. */
 static __always_inline struct seen *seen_place(struct scratch *s)
 {
