@@ -141,14 +141,6 @@ static __always_inline void put_name(struct scratch *s, u64 user, u32 older)
 		put_user_text(user);
 }
 
-/* Reads that name; as bpf_probe_read_user_str. */
-static __always_inline long read_name(void *to, u32 size, u64 user, u32 older)
-{
-	u64 copy = can_keep ? copy_at(user, older) : 0;
-
-	return copy ? bpf_probe_read_kernel_str(to, size, (void *)copy) : bpf_probe_read_user_str(to, size, (void *)user);
-}
-
 /* Forgets all that was kept for the current thread. */
 __noinline int forget_copies(void)
 {

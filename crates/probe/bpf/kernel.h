@@ -193,6 +193,7 @@ struct mm_rss_stat {
 };
 
 struct mm_struct {
+	void *pgd;
 	unsigned long total_vm;
 	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;

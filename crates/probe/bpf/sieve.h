@@ -6,7 +6,7 @@
 #ifndef LANNER_SIEVE_H
 #define LANNER_SIEVE_H
 
-#include "copies.h"
+#include "caller.h"
 #include "fds.h"
 
 #define STATE_SUCCESS 1
@@ -92,14 +92,6 @@ static __always_inline void find_test(u64 hash, u32 test, u32 len)
 
 	if (is_known(key))
 		find_states(key);
-}
-
-#define EVERY(byte) (0x0101010101010101ull * (byte))
-
-/* The highest bit of each byte that is 0. */
-static __always_inline u64 zeros(u64 word)
-{
-	return ~(((word & EVERY(0x7f)) + EVERY(0x7f)) | word | EVERY(0x7f));
 }
 
 static __always_inline u64 bytes_that_are(u64 word, u8 byte)
@@ -250,7 +242,7 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 
 	if (!s)
 		return 1;
-	n = read_name(&s->asked[ASKED_START], ASKED_MOST + 2, from, older);
+	n = read_asked(s, from, older);
 	/* unreadable, empty, too long */
 	if (n <= 1 || n > ASKED_MOST + 1)
 		return 1;

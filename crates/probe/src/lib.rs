@@ -7,6 +7,7 @@
 mod calls;
 mod code;
 mod copies;
+mod direct;
 mod error;
 mod load;
 mod log;

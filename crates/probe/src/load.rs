@@ -12,6 +12,7 @@ use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType, ProgramType};
 
 use crate::calls::{self, Calls, Shared};
 use crate::copies::{self, Copies};
+use crate::direct;
 use crate::log;
 use crate::missing::Without;
 use crate::plans::{self, Wanted};
@@ -213,6 +214,10 @@ pub fn load(
     let mut notes = Notes::All;
     loop {
         match load_with(options, &mut notes, &mut without, &mut iterators) {
+            // it notes nothing
+            Err(error @ ProbeError::Refused { .. })
+                if matches!(&error, ProbeError::Refused { program, .. } if program == direct::PROGRAM)
+                    && without.leave_out(&error) => {}
             Err(ProbeError::Refused { .. }) if notes != Notes::None && iterators.is_some() => {
                 notes = if notes == Notes::All { Notes::Fds } else { Notes::None };
             }
@@ -287,7 +292,8 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     constants.drop_failed = u8::from(options.drop_failed);
     constants.can_hide = u8::from(can_hide);
     constants.can_change = u8::from(kernel.functions.is_some());
-    constants.can_cast = u8::from(can_hide && kernel.can_cast);
+    let can_cast = can_hide && kernel.can_cast;
+    constants.can_cast = u8::from(can_cast);
     let copies = kernel.copies.and(if *notes == Notes::All { Ok(()) } else { Err(copies::WhyNot::NoNotes) });
     if copies.is_err() && *notes == Notes::All {
         *notes = Notes::Fds;
@@ -301,6 +307,8 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
     for map in of_copies {
         map.set_autocreate(copies.is_ok()).map_err(map_error("copies"))?;
     }
+    let by_page_tables = can_cast && cfg!(target_arch = "x86_64") && !without.has(direct::PROGRAM);
+    open.progs.find_direct_map.set_autoload(by_page_tables);
     for mut program in open.open_object_mut().progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
         if without.has(&name) {
@@ -339,6 +347,8 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         globals.skip_count += 1;
     }
     shared.store(&globals);
+    let reads_by_page_tables = by_page_tables && direct::find(&loaded.progs.find_direct_map);
+    globals = shared.load();
 
     let (mut links, mut attached) = (Vec::new(), Vec::new());
     let mut points = Vec::new();
@@ -415,6 +425,7 @@ fn load_with<I: FnOnce() -> Result<(u32, bool), ProbeError>>(
         ring_bytes,
         iterators,
         notes: can_hide,
+        reads_by_page_tables,
         missing: std::mem::take(without).into_list(),
     };
     Ok(Loaded {

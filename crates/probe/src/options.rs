@@ -245,6 +245,9 @@ pub struct Attachment {
     pub iterators: bool,
     /// Whether programs can keep notes of a thread (since 5.13). Without them every opened file is told.
     pub notes: bool,
+    /// Whether short names are read by way of the caller's page tables (x86_64, since 6.2), which is faster than the
+    /// kernel's own function for it.
+    pub reads_by_page_tables: bool,
     /// What is not seen because the kernel refused a program.
     pub missing: Vec<Missing>,
 }

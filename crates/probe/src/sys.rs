@@ -143,6 +143,12 @@ impl SharedGlobals {
         })
     }
 
+    /// The variables as they are.
+    pub fn load(&self) -> Globals {
+        // SAFETY: as in `store`.
+        unsafe { self.memory.at.cast::<Globals>().as_ptr().read_volatile() }
+    }
+
     /// Replaces the variables. The BPF side may see some new and some old ones for a moment; each is valid.
     pub fn store(&mut self, globals: &Globals) {
         // SAFETY: the mapping is page-aligned, at least as long as `Globals`, and `Globals` is what libbpf's

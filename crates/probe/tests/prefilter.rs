@@ -1,6 +1,8 @@
 //! What is dropped before it is written.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[path = "prefilter/caller.rs"]
+mod caller;
 mod support;
 
 use std::ffi::CString;

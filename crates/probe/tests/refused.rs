@@ -79,6 +79,16 @@ fn each_program_costs_only_what_it_tells() {
 }
 
 #[test]
+fn names_are_read_without_page_tables_too() {
+    let Some(watch) = support::open(options(&[])) else { return };
+    if !watch.probe.attachment().reads_by_page_tables {
+        eprintln!("skipped: here they always are");
+        return;
+    }
+    check(&["find_direct_map"], [true; 5]);
+}
+
+#[test]
 fn without_the_program_at_the_end_of_calls_there_is_no_probe() {
     match Probe::open(options(&["on_syscall"])) {
         Err(ProbeError::Refused { program, .. }) => assert_eq!(program, "on_syscall"),

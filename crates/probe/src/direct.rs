@@ -1,0 +1,37 @@
+//! Where the kernel has all memory mapped (`page_offset_base`, which it tells nobody): it is guessed, GB by GB, until
+//! memory of this process is found by way of the guess.
+
+use std::hint::black_box;
+
+use libbpf_rs::{ProgramInput, ProgramMut};
+
+/// The program that tries a guess.
+pub const PROGRAM: &str = "find_direct_map";
+
+/// GB below its page tables' own that are tried: as many as the largest machines have.
+const GUESSES: u64 = 1 << 14;
+
+/// Has the kernel side find it, and says whether it has.
+pub fn find(program: &ProgramMut<'_>) -> bool {
+    let word = Box::new(crate::sys::clock(libc::CLOCK_BOOTTIME) ^ 0x5bd1_e995_9e37_79b9);
+    let address = std::ptr::from_ref(black_box(&*word)) as u64;
+    (0..2).any(|five_levels| {
+        (0..GUESSES)
+            .map(|guess| is_it(program, [address, *word, guess, five_levels]))
+            .find_map(|found| match found {
+                Some(false) => None,
+                other => other,
+            })
+            .unwrap_or(false)
+    })
+}
+
+/// `None`: the kernel doesn't run it.
+fn is_it(program: &ProgramMut<'_>, arguments: [u64; 4]) -> Option<bool> {
+    let mut context = [0; 32];
+    for (place, argument) in context.chunks_exact_mut(8).zip(arguments) {
+        place.copy_from_slice(&argument.to_ne_bytes());
+    }
+    let input = ProgramInput { context_in: Some(&mut context), ..ProgramInput::default() };
+    program.test_run(input).ok().map(|output| output.return_value == 1)
+}
