@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use lanner_alert::Priority;
-use lanner_probe::{Probe, ProbeError, ProbeOptions, SnapshotSource};
+use lanner_probe::{Attachment, Probe, ProbeError, ProbeOptions, SnapshotSource};
 
 use crate::config::{Config, Hardening, KERNEL, Source};
 use crate::host::host_root;
@@ -34,12 +34,25 @@ impl Attached {
         let wanted = sources.contains(&KERNEL) && config.source == Source::Live;
         let probe = wanted.then(|| open(program, config));
         if let Some(Ok(probe)) = &probe {
-            for missing in &probe.attachment().missing {
-                log.write(Priority::Error, &format!("Not seen: {missing}"));
-            }
+            tell_lacks(probe.attachment(), log);
         }
         confine::confine(config, foreign, log);
         Attached { probe, begin }
+    }
+}
+
+/// Says what the kernel refused and what that costs.
+fn tell_lacks(attachment: &Attachment, log: &Log) {
+    for missing in &attachment.missing {
+        log.write(Priority::Error, &format!("Not seen: {missing}"));
+    }
+    if let Some(why) = &attachment.no_notes {
+        log.warning(&format!(
+            "Each opened file is told, whether rules ask for it or not, which costs more: {why}"
+        ));
+    }
+    if let Some(why) = &attachment.no_iterators {
+        log.warning(&format!("What runs already is read from /proc, for want of BPF iterators: {why}"));
     }
 }
 

@@ -31,6 +31,9 @@ pub fn screen(started: &Started<'_>, program: &Program, off: usize, files: &[Str
     if let Some(why) = &attachment.no_copies {
         row("forgeable", &format!("names and addresses, by racing threads: {why}"));
     }
+    if let Some(why) = &attachment.no_notes {
+        row("dearer", &format!("each opened file is told, whether rules ask for it or not: {why}"));
+    }
     for missing in &attachment.missing {
         row("unseen", &missing.to_string());
     }
@@ -38,8 +41,11 @@ pub fn screen(started: &Started<'_>, program: &Program, off: usize, files: &[Str
     let rings = attachment.rings;
     row("buffers", &format!("{rings} × {} KiB{}", attachment.ring_bytes / 1024, lost(rings)));
     let how = match started.snapshot.source {
-        SnapshotSource::Iterators => "BPF iterators",
-        SnapshotSource::Proc => "/proc, for want of BPF iterators",
+        SnapshotSource::Iterators => "BPF iterators".to_owned(),
+        SnapshotSource::Proc => {
+            let why = attachment.no_iterators.as_ref();
+            why.map_or_else(|| "/proc".to_owned(), |why| format!("/proc, for want of BPF iterators: {why}"))
+        }
     };
     row(
         "snapshot",

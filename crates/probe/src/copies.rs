@@ -36,8 +36,8 @@ pub enum WhyNot {
     #[error("{0}")]
     Preemption(String),
     /// Programs may not keep notes of a thread, or not these.
-    #[error("this kernel's verifier refuses programs that keep notes of a thread's call")]
-    NoNotes,
+    #[error("programs keep no notes of a thread's call: {0}")]
+    NoNotes(String),
     /// The kernel refused a program.
     #[error("{0}")]
     Refused(String),

@@ -3,7 +3,9 @@
 
 use std::hint::black_box;
 
-use libbpf_rs::{ProgramInput, ProgramMut};
+use std::os::fd::BorrowedFd;
+
+use crate::sys::program;
 
 /// The program that tries a guess.
 pub const PROGRAM: &str = "find_direct_map";
@@ -12,7 +14,7 @@ pub const PROGRAM: &str = "find_direct_map";
 const GUESSES: u64 = 1 << 14;
 
 /// Has the kernel side find it, and says whether it has.
-pub fn find(program: &ProgramMut<'_>) -> bool {
+pub fn find(program: BorrowedFd<'_>) -> bool {
     let word = Box::new(crate::sys::clock(libc::CLOCK_BOOTTIME) ^ 0x5bd1_e995_9e37_79b9);
     let address = std::ptr::from_ref(black_box(&*word)) as u64;
     (0..2).any(|five_levels| {
@@ -27,11 +29,10 @@ pub fn find(program: &ProgramMut<'_>) -> bool {
 }
 
 /// `None`: the kernel doesn't run it.
-fn is_it(program: &ProgramMut<'_>, arguments: [u64; 4]) -> Option<bool> {
+fn is_it(program: BorrowedFd<'_>, arguments: [u64; 4]) -> Option<bool> {
     let mut context = [0; 32];
     for (place, argument) in context.chunks_exact_mut(8).zip(arguments) {
         place.copy_from_slice(&argument.to_ne_bytes());
     }
-    let input = ProgramInput { context_in: Some(&mut context), ..ProgramInput::default() };
-    program.test_run(input).ok().map(|output| output.return_value == 1)
+    program::run(program, &context).ok().map(|returned| returned == 1)
 }

@@ -69,3 +69,42 @@ pub enum ProbeError {
         source: io::Error,
     },
 }
+
+/// Whether a line of a verifier's log may be its last word: that stands above its statistics and libbpf's own words.
+fn is_reason(line: &str) -> bool {
+    !["processed ", "-- ", "libbpf: prog ", "libbpf: failed to load"]
+        .iter()
+        .any(|start| line.starts_with(start))
+}
+
+impl ProbeError {
+    /// Of one that tells of a program: its name, empty where it isn't known, and the kernel's reason in one line.
+    pub(crate) fn reason(&self) -> Option<(&str, String)> {
+        match self {
+            ProbeError::Refused { program, log, source, .. } => {
+                let said = log.lines().rev().map(str::trim).find(|line| !line.is_empty() && is_reason(line));
+                Some((program, said.map_or_else(|| source.to_string(), str::to_owned)))
+            }
+            ProbeError::Attach { program, source } => Some((program, source.to_string())),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(log: &str) -> ProbeError {
+        let source = io::Error::from_raw_os_error(libc::EACCES);
+        ProbeError::Refused { program: "on_exec".into(), kernel: "6.1".into(), log: log.into(), source }
+    }
+
+    #[test]
+    fn the_verifiers_last_word_is_the_reason() {
+        let log = "-- BEGIN PROG LOAD LOG --\nR1 invalid mem access\nprocessed 3 insns\n-- END PROG LOAD LOG --\nlibbpf: failed to load object";
+        assert_eq!(refused(log).reason(), Some(("on_exec", "R1 invalid mem access".to_owned())));
+        let (_, why) = refused("\n").reason().map(|(name, why)| (name.to_owned(), why)).unwrap_or_default();
+        assert!(why.starts_with("Permission denied"), "{why}");
+    }
+}

@@ -14,16 +14,21 @@ mod log;
 mod lost;
 mod merge;
 mod missing;
+mod object;
 mod options;
 mod plans;
 mod points;
 mod proc;
 mod programs;
 mod require;
+mod rings;
 mod skeleton;
 mod snapshot;
 mod sys;
+mod threads;
 pub mod trial;
+mod variables;
+mod verify;
 
 pub use error::ProbeError;
 pub use options::{
@@ -38,7 +43,7 @@ use std::time::{Duration, Instant};
 use lanner_event::Event;
 use lanner_event::prefilter::{Prefilter, Sieves};
 
-use load::Loaded;
+use load::{Loaded, Snapshot};
 use snapshot::Iterators;
 
 /// How long the probe sleeps at most before it looks at the rings, which wake it only when they fill up.
@@ -74,10 +79,13 @@ impl Probe {
             let snapshot = scope.spawn(move || iterators(from));
             let mut found = None;
             let loaded = load::load(&options, || {
-                found = snapshot.join().unwrap_or(Ok(None))?;
-                let own_pid = found.as_ref().and_then(Iterators::own_pid);
+                // a panic there is one of ours
+                let joined = snapshot.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                let (iterators, why_not) = joined?;
+                let own_pid = iterators.as_ref().and_then(Iterators::own_pid);
                 let own_pid = own_pid.or_else(|| pid_in(&options.proc)).unwrap_or_else(std::process::id);
-                Ok((own_pid, found.is_some()))
+                found = iterators;
+                Ok(Snapshot { own_pid, iterators: found.is_some(), why_not })
             })?;
             let proc = options.proc.clone();
             Ok(Probe { loaded, iterators: found, damaged: 0, clock_seen: Instant::now(), proc })
@@ -175,12 +183,14 @@ fn pid_in(proc: &Path) -> Option<u32> {
     std::fs::read_link(proc.join("self")).ok()?.to_str()?.parse().ok()
 }
 
-/// The iterators, if the snapshot is to come from them and the kernel lets them.
-fn iterators(from: Option<SnapshotSource>) -> Result<Option<Iterators>, ProbeError> {
-    let load = || Iterators::load(load::boot_time());
-    match from {
-        Some(SnapshotSource::Proc) => Ok(None),
-        Some(SnapshotSource::Iterators) => load().map(Some),
-        None => Ok(load().ok()),
+/// The iterators, if the snapshot is to come from them and the kernel lets them; or why it doesn't.
+fn iterators(from: Option<SnapshotSource>) -> Result<(Option<Iterators>, Option<String>), ProbeError> {
+    if from == Some(SnapshotSource::Proc) {
+        return Ok((None, None));
+    }
+    match Iterators::load(load::boot_time()) {
+        Ok(iterators) => Ok((Some(iterators), None)),
+        Err(error) if from.is_some() => Err(error),
+        Err(error) => Ok((None, Some(error.reason().map_or_else(|| error.to_string(), |(_, why)| why)))),
     }
 }

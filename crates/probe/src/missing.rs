@@ -16,11 +16,6 @@ const OPTIONAL: [(&str, &str); 9] = [
     (direct::PROGRAM, "nothing (names are read by the kernel's own function, which is slower)"),
 ];
 
-/// Whether a line of libbpf's may be the verifier's last word: that stands above its statistics and libbpf's own words.
-fn is_reason(line: &str) -> bool {
-    !["processed ", "-- ", "libbpf: "].iter().any(|start| line.starts_with(start))
-}
-
 /// What is done without.
 #[derive(Clone, Default)]
 pub struct Without(Vec<Missing>);
@@ -33,19 +28,12 @@ impl Without {
 
     /// Does without the program that an error names, from now on. False if that can't be done.
     pub fn leave_out(&mut self, error: &ProbeError) -> bool {
-        let (program, why) = match error {
-            ProbeError::Refused { program, log, source, .. } => {
-                let said = log.lines().rev().find(|line| is_reason(line));
-                (program, said.map_or_else(|| source.to_string(), |said| said.trim().to_owned()))
-            }
-            ProbeError::Attach { program, source } => (program, source.to_string()),
-            _ => return false,
-        };
-        let Some((_, unseen)) = OPTIONAL.iter().find(|(name, _)| name == program) else { return false };
+        let Some((program, why)) = error.reason() else { return false };
+        let Some((_, unseen)) = OPTIONAL.iter().find(|(name, _)| *name == program) else { return false };
         if self.has(program) {
             return false;
         }
-        self.0.push(Missing { program: program.clone(), unseen, why });
+        self.0.push(Missing { program: program.into(), unseen, why });
         true
     }
 
@@ -73,18 +61,5 @@ mod tests {
         assert!(without.has("on_signal") && !without.has("on_exec"));
         let list = without.into_list();
         assert_eq!((list.len(), list[0].unseen), (1, "signals that are delivered"));
-    }
-
-    #[test]
-    fn the_verifiers_last_word_is_the_reason() {
-        let refused = ProbeError::Refused {
-            program: "on_exec".into(),
-            kernel: "6.1".into(),
-            log: "-- BEGIN PROG LOAD LOG --\nR1 invalid mem access\nprocessed 3 insns\n-- END PROG LOAD LOG --\nlibbpf: failed".into(),
-            source: io::ErrorKind::PermissionDenied.into(),
-        };
-        let mut without = Without::default();
-        assert!(without.leave_out(&refused));
-        assert_eq!(without.into_list()[0].why, "R1 invalid mem access");
     }
 }

@@ -117,6 +117,8 @@ pub struct ProbeOptions {
     pub copies: bool,
     /// Programs that are loaded as what they are not, so that the kernel refuses them. For tests.
     pub spoilt: Vec<&'static str>,
+    /// Have the kernel refuse programs that keep notes of a thread, as those before 5.13 do. For tests.
+    pub spoil_notes: bool,
 }
 
 impl ProbeOptions {
@@ -141,6 +143,7 @@ impl Default for ProbeOptions {
             ahead: false,
             copies: true,
             spoilt: Vec::new(),
+            spoil_notes: false,
         }
     }
 }
@@ -243,8 +246,10 @@ pub struct Attachment {
     pub ring_bytes: usize,
     /// Whether the snapshot comes from BPF iterators.
     pub iterators: bool,
-    /// Whether programs can keep notes of a thread (since 5.13). Without them every opened file is told.
-    pub notes: bool,
+    /// Why it doesn't, although nobody asked for another way.
+    pub no_iterators: Option<String>,
+    /// Why programs keep no notes of a thread (since 5.13 they can). Without them every opened file is told.
+    pub no_notes: Option<String>,
     /// Whether short names are read by way of the caller's page tables (x86_64, since 6.2), which is faster than the
     /// kernel's own function for it.
     pub reads_by_page_tables: bool,

@@ -69,6 +69,8 @@ pub struct IoUring {
 
 /// What the running kernel's types say that it has.
 pub struct Kernel {
+    /// These types.
+    pub types: Option<Btf<'static>>,
     /// `None`: it has no io_uring, or it is one before 6.0, which hands out too little.
     pub io_uring: Option<IoUring>,
     /// Whether a program may say what an address points to: since 6.2.
@@ -84,13 +86,14 @@ impl Kernel {
     pub fn look(options: &ProbeOptions) -> Kernel {
         let Ok(btf) = Btf::from_vmlinux() else {
             let copies = Err(copies::WhyNot::NoTypes);
-            return Kernel { io_uring: None, can_cast: false, functions: None, copies };
+            return Kernel { types: None, io_uring: None, can_cast: false, functions: None, copies };
         };
         Kernel {
             io_uring: io_uring(&btf),
             can_cast: btf.type_by_name::<Func<'_>>("bpf_rdonly_cast").is_some(),
             functions: calls::functions(&btf, options.calls),
             copies: if options.copies { copies::try_out(&btf) } else { Err(copies::WhyNot::Asked) },
+            types: Some(btf),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::load::Globals;
+use crate::variables::Globals;
 
 const RECORD_HEADER: u64 = 8;
 const BUSY: u32 = 1 << 31;

@@ -78,6 +78,22 @@ fn each_program_costs_only_what_it_tells() {
     check(&["on_signal", "on_switch"], [true; 5]);
 }
 
+/// Kernels before 5.13 refuse programs that keep notes of a thread. That costs time, but nothing that is told.
+#[test]
+fn programs_that_may_keep_no_notes_tell_all_the_same_and_say_why() {
+    let Some(mut watch) = support::open(ProbeOptions { spoil_notes: true, ..options(&[]) }) else { return };
+    let attachment = watch.probe.attachment().clone();
+    assert_eq!(attachment.missing, []);
+    let why = attachment.no_notes.unwrap();
+    assert!(why.starts_with("the kernel refused") && why.contains("on_syscall"), "{why}");
+    assert!(attachment.no_copies.is_some());
+    let mut child = Command::new("cat").arg("/etc/hostname").spawn().unwrap();
+    let pid = i64::from(child.id());
+    assert!(child.wait().unwrap().success());
+    let events = watch.events_until(|events| told(events, pid) == [true; 5]);
+    assert_eq!(told(&events, pid), [true; 5]);
+}
+
 #[test]
 fn names_are_read_without_page_tables_too() {
     let Some(watch) = support::open(options(&[])) else { return };

@@ -19,6 +19,8 @@ pub fn findings(trials: &Trials, permitted: bool) -> Vec<Finding> {
         .chain(missing)
         .chain(calls(&trials.probe))
         .chain(arguments(&trials.probe))
+        .chain(notes(&trials.probe))
+        .chain(snapshot(&trials.probe))
         .chain(kinds)
         .collect()
 }
@@ -71,6 +73,26 @@ fn arguments(opened: &Result<Attachment, ProbeError>) -> Option<Finding> {
         Some(why) => finding(name, Mark::Note, format!("read from the caller's memory when a call ends: {why}"))
             .cost("a thread that races can forge the names of files and the addresses that its process's calls are given"),
     })
+}
+
+/// Whether opened files that nobody asks for can be kept from lanner.
+fn notes(opened: &Result<Attachment, ProbeError>) -> Option<Finding> {
+    let why = opened.as_ref().ok()?.no_notes.as_ref()?;
+    let text = format!("programs keep none: {why}");
+    Some(
+        finding("notes of threads", Mark::Warn, text)
+            .cost("each opened file is told, whether rules ask for it or not"),
+    )
+}
+
+/// Why the snapshot is not by iterators.
+fn snapshot(opened: &Result<Attachment, ProbeError>) -> Option<Finding> {
+    let why = opened.as_ref().ok()?.no_iterators.as_ref()?;
+    let text = format!("by /proc, for want of BPF iterators: {why}");
+    Some(
+        finding("snapshot", Mark::Warn, text)
+            .cost("it takes longer, and what begins or ends meanwhile may be missed in it"),
+    )
 }
 
 fn kind(trial: &Trial, permitted: bool) -> Finding {
@@ -131,6 +153,27 @@ mod tests {
         assert_eq!(mark(Need::Needed, refused()), Mark::Bad);
         assert_eq!(mark(Need::Better, refused()), Mark::Warn);
         assert_eq!(mark(Need::Unused, Outcome::Absent("none".into())), Mark::Note);
+    }
+
+    #[test]
+    fn what_the_kernel_refused_is_named_with_what_it_costs() {
+        let opened = |attachment| Trials { kinds: Vec::new(), ring: Ok(()), probe: Ok(attachment) };
+        let named = |attachment| -> Vec<(String, Mark, bool)> {
+            let found = findings(&opened(attachment), true).into_iter();
+            let worse = found.filter(|one| one.mark == Mark::Warn && one.text.contains("R1 invalid"));
+            worse.map(|one| (one.name, one.mark, one.cost.is_empty())).collect()
+        };
+        assert_eq!(named(Attachment::default()), []);
+        let why = || Some("the kernel refused the program on_syscall with them: R1 invalid".to_owned());
+        let missing = Missing { program: "on_exec".into(), unseen: "programs", why: why().unwrap() };
+        let all = Attachment {
+            no_notes: why(),
+            no_iterators: why(),
+            missing: vec![missing],
+            ..Attachment::default()
+        };
+        let expected = ["on_exec", "notes of threads", "snapshot"];
+        assert_eq!(named(all), expected.map(|name| (name.to_owned(), Mark::Warn, false)));
     }
 
     #[test]

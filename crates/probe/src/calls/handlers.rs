@@ -3,10 +3,10 @@
 
 use std::ffi::OsString;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, OpenProgramMut, ProgramAttachType, ProgramMut};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, OpenProgramMut, ProgramAttachType};
 
 use crate::load::{map_error, refused};
 use crate::skeleton::probe::{OpenProbeSkel, ProbeSkelBuilder};
@@ -78,9 +78,9 @@ pub struct Handlers {
 }
 
 /// Writes programs into the map of programs, in the order of build/plans.rs.
-pub fn fill(map: &MapHandle, programs: &[&ProgramMut<'_>]) -> Result<(), ProbeError> {
+pub fn fill(map: &MapHandle, programs: &[BorrowedFd<'_>]) -> Result<(), ProbeError> {
     for (place, program) in (0u32..).zip(programs) {
-        let fd = program.as_fd().as_raw_fd().to_ne_bytes();
+        let fd = program.as_raw_fd().to_ne_bytes();
         map.update(&place.to_ne_bytes(), &fd, MapFlags::ANY).map_err(map_error(PROGRAMS))?;
     }
     Ok(())
@@ -107,7 +107,8 @@ impl Handlers {
         };
         let programs = MapHandle::try_from(&loaded.maps.programs).map_err(map_error(PROGRAMS))?;
         let progs = &loaded.progs;
-        fill(&programs, &[&progs.interpret, &progs.clone, &progs.execve, program])?;
+        let called = [&progs.interpret, &progs.clone, &progs.execve, program];
+        fill(&programs, &called.map(AsFd::as_fd))?;
         Ok(Handlers { programs })
     }
 

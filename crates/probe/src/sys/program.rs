@@ -1,10 +1,12 @@
-//! Programs that are handed to the kernel instruction by instruction (`crate::code`).
+//! Programs that are handed to the kernel instruction by instruction: small ones (`crate::code`), and those of an object
+//! that libbpf has fitted to this kernel.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use libbpf_rs::libbpf_sys as sys;
+use libbpf_rs::{AsRawLibbpf, OpenObject, OpenProgram};
 
 /// What kind of program it is and where it goes.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,86 @@ pub fn load(name: &CStr, place: Place, code: &[u64]) -> io::Result<OwnedFd> {
     owned(fd)
 }
 
+/// A program's instructions, and what the kernel wants to know of them.
+#[derive(Clone, Copy)]
+pub struct Code<'a> {
+    /// The instructions.
+    pub instructions: &'a [sys::bpf_insn],
+    /// Where its functions begin, and their types.
+    functions: &'a [sys::bpf_func_info],
+    /// The object's types, which the kernel has; -1: it knows none.
+    types: RawFd,
+}
+
+/// Has libbpf make an object's maps and fit its programs to this kernel, but load none.
+///
+/// # Errors
+/// libbpf's, or the kernel's refusal of a map.
+pub fn prepare(object: &mut OpenObject) -> libbpf_rs::Result<()> {
+    // SAFETY: the pointer is that of a live object, which nobody else uses meanwhile.
+    match unsafe { sys::bpf_object__prepare(object.as_libbpf_object().as_ptr()) } {
+        0 => Ok(()),
+        error => Err(libbpf_rs::Error::from_raw_os_error(-error)),
+    }
+}
+
+/// The code of a program of an object that was prepared.
+pub fn fitted<'a>(object: &'a OpenObject, program: &OpenProgram<'a>) -> Code<'a> {
+    let pointer = program.as_libbpf_object().as_ptr();
+    // SAFETY: the pointers are those of a live object and of one of its programs, which are only read.
+    let (types, functions, count) = unsafe {
+        (
+            sys::bpf_object__btf_fd(object.as_libbpf_object().as_ptr()),
+            sys::bpf_program__func_info(pointer),
+            sys::bpf_program__func_info_cnt(pointer),
+        )
+    };
+    let functions = match functions.is_null() {
+        true => &[],
+        // SAFETY: libbpf keeps so many of them there until the object is loaded or closed, for both of which it has
+        // to be borrowed anew.
+        false => unsafe { std::slice::from_raw_parts(functions, count as usize) },
+    };
+    Code { instructions: program.insns(), functions, types }
+}
+
+/// Loads a program of a prepared object; if `log` has room, the kernel's reasons are written there.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn load_fitted(name: &CStr, place: Place, code: &Code<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
+    let mut options = sys::bpf_prog_load_opts {
+        sz: size_of::<sys::bpf_prog_load_opts>() as sys::size_t,
+        expected_attach_type: place.attach,
+        attach_btf_id: place.btf_id,
+        log_level: u32::from(!log.is_empty()),
+        log_size: u32::try_from(log.len()).unwrap_or(u32::MAX),
+        ..Default::default()
+    };
+    if !log.is_empty() {
+        options.log_buf = log.as_mut_ptr().cast();
+    }
+    if let (Ok(types), false) = (u32::try_from(code.types), code.functions.is_empty()) {
+        options.prog_btf_fd = types;
+        options.func_info = code.functions.as_ptr().cast();
+        options.func_info_cnt = u32::try_from(code.functions.len()).unwrap_or(u32::MAX);
+        options.func_info_rec_size = size_of::<sys::bpf_func_info>() as u32;
+    }
+    // SAFETY: the strings are terminated, the slices are as long as said, and `options` is whole; libbpf keeps none of
+    // them and writes to the log alone.
+    let fd = unsafe {
+        sys::bpf_prog_load(
+            place.program,
+            name.as_ptr(),
+            c"GPL and additional rights".as_ptr(),
+            code.instructions.as_ptr(),
+            code.instructions.len() as sys::size_t,
+            &raw mut options,
+        )
+    };
+    owned(fd)
+}
+
 /// Attaches a program; closing what this gives detaches it. `target`: a cgroup, where the kind wants one.
 ///
 /// # Errors
@@ -60,6 +142,24 @@ pub fn attach(program: BorrowedFd<'_>, target: Option<BorrowedFd<'_>>, place: Pl
 pub fn attach_tracing(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     // SAFETY: only a descriptor is passed; libbpf takes a null pointer for a program that knows its place.
     owned(unsafe { sys::bpf_raw_tracepoint_open(std::ptr::null(), program.as_raw_fd()) })
+}
+
+/// Runs a program once with this context; what it returns.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn run(program: BorrowedFd<'_>, context: &[u8]) -> io::Result<u32> {
+    let mut options = sys::bpf_test_run_opts {
+        sz: size_of::<sys::bpf_test_run_opts>() as sys::size_t,
+        ctx_in: context.as_ptr().cast(),
+        ctx_size_in: u32::try_from(context.len()).unwrap_or(u32::MAX),
+        ..Default::default()
+    };
+    // SAFETY: the context is as long as said and only read, and `options` is whole; libbpf keeps neither.
+    match unsafe { sys::bpf_prog_test_run_opts(program.as_raw_fd(), &raw mut options) } {
+        0 => Ok(options.retval),
+        error => Err(io::Error::from_raw_os_error(-error)),
+    }
 }
 
 /// Name of a loaded program, how often it ran, and how long that took in all, in ns; zeros unless the kernel counts.

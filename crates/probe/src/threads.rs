@@ -1,0 +1,61 @@
+//! The programs at tracepoints of threads: their beginning, their programs, their end.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::ProbeError;
+use crate::missing::Without;
+use crate::object::Programs;
+use crate::sys::program;
+
+/// The programs and where they go.
+const SPECS: [(&str, &str); 3] = [
+    ("on_fork", "tp_btf/sched_process_fork"),
+    ("on_exec", "tp_btf/sched_process_exec"),
+    ("on_exit", "tp_btf/sched_process_exit"),
+];
+
+/// One that is attached.
+struct Attached {
+    point: &'static str,
+    program: OwnedFd,
+    /// Closing it detaches the program.
+    _link: OwnedFd,
+}
+
+/// Those that are attached.
+pub struct Threads(Vec<Attached>);
+
+impl Threads {
+    /// Attaches those that were loaded; what the kernel refuses is done without.
+    ///
+    /// # Errors
+    /// When one is refused that can't be missing.
+    pub fn attach(programs: &Programs, without: &mut Without) -> Result<Threads, ProbeError> {
+        let mut attached = Vec::new();
+        for (name, point) in SPECS {
+            let Some(program) = programs.get(name) else { continue };
+            let linked = program::attach_tracing(program.as_fd())
+                .and_then(|link| Ok(Attached { point, program: program.try_clone()?, _link: link }));
+            match linked {
+                Ok(one) => attached.push(one),
+                Err(source) => {
+                    let error = ProbeError::Attach { program: name.into(), source };
+                    if !without.leave_out(&error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(Threads(attached))
+    }
+
+    /// Where they are attached.
+    pub fn points(&self) -> Vec<String> {
+        self.0.iter().map(|one| one.point.to_string()).collect()
+    }
+
+    /// The programs.
+    pub fn programs(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.0.iter().map(|one| &one.program)
+    }
+}

@@ -1,0 +1,95 @@
+//! What is written into the variables of the BPF side: which calls are wanted, and what of them can be dropped.
+
+use lanner_event::prefilter::{Sieve, Sieves};
+use lanner_event::{EventType, types};
+
+use crate::EventSet;
+use crate::plans::{self, Wanted};
+use crate::skeleton::probe::types as bpf;
+
+/// The global variables of the BPF side.
+pub type Globals = bpf::bss;
+
+/// Whether one of the types is wanted.
+fn any(events: &EventSet, types: &[EventType]) -> u8 {
+    u8::from(types.iter().any(|&ty| events.contains(ty)))
+}
+
+/// Writes what a set of events means into the variables.
+pub fn fill(globals: &mut Globals, events: &EventSet, wanted: &Wanted) {
+    let old = (globals.wanted, globals.socketcall_plans);
+    for (place, (native, ia32)) in globals.wanted.iter_mut().zip(wanted.native.iter().zip(&wanted.ia32)) {
+        *place = u32::from(*native) | u32::from(*ia32) << 16;
+    }
+    globals.socketcall_plans[..wanted.socketcalls.len()].copy_from_slice(&wanted.socketcalls);
+    if leaves_out(&old.0, &globals.wanted) || old.1 != globals.socketcall_plans {
+        globals.epoch += 1;
+    }
+    globals.operation_plans[..wanted.operations.len()].copy_from_slice(&wanted.operations);
+    globals.native_entries.copy_from_slice(&wanted.entries.native);
+    globals.ia32_entries.copy_from_slice(&wanted.entries.ia32);
+    globals.socketcall_entries[..wanted.entries.socketcalls.len()]
+        .copy_from_slice(&wanted.entries.socketcalls);
+    globals.want_exec = any(events, &[types::SYSCALL_EXECVE_19_X, types::SYSCALL_EXECVEAT_X]);
+    globals.want_fork = any(
+        events,
+        &[
+            types::SYSCALL_CLONE_20_X,
+            types::SYSCALL_CLONE3_X,
+            types::SYSCALL_FORK_20_X,
+            types::SYSCALL_VFORK_20_X,
+        ],
+    );
+    globals.want_exit = any(events, &[types::PROCEXIT_1_E]);
+}
+
+/// Whether a call that was wanted, in either ABI, is not any more.
+fn leaves_out(old: &[u32], new: &[u32]) -> bool {
+    let gone = |old: u32, new: u32, half: u32| old & half != 0 && new & half == 0;
+    old.iter().zip(new).any(|(&old, &new)| gone(old, new, 0xffff) || gone(old, new, 0xffff_0000))
+}
+
+/// Writes a prefilter into the variables.
+pub fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
+    for (slot, made) in globals.slots.iter_mut().zip(sieves.table()) {
+        (slot.key, slot.states) = (made.key, made.states);
+    }
+    globals.grams.copy_from_slice(sieves.grams());
+    globals.known.copy_from_slice(sieves.known());
+    for (plan, place) in globals.sieves.iter_mut().enumerate() {
+        *place = plans::PLANS.get(plan).and_then(|ty| sieve(plan, sieves.get(*ty)?)).unwrap_or_default();
+    }
+}
+
+/// What is decided at the end of a plan's call. `None`: nothing, because the plan can't read what it takes.
+fn sieve(plan: usize, sieve: &Sieve) -> Option<bpf::sieve> {
+    // the kernel side looks at the first four arguments
+    let argument = |at: &usize| {
+        let (_, argument) =
+            plans::PLACES[plan].iter().find(|(param, argument)| param == at && *argument < 4)?;
+        Some(argument + 1)
+    };
+    let mut path_args = [0; 2];
+    for (place, at) in path_args.iter_mut().zip(&sieve.places.paths) {
+        *place = argument(at)?;
+    }
+    let flags_arg = match &sieve.places.flags {
+        None => 0,
+        Some(at) => argument(at)?,
+    };
+    Some(bpf::sieve {
+        whatever: sieve.whatever.0 as u32,
+        paths: sieve.paths.0 as u32,
+        starts: sieve.starts.0 as u32,
+        ends: sieve.ends.0 as u32,
+        grams: sieve.grams.0 as u32,
+        salt: u16::try_from(sieve.salt).ok()?,
+        used: 1,
+        keep: sieve.keep as u8,
+        fixed: sieve.places.fixed,
+        flags_arg,
+        path_args,
+        prefixes: sieve.prefixes,
+        suffixes: sieve.suffixes,
+    })
+}
