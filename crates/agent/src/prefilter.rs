@@ -27,7 +27,7 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
             continue;
         }
         let keep = match lanner_machine::keep(ty) {
-            Keep::Opens if needs.every_open.is_some() => Keep::Successes,
+            Keep::Opens | Keep::Closes if needs.every_open.is_some() => Keep::Successes,
             Keep::All => continue,
             keep => keep,
         };
@@ -43,7 +43,15 @@ pub fn of_program(program: &Program, crew: Option<&Crew>) -> Prefilter {
     let mut prefilter = prefilter(&program.engine, base, &wanted(&program.engine.event_types(), base));
     match crew.filter(|crew| crew.parses()).map(Crew::parse_types) {
         Some(None) => return Prefilter::default(),
-        Some(Some(parsed)) => prefilter.types.retain(|ty, _| !parsed.contains(&ty.0)),
+        Some(Some(parsed)) => {
+            prefilter.types.retain(|ty, _| !parsed.contains(&ty.0));
+            // they may look at all that the machine knows
+            prefilter
+                .types
+                .values_mut()
+                .filter(|(_, keep)| *keep == Keep::Closes)
+                .for_each(|(_, keep)| *keep = Keep::Successes);
+        }
         None => {}
     }
     // A capture that a rule triggers begins before the rule's event and holds every event.
@@ -88,7 +96,7 @@ fn overall(engine: &Engine, base: &BaseSyscalls) -> Option<String> {
     }
     let (rule, field) = needs.every_open.as_ref()?;
     Some(format!(
-        "The kernel drops no open that succeeds: rule '{rule}' looks at {field} of files that are open already."
+        "The kernel drops no open or close that succeeds: rule '{rule}' looks at {field} of files that are open already."
     ))
 }
 

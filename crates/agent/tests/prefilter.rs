@@ -1,7 +1,7 @@
 //! Alerts are the same whether events that the prefilter can spare come or not.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use lanner_agent::announce::Announcer;
@@ -10,7 +10,7 @@ use lanner_agent::{prefilter, records, ruleset};
 use lanner_capture::Reader;
 use lanner_engine::{Engine, Memory};
 use lanner_event::prefilter::{Keep, Sieves};
-use lanner_event::{Event, EventBuf, EventFlag, EventType, ParamType, types as t};
+use lanner_event::{Category, Event, EventBuf, EventFlag, EventType, ParamType, types as t};
 use lanner_fields::{Context, Progress, Scratch};
 use lanner_machine::{Fd, FdKind, Machine, Thread};
 use lanner_probe::EventSet;
@@ -57,11 +57,31 @@ impl<'e> Watcher<'e> {
     }
 }
 
-/// The kernel's side of the prefilter: which fds were opened unseen.
+/// What the kernel's side of the prefilter notes of an fd.
+#[derive(Clone, Copy, PartialEq)]
+enum Note {
+    /// What the machine takes it for, if for anything, it is no longer.
+    Hidden,
+    /// A file of whose opening the machine was told.
+    Told,
+}
+
+/// The kernel's side of the prefilter.
 #[derive(Default)]
 struct Hidden {
-    fds: BTreeSet<(i64, i64)>,
+    fds: BTreeMap<(i64, i64), Note>,
     spared: u64,
+    /// Of which closes.
+    closes: u64,
+}
+
+impl Hidden {
+    /// Whether nobody is told that an fd was closed.
+    fn closes_unseen(&mut self, fd: (i64, i64)) -> bool {
+        let note = self.fds.get_mut(&fd);
+        self.closes += u64::from(note.as_deref() == Some(&Note::Told));
+        note.map(|note| *note = Note::Hidden).is_some()
+    }
 }
 
 /// Whether the machine needs an event that matters to no rule.
@@ -72,12 +92,19 @@ fn keeps(keep: Keep, event: &Event<'_>, process: i64, regular: bool, hidden: &mu
         Keep::All => true,
         Keep::Nothing => false,
         Keep::Successes => result >= 0,
-        Keep::Opens => result >= 0 && !(regular && hidden.fds.insert((process, result))),
-        Keep::Closes => result >= 0 && !hidden.fds.remove(&(process, fd)),
+        Keep::Opens => {
+            if regular {
+                hidden.fds.insert((process, result), Note::Hidden);
+            }
+            result >= 0 && !regular
+        }
+        Keep::Closes => result >= 0 && !hidden.closes_unseen((process, fd)),
         Keep::FdCommands => {
             let command = event.u8(2).unwrap_or(0);
             // those of the event table
-            result >= 0 && (matches!(command, 1 | 26) || command == 3 && !hidden.fds.contains(&(process, fd)))
+            result >= 0
+                && (matches!(command, 1 | 26)
+                    || command == 3 && hidden.fds.get(&(process, fd)) != Some(&Note::Hidden))
         }
     }
 }
@@ -89,11 +116,27 @@ fn used_fds(event: &Event<'_>) -> Vec<i64> {
     used.filter_map(|(at, _)| event.i64(at)).collect()
 }
 
-/// What the kernel tells of a file that a call uses.
-fn told(event: &Event<'_>, fd: &Fd) -> EventBuf {
-    let name = [&*fd.name, b"\0"].concat();
+/// The fds that a call has made.
+fn made_fds(event: &Event<'_>) -> Vec<i64> {
+    let result = event.i64(0).unwrap_or(-1);
+    match event.ty() {
+        _ if result < 0 => Vec::new(),
+        t::SYSCALL_PIPE_X | t::SYSCALL_PIPE2_X | t::SOCKET_SOCKETPAIR_X => {
+            [1, 2].into_iter().filter_map(|at| event.i64(at)).collect()
+        }
+        t::SYSCALL_FCNTL_X if matches!(event.u8(2), Some(1 | 26)) => vec![result],
+        _ if event.info.has(EventFlag::CreatesFd) => vec![result],
+        _ => Vec::new(),
+    }
+}
+
+/// What the kernel tells of an fd that a call uses: what file it is, or that it is none.
+fn told(event: &Event<'_>, num: i64, file: Option<&Fd>) -> EventBuf {
+    let none = Fd::default();
+    let fd = file.unwrap_or(&none);
+    let name = if file.is_some() { [&*fd.name, b"\0"].concat() } else { Vec::new() };
     let params: [&[u8]; 5] = [
-        &(fd.num as i32).to_ne_bytes(),
+        &(num as i32).to_ne_bytes(),
         &name,
         &fd.open_flags.to_ne_bytes(),
         &fd.mount_id.to_ne_bytes(),
@@ -135,26 +178,37 @@ impl<'e> Comparison<'e> {
             return;
         }
         for fd in used_fds(event) {
-            if self.hidden.fds.remove(&(process, fd)) {
-                if let Some(known) = self.whole.machine.fd(event.tid, fd) {
-                    self.spared.machine.apply(&told(event, known).event().unwrap());
-                }
-            }
+            self.used(event, process, fd);
         }
-        match event.ty() {
-            t::SYSCALL_PIPE_X | t::SYSCALL_PIPE2_X | t::SOCKET_SOCKETPAIR_X | t::SYSCALL_CLOSE_RANGE_X => {
-                self.hidden.fds.retain(|(of, _)| *of != process);
+        let fork = [t::SYSCALL_CLONE_20_X, t::SYSCALL_CLONE3_X, t::SYSCALL_FORK_20_X, t::SYSCALL_VFORK_20_X];
+        if fork.contains(&event.ty()) {
+            self.inherited(event);
+        }
+        for made in made_fds(event) {
+            let opened = event.info.is(Category::File) && regular && made > 2;
+            self.hidden.fds.remove(&(process, made));
+            if opened && event.ty() != t::SYSCALL_MEMFD_CREATE_X {
+                self.hidden.fds.insert((process, made), Note::Told);
             }
-            t::SYSCALL_CLONE_20_X | t::SYSCALL_CLONE3_X | t::SYSCALL_FORK_20_X | t::SYSCALL_VFORK_20_X => {
-                self.inherited(event);
-            }
-            _ if event.info.has(EventFlag::CreatesFd) || event.ty() == t::SYSCALL_FCNTL_X => {
-                let made = event.i64(0).unwrap_or(-1);
-                self.hidden.fds.remove(&(process, made));
-            }
-            _ => {}
         }
         self.spared.see(event);
+    }
+
+    /// Before a call that uses an fd, what it is, is told.
+    fn used(&mut self, event: &Event<'_>, process: i64, fd: i64) {
+        if self.hidden.fds.get(&(process, fd)) != Some(&Note::Hidden) {
+            return;
+        }
+        let known = self.whole.machine.fd(event.tid, fd);
+        // what a close has closed is no file any more, and what a call has just opened not what it used
+        let opened = event.info.is(Category::File) && made_fds(event).contains(&fd);
+        let other = event.ty() == t::SYSCALL_CLOSE_X || opened;
+        let file = known.filter(|known| known.kind == FdKind::File && !other);
+        self.spared.machine.apply(&told(event, fd, file).event().unwrap());
+        self.hidden.fds.remove(&(process, fd));
+        if file.is_some() && fd > 2 {
+            self.hidden.fds.insert((process, fd), Note::Told);
+        }
     }
 
     /// A child has its parent's fds, and what is hidden of them.
@@ -166,18 +220,19 @@ impl<'e> Comparison<'e> {
             return;
         };
         let parent = machine.thread(child.ptid).map_or(child.ptid, |parent| parent.pid);
-        let of_parent = self.hidden.fds.iter().filter(|(of, _)| *of == parent);
-        let copies: Vec<(i64, i64)> = of_parent.map(|(_, fd)| (child.pid, *fd)).collect();
+        let of_parent = self.hidden.fds.iter().filter(|((of, _), _)| *of == parent);
+        let copies: Vec<_> = of_parent.map(|((_, fd), note)| ((child.pid, *fd), *note)).collect();
         self.hidden.fds.extend(copies);
     }
 
-    /// How many alerts there were, and how many events were spared.
-    fn close(self, what: &str) -> (usize, u64) {
+    /// How many alerts there were, and how many events were spared and how many of them were closes of what had been
+    /// told.
+    fn close(self, what: &str) -> (usize, u64, u64) {
         for (one, other) in self.whole.alerts.iter().zip(&self.spared.alerts) {
             assert_eq!(one, other, "{what}");
         }
         assert_eq!(self.whole.alerts.len(), self.spared.alerts.len(), "{what}");
-        (self.whole.alerts.len(), self.hidden.spared)
+        (self.whole.alerts.len(), self.hidden.spared, self.hidden.closes)
     }
 }
 
@@ -224,7 +279,7 @@ fn captures_give_the_same_alerts() {
                     break;
                 }
             }
-            let (a, s) = comparison.close(&path.display().to_string());
+            let (a, s, _) = comparison.close(&path.display().to_string());
             (alerts, spared) = (alerts + a, spared + s);
         }
     }
@@ -323,7 +378,7 @@ fn event(dice: &mut Dice, ts: u64, tid: i64, open: &mut Open) -> EventBuf {
 #[test]
 fn random_hosts_give_the_same_alerts() {
     let own = engine(&ruleset::own_rules(&ruleset::catalog()));
-    let (mut alerts, mut spared) = (0, 0);
+    let (mut alerts, mut spared, mut closes) = (0, 0, 0);
     for seed in 0..30 {
         let mut comparison = Comparison::new(&own);
         for watcher in [&mut comparison.whole, &mut comparison.spared] {
@@ -340,8 +395,11 @@ fn random_hosts_give_the_same_alerts() {
             let tid = [10, 20][which];
             comparison.see(&event(&mut dice, ts, tid, &mut open[which]).event().unwrap());
         }
-        let (a, s) = comparison.close(&format!("seed {seed}"));
-        (alerts, spared) = (alerts + a, spared + s);
+        let (a, s, c) = comparison.close(&format!("seed {seed}"));
+        (alerts, spared, closes) = (alerts + a, spared + s, closes + c);
     }
-    assert!(alerts > 1000 && spared > 1000, "{alerts} alerts, {spared} spared");
+    assert!(
+        alerts > 1000 && spared > 1000 && closes > 100,
+        "{alerts} alerts, {spared} spared, {closes} of them closes of what was told"
+    );
 }

@@ -140,7 +140,8 @@ pub enum Keep {
     /// Of opens that succeeded those of anything but regular files and character devices; what such an fd is,
     /// is told when it is used.
     Opens,
-    /// Closes of fds that the machine was told of.
+    /// Closes of fds that the machine was told of, but for regular files and character devices: before another event
+    /// uses an fd of the same number, it is told that it is another.
     Closes,
     /// Of `fcntl` what copies an fd or changes whether it outlives a new program.
     FdCommands,

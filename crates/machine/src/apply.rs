@@ -315,6 +315,13 @@ impl Machine {
         frame.num = num;
     }
 
+    /// The event made an fd of which nothing is known: not what another of its number was.
+    pub(crate) fn forget_frame_fd(&mut self, frame: &mut Frame<'_, '_>, num: i64) {
+        if let Some(table) = frame.table {
+            self.tables.remove(table, num);
+        }
+    }
+
     /// Keeps a call's beginning for its end.
     fn begin(&mut self, frame: &Frame<'_, '_>) {
         if let Some(record) = self.threads.touch(frame.slot) {

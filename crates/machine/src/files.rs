@@ -189,7 +189,7 @@ impl Machine {
     }
 
     fn copy_fd(&mut self, frame: &mut Frame<'_, '_>, num: i64, cloexec: bool) {
-        let Some(mut fd) = self.frame_fd(frame).cloned() else { return };
+        let Some(mut fd) = self.frame_fd(frame).cloned() else { return self.forget_frame_fd(frame, num) };
         fd.set_cloexec(cloexec);
         self.add_frame_fd(frame, num, fd);
     }
@@ -229,17 +229,19 @@ impl Machine {
     /// `pidfd_getfd`: a copy of another process' fd.
     pub(crate) fn fd_taken_over(&mut self, frame: &mut Frame<'_, '_>) {
         let Some(num @ 0..) = frame.result() else { return };
+        match self.fd_of_other(frame).cloned() {
+            Some(mut fd) => {
+                fd.set_cloexec(true);
+                self.add_frame_fd(frame, num, fd);
+            }
+            None => self.forget_frame_fd(frame, num),
+        }
+    }
+
+    fn fd_of_other(&self, frame: &Frame<'_, '_>) -> Option<&Fd> {
         let [_, pidfd, target] = params::<3>(frame.event);
-        let (Some(table), Some(pidfd), Some(target)) = (frame.table, i64_of(pidfd), i64_of(target)) else {
-            return;
-        };
-        let Some(pid) = self.tables.get(table, pidfd).filter(|fd| fd.kind == FdKind::Pidfd).map(|fd| fd.pid)
-        else {
-            return;
-        };
-        let Some(mut fd) = self.fd(pid, target).cloned() else { return };
-        fd.set_cloexec(true);
-        self.add_frame_fd(frame, num, fd);
+        let pidfd = self.tables.get(frame.table?, i64_of(pidfd)?).filter(|fd| fd.kind == FdKind::Pidfd)?;
+        self.fd(pidfd.pid, i64_of(target)?)
     }
 
     /// An fd of a file that has no name: eventfd, epoll, inotify and the like.

@@ -145,14 +145,20 @@ impl Machine {
     }
 
     /// A file whose opening was left out as mattering to nobody, and which its thread now uses. Other than in a
-    /// snapshot, the event's thread id is that of the thread alone.
+    /// snapshot, the event's thread id is that of the thread alone, and what has no path is no file any more: its close
+    /// was left out.
     pub(crate) fn told_of_file(&mut self, event: &Event<'_>) -> Subject {
         self.settle(event.ts);
         let table = self.threads.get(event.tid).and_then(|record| record.table);
-        if let (Some(table), Some(fd)) = (table, fd_of_snapshot(event)) {
-            if !self.tables.insert(table, fd, self.options.max_fds) {
-                self.stats.fds_refused += 1;
+        let (Some(table), Some(fd)) = (table, fd_of_snapshot(event)) else {
+            return Subject::unresolved(event.tid);
+        };
+        if fd.kind == FdKind::File && fd.name.is_empty() {
+            if self.tables.get(table, fd.num).is_some_and(|known| known.kind == FdKind::File) {
+                self.tables.remove(table, fd.num);
             }
+        } else if !self.tables.insert(table, fd, self.options.max_fds) {
+            self.stats.fds_refused += 1;
         }
         Subject::unresolved(event.tid)
     }

@@ -160,6 +160,22 @@ fn snapshot_events_make_threads_and_fds() {
 }
 
 #[test]
+fn what_is_no_file_any_more_is_forgotten() {
+    let mut host = Host::new();
+    for num in [3, 4] {
+        host.open(SHELL, num, "/was");
+    }
+    host.send(SHELL, types::SOCKET_SOCKET_X, &params![5i64, 1u32, 1u32, 0u32]);
+    host.send(SHELL, types::ITER_TASK_FILE_REGULAR_E, &params![3i32, "/is", 1u32, 9u32, 10u64]);
+    for num in [4i32, 5, 6] {
+        host.send(SHELL, types::ITER_TASK_FILE_REGULAR_E, &params![num, (), 0u32, 0u32, 0u64]);
+    }
+    assert_eq!(host.name(SHELL, 3), "/is");
+    let known = |num| host.machine.fd(SHELL, num).map(|fd| fd.kind);
+    assert_eq!((known(4), known(5), known(6)), (None, Some(FdKind::Unix), None));
+}
+
+#[test]
 fn events_from_before_the_snapshot_change_nothing() {
     let mut host = Host::new();
     task(&mut host, 500, 500);

@@ -177,7 +177,9 @@ impl Machine {
     pub(crate) fn accepted(&mut self, frame: &mut Frame<'_, '_>) {
         let Some(num @ 0..) = frame.result() else { return };
         frame.num = num;
-        let Some(tuple) = frame.event.param(1).and_then(Tuple::read) else { return };
+        let Some(tuple) = frame.event.param(1).and_then(Tuple::read) else {
+            return self.forget_frame_fd(frame, num);
+        };
         let mut fd = Fd { role: Role::Server, connected: true, ..Fd::default() };
         match tuple {
             Tuple::Ip { source, dest } => {
@@ -189,7 +191,7 @@ impl Machine {
                 fd.kind = FdKind::Unix;
                 fd.ends = Ends::Unix { source, dest };
             }
-            Tuple::Other => return,
+            Tuple::Other => return self.forget_frame_fd(frame, num),
         }
         if frame.event.ty() == types::SOCKET_ACCEPT4_6_X {
             fd.open_flags = frame.event.u32(5).unwrap_or(0) & abi::O_CLOEXEC;

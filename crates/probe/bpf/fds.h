@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Which fds of a process were opened without anybody being told. Their close is not told either; before an event
- * that uses one, what it is, is told.
+ * What user space knows of the fds of a process: which were opened without anybody being told, and which were closed
+ * so. Before an event that uses such an fd, what it is now is told.
  *
- * A note may outlive its fd, as when a new program closes some: whatever makes an fd that is told ends it, and only
- * a plain file is ever told. A process for which nothing is noted has none, and nothing is hidden in fd tables that
- * processes share. Where what is hidden can't be known, all is taken to be.
+ * A note may outlive its fd, as when a new program closes some, and stays when nobody is told of a close: whatever
+ * makes an fd that is told ends it. A process for which nothing is noted has no such fds, and nothing is left out in fd
+ * tables that processes share.
  */
 #ifndef LANNER_FDS_H
 #define LANNER_FDS_H
@@ -15,8 +15,25 @@
 
 #define HIDDEN_MOST 1024 /* a power of two */
 
+/* What fcntl does. */
+enum { COMMAND_DUPFD = 0, COMMAND_SETFD = 2, COMMAND_DUPFD_CLOEXEC = 1030 };
+
+/* Whether the call is one of fcntl that makes an fd. */
+static __always_inline bool copies_fd(struct scratch *s)
+{
+	return (u32)s->args[1] == COMMAND_DUPFD || (u32)s->args[1] == COMMAND_DUPFD_CLOEXEC;
+}
+
+/* What is noted of an fd. */
+enum {
+	NOT_NOTED, /* what user space takes it for, if for anything, is true */
+	HIDDEN,	   /* it takes it for nothing, or for a plain file that it is no longer */
+	TOLD,	   /* a plain file, of whose opening user space was told */
+	UNSURE,	   /* any of these */
+};
+
 struct hidden {
-	/* not 0: hidden. A byte for each, so that threads that open and close at once don't undo each other's notes */
+	/* a byte for each, so that threads that open and close at once don't undo each other's notes */
 	u8 fds[HIDDEN_MOST] __attribute__((aligned(8)));
 };
 
@@ -33,9 +50,13 @@ const volatile u8 can_hide = 0;
 u8 hiding = 0;
 
 #define HIDDEN_WORDS (HIDDEN_MOST / 8)
+#define ALL_UNSURE (0x0101010101010101ull * UNSURE)
 
-/* Takes every fd of the current thread for hidden. */
-__noinline int hide_all(void)
+/* Standard input, output and error are looked at without being used: of them no close is left out. */
+#define STANDARD_FDS 3
+
+/* Has no fd of the current thread taken for known. */
+__noinline int doubt_all(void)
 {
 	struct hidden *hidden;
 	u64 *words;
@@ -49,15 +70,15 @@ __noinline int hide_all(void)
 	}
 	words = (u64 *)hidden->fds;
 	for (u32 i = 0; i < HIDDEN_WORDS; i++)
-		words[i] = ~0ull;
+		words[i] = ALL_UNSURE;
 	return 1;
 }
 
 /*
- * Notes that nobody was told of the current process's new fd; false if that can't be noted. It is noted with the
- * first thread, for all that share its table: a copy of the table has the same fds.
+ * Notes something of the current process's fd; false if that can't be. It is noted with the first thread, for all that
+ * share its table: a copy of the table has the same fds.
  */
-static __always_inline bool hide_fd(struct task_struct *task, s64 fd)
+static __always_inline bool note_fd(struct task_struct *task, s64 fd, u8 what)
 {
 	struct task_struct *main, *seen;
 	struct hidden *hidden;
@@ -72,7 +93,7 @@ static __always_inline bool hide_fd(struct task_struct *task, s64 fd)
 	hidden = bpf_task_storage_get(&hidden_fds, main, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!hidden)
 		return false;
-	hidden->fds[bounded(fd, HIDDEN_MOST - 1)] = 1;
+	hidden->fds[bounded(fd, HIDDEN_MOST - 1)] = what;
 	return true;
 }
 
@@ -88,11 +109,11 @@ static __always_inline struct hidden *hidden_of(struct task_struct *task)
 	if ((u64)seen->group_leader->files == (u64)seen->files)
 		return bpf_task_storage_get(&hidden_fds, main, 0, 0);
 	hidden = bpf_task_storage_get(&hidden_fds, task, 0, 0);
-	return hidden || !hide_all() ? hidden : bpf_task_storage_get(&hidden_fds, task, 0, 0);
+	return hidden || !doubt_all() ? hidden : bpf_task_storage_get(&hidden_fds, task, 0, 0);
 }
 
-/* Where it is noted whether an fd of the current process is hidden, if any is. */
-static __always_inline u8 *hidden_note(struct task_struct *task, s64 fd)
+/* Where something may be noted of an fd of the current process, or NULL. */
+static __always_inline u8 *note_of(struct task_struct *task, s64 fd)
 {
 	struct hidden *hidden;
 
@@ -102,28 +123,46 @@ static __always_inline u8 *hidden_note(struct task_struct *task, s64 fd)
 	return hidden ? &hidden->fds[bounded(fd, HIDDEN_MOST - 1)] : NULL;
 }
 
+/* Whether user space knows nothing true of an fd. */
 static __always_inline bool is_hidden(struct task_struct *task, s64 fd)
 {
-	u8 *note = hidden_note(task, fd);
+	u8 *note = note_of(task, fd);
 
-	return note && *note;
+	return note && *note == HIDDEN;
 }
 
-/* Forgets such a note; whether there was one. */
-static __always_inline bool reveal_fd(struct task_struct *task, s64 fd)
+/*
+ * Whether nobody need be told that the current process's fd was closed, since user space doesn't know it or since
+ * what is told of next under its number says that it is another.
+ */
+static __always_inline bool closes_unseen(struct task_struct *task, s64 fd)
 {
-	u8 *note = hidden_note(task, fd);
+	u8 *note = note_of(task, fd);
 
-	if (!note || !*note)
+	if (!note || *note == NOT_NOTED)
 		return false;
-	*note = 0;
-	return true;
+	*note = *note == UNSURE ? NOT_NOTED : HIDDEN;
+	return *note;
 }
 
-/* A new process has its parent's fds, the hidden ones too; the current thread is the parent. */
+/* Notes that user space knows what the current process's new fd is. */
+static __always_inline void reveal_fd(struct task_struct *task, s64 fd)
+{
+	u8 *note = note_of(task, fd);
+
+	if (note && *note)
+		*note = NOT_NOTED;
+}
+
+/*
+ * A new process has its parent's fds, and what is noted of them; the current thread is the parent. Where both go on with
+ * one table, neither sees what the other does to it.
+ */
 static __always_inline void inherit_hidden(struct task_struct *child)
 {
-	struct hidden *old = hidden_of(bpf_get_current_task_btf()), *new;
+	struct task_struct *parent = bpf_get_current_task_btf();
+	struct hidden *old = hidden_of(parent), *new;
+	bool one_table = (u64)followed(child)->files == (u64)followed(parent)->files;
 	u64 any = 0, *from, *to;
 
 	if (!old)
@@ -139,8 +178,11 @@ static __always_inline void inherit_hidden(struct task_struct *child)
 		return;
 	}
 	to = (u64 *)new->fds;
-	for (u32 i = 0; i < HIDDEN_WORDS; i++)
+	for (u32 i = 0; i < HIDDEN_WORDS; i++) {
+		if (one_table)
+			from[i] = ALL_UNSURE;
 		to[i] = from[i];
+	}
 }
 
 /* The current thread's open file of that number, or NULL. */

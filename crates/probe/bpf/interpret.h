@@ -409,7 +409,7 @@ u8 want_resolved = 0;
 #define EXTRA_MARK 0x0072656e6e616cull
 #define EXTRA_IO_URING (1ull << 56)
 
-/* Writes the whole event of the plan and hands it over. */
+/* Writes the whole event of the plan and hands it over; 0 if it is lost. */
 __noinline int write_event(void)
 {
 	struct scratch *s = get_scratch();
@@ -434,8 +434,7 @@ __noinline int write_event(void)
 	if (s->extras > 1)
 		put_path(path_of_file((struct file *)s->file));
 	s->extras = 0;
-	hand_over(s);
-	return 0;
+	return hand_over(s);
 }
 
 #define MESSAGES_SHOWN 256 /* of one call */
@@ -469,39 +468,58 @@ static __always_inline void write_messages(struct scratch *s)
 	}
 }
 
-/* Tells what an fd is that the current thread uses and that nobody was told of. */
+/* Writes what an fd is: a plain file or a directory, or, if it has no name, neither. */
+static __always_inline void write_file(struct scratch *s, s32 fd, struct file *file, bool directory)
+{
+	u32 flags = 0, mount_id = 0;
+	struct mount *mount;
+
+	begin(s, directory ? EV_ITER_TASK_FILE_DIRECTORY_E : EV_ITER_TASK_FILE_REGULAR_E);
+	put_u32(s, fd);
+	put_path(path_of_file(file));
+	if (file && !directory) {
+		mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+		mount_id = BPF_CORE_READ(mount, mnt_id);
+		flags = convert(SET_OPEN_FLAGS, BPF_CORE_READ(file, f_flags)) |
+			(closes_on_exec(fd) ? FLAG_OPEN_FLAGS_O_CLOEXEC : 0);
+	}
+	if (!directory) {
+		put_u32(s, flags);
+		put_u32(s, mount_id);
+	}
+	put_u64(s, inode_of(file));
+}
+
+/* Tells what an fd is that the current thread uses, if user space doesn't know. */
 __noinline int tell_file(s32 fd)
 {
 	struct scratch *s = get_scratch();
-	struct task_struct *task;
 	struct file *file;
-	struct mount *mount;
+	u32 mode = 0;
+	u8 *note;
 
 	if (!s || !can_hide)
 		return 0;
-	task = bpf_get_current_task_btf();
-	if (!reveal_fd(task, fd) || !is_plain_fd(task, fd))
+	note = note_of(bpf_get_current_task_btf(), fd);
+	if (!note || (*note != HIDDEN && *note != UNSURE))
 		return 0;
 	file = file_of_number(fd);
-	if (!file)
+	if (file)
+		mode = BPF_CORE_READ(file, f_inode, i_mode);
+	else if (*note == UNSURE && plan_of(s)->type == EV_SYSCALL_CLOSE_X)
+		return 0; /* it may have been what it was taken for */
+	if (!is_plain(mode) && (mode & S_IFMT) != S_IFDIR)
+		file = NULL;
+	write_file(s, fd, file, (mode & S_IFMT) == S_IFDIR);
+	if (!submit())
 		return 0;
-	mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
-	begin(s, EV_ITER_TASK_FILE_REGULAR_E);
-	put_u32(s, fd);
-	put_path(path_of_file(file));
-	put_u32(s, convert(SET_OPEN_FLAGS, BPF_CORE_READ(file, f_flags)) |
-			   (closes_on_exec(fd) ? FLAG_OPEN_FLAGS_O_CLOEXEC : 0));
-	put_u32(s, BPF_CORE_READ(mount, mnt_id));
-	put_u64(s, inode_of(file));
-	return submit();
+	*note = file && is_plain(mode) && fd >= STANDARD_FDS ? TOLD : NOT_NOTED;
+	return 1;
 }
 
-/* What the call has to do with fds that nobody was told of. */
+/* Tells what the fds are that the call uses. */
 static __always_inline void tell_fds(struct scratch *s, const struct plan *plan)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	s32 made[2] = {-1, -1};
-
 	/* known already of a close; AT_FDCWD and such are none */
 	if (s->revealed)
 		return;
@@ -511,19 +529,68 @@ static __always_inline void tell_fds(struct scratch *s, const struct plan *plan)
 		if (fd >= 0)
 			tell_file(fd);
 	}
-	if (plan->makes == MAKES_FD)
-		reveal_fd(task, s->ret);
-	if (plan->makes <= MAKES_FD || s->ret < 0)
+}
+
+/* What user space knows of the fd that the call returned. */
+static __always_inline u32 knowledge_of(struct scratch *s, const struct plan *plan)
+{
+	struct file *file = (struct file *)s->file;
+
+	/* it takes it for what it takes the other process's fd for */
+	if (plan->type == EV_SYSCALL_PIDFD_GETFD_X)
+		return UNSURE;
+	if (plan->opens && s->ret >= STANDARD_FDS && s->file_known && file && is_plain(BPF_CORE_READ(file, f_inode, i_mode)))
+		return TOLD;
+	return NOT_NOTED;
+}
+
+/* Whether a call that may have made an fd has. */
+static __always_inline bool made_fd(struct scratch *s, const struct plan *plan)
+{
+	return s->ret >= 0 && (plan->type != EV_SYSCALL_FCNTL_X || copies_fd(s));
+}
+
+/* Notes of an fd of which an event says what it is now, or, if it is lost, doesn't. */
+__noinline int note_made(s32 fd, u32 told, u32 what)
+{
+	struct task_struct *task;
+
+	if (!can_hide)
+		return 0;
+	task = bpf_get_current_task_btf();
+	if (!told)
+		return note_fd(task, fd, HIDDEN);
+	if (what == NOT_NOTED || !note_fd(task, fd, what))
+		reveal_fd(task, fd);
+	return 0;
+}
+
+/* Notes what user space knows of fds after the call's event, which was handed over or lost. */
+static __always_inline void note_fds(struct scratch *s, const struct plan *plan, bool told)
+{
+	s32 made[2] = {-1, -1};
+
+	if (plan->makes == MAKES_FD) {
+		if (made_fd(s, plan))
+			note_made(s->ret, told, knowledge_of(s, plan));
 		return;
-	bpf_probe_read_user(made, sizeof(made), (void *)s->args[plan->makes == MAKES_PIPE ? 0 : 3]);
-	reveal_fd(task, made[0]);
-	reveal_fd(task, made[1]);
+	}
+	if (s->ret < 0)
+		return;
+	if (plan->makes) {
+		bpf_probe_read_user(made, sizeof(made), (void *)s->args[plan->makes == MAKES_PIPE ? 0 : 3]);
+		note_made(made[0], told, NOT_NOTED);
+		note_made(made[1], told, NOT_NOTED);
+	} else if (!told && plan->type == EV_SYSCALL_CLOSE_X) {
+		note_made(s->args[0], told, NOT_NOTED);
+	}
 }
 
 SEC("tp_btf/sys_exit")
 int interpret(void *ctx)
 {
 	struct scratch *s = get_scratch();
+	bool told;
 
 	if (!s)
 		return 0;
@@ -534,7 +601,9 @@ int interpret(void *ctx)
 		return 0;
 	}
 	s->message = s->args[1];
-	write_event();
+	told = write_event();
+	if (can_hide && hiding)
+		note_fds(s, plan_of(s), told);
 	end_copies(s->plan);
 	return 0;
 }

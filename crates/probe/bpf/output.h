@@ -102,8 +102,8 @@ static __always_inline void count_lost(u32 type, enum lost_reason reason)
 		lost->by_reason[reason] += 1;
 }
 
-/* Hands over the event that has been written. */
-static __always_inline void hand_over(struct scratch *s)
+/* Hands over the event that has been written; false if it is lost. */
+static __always_inline bool hand_over(struct scratch *s)
 {
 	u32 cpu = bpf_get_smp_processor_id();
 	void *ring;
@@ -111,7 +111,7 @@ static __always_inline void hand_over(struct scratch *s)
 
 	if (s->pos >= EVENT_MAX) {
 		count_lost(s->type, LOST_TOO_LARGE);
-		return;
+		return false;
 	}
 	*(u32 *)&s->data[16] = s->pos;
 	/* behind the event, where its reader does not look: the CPU */
@@ -120,26 +120,27 @@ static __always_inline void hand_over(struct scratch *s)
 	ring = bpf_map_lookup_elem(&rings, &cpu);
 	if (!ring) {
 		count_lost(s->type, LOST_NO_BUFFER);
-		return;
+		return false;
 	}
 	/* one wakeup when the mark is passed: the agent looks by itself every few milliseconds */
 	unread = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 	flags = unread < wakeup_bytes && unread + len >= wakeup_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 	if (!has_room(s, unread, len)) {
 		count_lost(s->type, LOST_RING_FULL);
-		return;
+		return false;
 	}
-	if (bpf_ringbuf_output(ring, s->data, len, flags))
+	if (bpf_ringbuf_output(ring, s->data, len, flags)) {
 		count_lost(s->type, LOST_RING_FULL);
+		return false;
+	}
+	return true;
 }
 
 __noinline int submit(void)
 {
 	struct scratch *s = get_scratch();
 
-	if (s)
-		hand_over(s);
-	return 0;
+	return s && hand_over(s);
 }
 
 #endif

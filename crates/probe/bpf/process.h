@@ -366,7 +366,7 @@ int BPF_PROG(on_exec, struct task_struct *executing, pid_t old_pid, struct linux
 
 	/* what is noted is gone with the first thread, whose place another has taken */
 	if (can_hide && hiding && old_pid != executing->pid)
-		hide_all();
+		doubt_all();
 	if (!want_exec || skipped())
 		return 0;
 	s = get_scratch();

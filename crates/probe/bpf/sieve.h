@@ -20,7 +20,6 @@
 #define FACTOR 0x9e3779b97f4a7c15ull
 
 enum { KEEP_ALL, KEEP_NOTHING, KEEP_SUCCESSES, KEEP_OPENS, KEEP_CLOSES, KEEP_FD_COMMANDS };
-enum { COMMAND_DUPFD = 0, COMMAND_SETFD = 2, COMMAND_DUPFD_CLOEXEC = 1030 };
 enum { TEST_EXACT = 1, TEST_PREFIX, TEST_SUFFIX, TEST_GRAM };
 
 struct sieve {
@@ -288,15 +287,15 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 	case KEEP_SUCCESSES:
 		return s->ret >= 0;
 	case KEEP_OPENS:
-		return s->ret >= 0 && !(is_plain_fd(task, s->ret) && hide_fd(task, s->ret));
+		return s->ret >= 0 && !(is_plain_fd(task, s->ret) && note_fd(task, s->ret, HIDDEN));
 	case KEEP_CLOSES:
-		return s->ret >= 0 && !reveal_fd(task, (s32)s->args[0]);
+		return s->ret >= 0 && !closes_unseen(task, (s32)s->args[0]);
 	case KEEP_FD_COMMANDS:
 		if (s->ret < 0)
 			return false;
 		if ((u32)s->args[1] == COMMAND_SETFD)
 			return !is_hidden(task, (s32)s->args[0]);
-		return (u32)s->args[1] == COMMAND_DUPFD || (u32)s->args[1] == COMMAND_DUPFD_CLOEXEC;
+		return copies_fd(s);
 	}
 	return true;
 }
@@ -304,8 +303,8 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 enum { NO_SUCH_CLOSE, CLOSES_UNSEEN, CLOSES_SEEN };
 
 /*
- * Of a call that closes an fd and matters to no rule, whether anybody was told of that fd. It is asked before anything
- * else, because closing is half of what a file costs that nobody asks for.
+ * Of a call that closes an fd and matters to no rule, whether anybody need be told. It is asked before anything else,
+ * because closing is half of what a file costs that nobody asks for.
  */
 static __always_inline u32 closing(struct task_struct *task, u32 plan, s64 ret, u64 fd)
 {
@@ -313,7 +312,7 @@ static __always_inline u32 closing(struct task_struct *task, u32 plan, s64 ret, 
 
 	if (sieve->keep != KEEP_CLOSES || !sieve->used || sieve->whatever)
 		return NO_SUCH_CLOSE;
-	return ret < 0 || reveal_fd(task, (s32)fd) ? CLOSES_UNSEEN : CLOSES_SEEN;
+	return ret < 0 || closes_unseen(task, (s32)fd) ? CLOSES_UNSEEN : CLOSES_SEEN;
 }
 
 /* Whether the event of the call that has just ended is wanted. */

@@ -377,6 +377,7 @@ __noinline int tell_operation(u64 req, s32 result)
 {
 	struct scratch *s = get_scratch();
 	struct operation *o;
+	bool told;
 	u32 i;
 
 	if (!s)
@@ -407,9 +408,12 @@ __noinline int tell_operation(u64 req, s32 result)
 	s->tid = o->tid;
 	s->uring = 1;
 	s->asked_from = 0;
+	s->revealed = 0;
 	if (can_hide && hiding)
 		tell_fds(s, plan_of(s));
-	write_event();
+	told = write_event();
+	if (can_hide && hiding)
+		note_fds(s, plan_of(s), told);
 	s->uring = 0;
 	return 0;
 }

@@ -59,7 +59,8 @@ impl Engine {
                     if COUNTING.contains(&field.info().name) {
                         note(|needs| &mut needs.every_event, field);
                     }
-                    if ALL_FILES.contains(&field.info().name) || field.info().class.name == "fdlist" {
+                    let listed = field.info().class.name == "fdlist" || lists_fds(field, info);
+                    if ALL_FILES.contains(&field.info().name) || listed {
                         note(|needs| &mut needs.every_open, field);
                     }
                 }
@@ -98,6 +99,12 @@ fn uses_files(info: &EventInfo) -> bool {
     !socket && info.params.iter().skip(1).any(|param| used(&param))
 }
 
+/// Whether a field says what each fd is of those that the call waits for.
+fn lists_fds(field: &Field, info: &EventInfo) -> bool {
+    info.params.iter().any(|param| param.ty == ParamType::Fdlist)
+        && matches!(field.info().name, "evt.args" | "evt.info" | "evt.arg")
+}
+
 /// Whether a field has the path of a file that the call uses.
 fn tells_path(field: &Field, info: &EventInfo) -> bool {
     match field.info().name {
@@ -130,6 +137,7 @@ mod tests {
         assert_eq!(open("evt.type in (openat, unlinkat) and fd.name = /etc/x"), None);
         assert_eq!(open("evt.type = connect and fd.name = x"), None);
         assert_eq!(open("evt.type = execve and proc.fdopencount > 9"), Some("proc.fdopencount".into()));
+        assert_eq!(open("evt.type = poll and evt.args contains :f"), Some("evt.args".into()));
     }
 
     #[test]
