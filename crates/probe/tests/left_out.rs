@@ -265,7 +265,7 @@ fn judged(what: &str, name: &str, known: &Known) -> Verdict {
 fn what_is_used_is_known_for_what_it_is() {
     let types = watched();
     let Some(mut watch) = support::watch(&types) else { return };
-    if !watch.probe.attachment().notes {
+    if watch.probe.attachment().no_notes.is_some() {
         eprintln!("skipped: here every opened file is told");
         return;
     }
