@@ -1,6 +1,9 @@
 //! Compiles the BPF programs, with a header made from the event table and from `data/`, so that no number of
 //! an event, a flag or a system call is typed twice.
 
+#[allow(dead_code, reason = "the loader uses the rest of it")]
+#[path = "src/btf.rs"]
+mod btf;
 #[path = "build/conversions.rs"]
 mod conversions;
 #[path = "build/functions.rs"]
@@ -11,6 +14,8 @@ mod header;
 mod numbers;
 #[path = "build/plans.rs"]
 mod plans;
+#[path = "build/types.rs"]
+mod types;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +40,7 @@ fn build() -> Result<(), Error> {
     println!("cargo:rerun-if-changed=data");
     println!("cargo:rerun-if-changed=../event/data/numbers.tbl");
     println!("cargo:rerun-if-changed=build");
+    println!("cargo:rerun-if-changed=src/btf.rs");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
     let bpf_arch = match arch.as_str() {
@@ -47,12 +53,14 @@ fn build() -> Result<(), Error> {
     let plans = plans::read(&conversions)?;
     let include = out.join("include");
     fs::create_dir_all(&include)?;
-    fs::write(include.join("tables.h"), header::write(&plans, &conversions, &numbers)?)?;
+    fs::write(include.join("tables.h"), header::write(&plans, &conversions, &numbers)? + &types::header())?;
     let mut tables = plans::rust(&plans, &numbers, &conversions)?;
     functions::rust(&mut tables, &arch, &numbers)?;
     fs::write(out.join("plans.rs"), tables)?;
-    for (program, module) in [("probe", "probe"), ("snapshot", "snapshot")] {
+    let objects = ["probe", "snapshot"].map(|program| (program, out.join(format!("{program}.bpf.o"))));
+    for (program, object) in &objects {
         SkeletonBuilder::new()
+            .obj(object)
             .source(format!("bpf/{program}.bpf.c"))
             .clang_args([
                 "-O2".into(),
@@ -63,13 +71,14 @@ fn build() -> Result<(), Error> {
                 format!("-I{}", include.display()),
                 "-Ibpf".into(),
             ])
-            .build_and_generate(out.join(format!("{module}.skel.rs")))
+            .build_and_generate(out.join(format!("{program}.skel.rs")))
             .map_err(|e| {
                 format!(
                     "bpf/{program}.bpf.c: {e:?}\nthe BPF programs need clang 14 or later (apt install clang)"
                 )
             })?;
     }
+    fs::write(out.join("types.rs"), types::rust(&objects.each_ref().map(|(_, object)| object.as_path()))?)?;
     Ok(())
 }
 

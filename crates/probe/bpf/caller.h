@@ -88,7 +88,7 @@ static __always_inline u64 place_of(u64 table, u64 base, u64 user, bool five)
 #if defined(__TARGET_ARCH_x86)
 static __always_inline u64 tables_of_caller(void)
 {
-	struct mm_struct *mm = AS(struct task_struct, bpf_get_current_task_btf())->mm;
+	struct mm_struct *mm = AS(task_struct, bpf_get_current_task_btf())->mm;
 
 	return kernel_word((u64)__builtin_preserve_access_index(&mm->pgd));
 }

@@ -11,7 +11,7 @@
  */
 static __always_inline struct task_struct *followed(struct task_struct *task)
 {
-	return can_cast ? AS(struct task_struct, task) : task;
+	return can_cast ? AS(task_struct, task) : task;
 }
 
 /*

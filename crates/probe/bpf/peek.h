@@ -7,14 +7,15 @@
 #define LANNER_PEEK_H
 
 #include "kernel.h"
+#include "tables.h"
 
 /* Whether the kernel lets a program say so; set before loading. */
 const volatile u8 can_cast = 0;
 
 extern void *bpf_rdonly_cast(const void *address, u32 type) __ksym __weak;
 
-/* What is at an address, for plain loads. */
-#define AS(type, address) ((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
+/* What is at an address, for plain loads. The loader puts the kernel's number of the type in the place of CAST_*. */
+#define AS(type, address) ((struct type *)bpf_rdonly_cast((const void *)(address), CAST_##type))
 
 /* Types of the kernel that begin with a number, by which any address can be read as one. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -33,15 +34,15 @@ struct sockaddr {
 static __always_inline long peek(void *to, u32 size, const void *from)
 {
 	if (can_cast && size == 8) {
-		*(u64 *)to = AS(struct rb_node, from)->__rb_parent_color;
+		*(u64 *)to = AS(rb_node, from)->__rb_parent_color;
 		return 0;
 	}
 	if (can_cast && size == 4) {
-		*(u32 *)to = AS(struct seqcount, from)->sequence;
+		*(u32 *)to = AS(seqcount, from)->sequence;
 		return 0;
 	}
 	if (can_cast && size == 2) {
-		*(u16 *)to = AS(struct sockaddr, from)->sa_family;
+		*(u16 *)to = AS(sockaddr, from)->sa_family;
 		return 0;
 	}
 	return bpf_probe_read_kernel(to, size, from);

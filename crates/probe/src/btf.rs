@@ -3,10 +3,10 @@
 //! libbpf looks for each type that the programs name through all of the kernel's, 130,000, one after the other. So it
 //! is given an extract that holds no others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What a type is, by its number in the format.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Kind(pub u32);
 
 impl Kind {
@@ -54,10 +54,16 @@ impl Kind {
     }
 
     /// Whether programs may ask for a type of this kind by its name.
-    fn is_asked_for(self) -> bool {
+    fn is_askable(self) -> bool {
         matches!(
             self,
-            Kind::STRUCT | Kind::UNION | Kind::ENUM | Kind::ENUM64 | Kind::TYPEDEF | Kind::FORWARD | Kind::INT
+            Kind::STRUCT
+                | Kind::UNION
+                | Kind::ENUM
+                | Kind::ENUM64
+                | Kind::TYPEDEF
+                | Kind::FORWARD
+                | Kind::INT
         )
     }
 
@@ -85,6 +91,18 @@ struct Type {
     name: u32,
     kind: Kind,
     elements: usize,
+}
+
+impl Type {
+    /// Where in the bytes its name stands, and those of its elements.
+    fn names(self) -> impl Iterator<Item = usize> {
+        let (step, count) = match self.kind {
+            Kind::STRUCT | Kind::UNION | Kind::ENUM64 => (12, self.elements),
+            Kind::ENUM => (8, self.elements),
+            _ => (0, 0),
+        };
+        std::iter::once(self.at).chain((0..count).map(move |n| self.at + 12 + n * step))
+    }
 }
 
 impl Types {
@@ -130,7 +148,11 @@ impl Types {
     }
 
     fn name(&self, one: Type) -> &[u8] {
-        let text = self.bytes.get(self.strings + one.name as usize..).unwrap_or_default();
+        self.text(one.name)
+    }
+
+    fn text(&self, at: u32) -> &[u8] {
+        let text = self.bytes.get(self.strings + at as usize..).unwrap_or_default();
         &text[..text.iter().position(|&byte| byte == 0).unwrap_or(0)]
     }
 
@@ -139,24 +161,20 @@ impl Types {
         number(&self.bytes, one.at + 8).unwrap_or(0)
     }
 
-    /// Names of what programs with these types may ask a kernel for, without what stands behind `___`.
-    pub fn asked_for(&self) -> HashSet<&[u8]> {
-        let named = self.iter().filter(|(_, one)| one.kind.is_asked_for());
-        named.map(|(_, one)| essential(self.name(one))).filter(|name| !name.is_empty()).collect()
+    /// The number of each type that programs may ask a kernel for, and its name without its variant.
+    pub fn askable(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let askable = self.iter().filter(|(_, one)| one.kind.is_askable());
+        askable.map(|(id, one)| (id, essential(self.name(one)))).filter(|(_, name)| !name.is_empty())
     }
 
-    /// The number of each type that is asked for by kind and name; the first of several, 0 where there is none.
-    pub fn find<const N: usize>(&self, asked: [(Kind, &str); N]) -> [u32; N] {
-        let mut found = [0; N];
-        for (id, one) in self.iter() {
-            if !asked.iter().any(|(kind, _)| *kind == one.kind) {
-                continue;
-            }
+    /// The numbers of types that are asked for by kind and name; of several the first, of those that aren't there none.
+    pub fn find<'a>(&self, asked: &[(Kind, &'a str)]) -> HashMap<(Kind, &'a str), u32> {
+        let mut found = HashMap::new();
+        let kinds = asked.iter().fold(0u32, |kinds, (kind, _)| kinds | 1 << kind.0);
+        for (id, one) in self.iter().filter(|(_, one)| kinds & 1 << one.kind.0 != 0) {
             let name = self.name(one);
-            for ((kind, asked), found) in asked.iter().zip(&mut found) {
-                if *found == 0 && *kind == one.kind && asked.as_bytes() == name {
-                    *found = id;
-                }
+            for key in asked.iter().filter(|(kind, asked)| *kind == one.kind && asked.as_bytes() == name) {
+                found.entry(*key).or_insert(id);
             }
         }
         found
@@ -180,47 +198,52 @@ impl Types {
     /// These types alone, with all that lies in them; what they point to is left out. Numbers are others there.
     pub fn extract(&self, names: &HashSet<&[u8]>) -> Option<Vec<u8>> {
         let mut kept = vec![0u32; self.at.len() + 1];
-        let roots = self.iter().filter(|(_, one)| one.kind.is_asked_for());
         let mut todo: Vec<u32> =
-            roots.filter(|(_, one)| names.contains(essential(self.name(*one)))).map(|(id, _)| id).collect();
+            self.askable().filter(|(_, name)| names.contains(name)).map(|(id, _)| id).collect();
+        let mut ids = Vec::new();
         while let Some(id) = todo.pop() {
             let slot = kept.get_mut(id as usize)?;
             if id != 0 && *slot == 0 {
                 *slot = 1;
-                let one = self.get(id)?;
-                todo.extend(self.places(one).filter_map(|at| number(&self.bytes, at)));
+                ids.push(id);
+                todo.extend(self.places(self.get(id)?).filter_map(|at| number(&self.bytes, at)));
             }
         }
-        let mut count = 0;
-        for slot in kept.iter_mut().filter(|slot| **slot != 0) {
-            count += 1;
-            *slot = count;
+        ids.sort_unstable();
+        for (new, id) in (1..).zip(&ids) {
+            kept[*id as usize] = new;
         }
-        let mut types = Vec::new();
-        for (id, one) in self.iter().filter(|(id, _)| kept[*id as usize] != 0) {
+        let (mut types, mut strings, mut known) = (Vec::new(), vec![0], HashMap::from([(0, 0)]));
+        for id in ids {
+            let one = self.get(id)?;
             let begin = types.len();
-            let len = 12 + one.kind.rest(one.elements)?;
-            types.extend_from_slice(self.bytes.get(one.at..one.at + len)?);
+            types.extend_from_slice(self.bytes.get(one.at..one.at + 12 + one.kind.rest(one.elements)?)?);
             let mut put = |at: usize, value: u32| {
                 types[begin + at - one.at..][..4].copy_from_slice(&value.to_ne_bytes());
             };
+            for at in one.names() {
+                let name = number(&self.bytes, at)?;
+                let new = *known.entry(name).or_insert_with(|| {
+                    let at = strings.len() as u32;
+                    strings.extend_from_slice(self.text(name));
+                    strings.push(0);
+                    at
+                });
+                put(at, new);
+            }
             if one.kind == Kind::POINTER {
                 put(one.at + 8, 0);
             }
             for at in self.places(one) {
                 put(at, *kept.get(number(&self.bytes, at)? as usize)?);
             }
-            debug_assert_ne!(id, 0);
         }
-        let strings = self.bytes.get(self.strings..self.strings + number(&self.bytes, 20)? as usize)?;
-        let lengths = [0, types.len(), types.len(), strings.len()];
         let mut out = self.bytes.get(..4)?.to_vec();
-        out.extend_from_slice(&(HEADER as u32).to_ne_bytes());
-        for length in lengths {
-            out.extend_from_slice(&u32::try_from(length).ok()?.to_ne_bytes());
+        for word in [HEADER, 0, types.len(), types.len(), strings.len()] {
+            out.extend_from_slice(&u32::try_from(word).ok()?.to_ne_bytes());
         }
-        out.extend_from_slice(&types);
-        out.extend_from_slice(strings);
+        out.append(&mut types);
+        out.append(&mut strings);
         Some(out)
     }
 
@@ -239,10 +262,104 @@ impl Types {
 
 /// A type's name without its variant: what stands behind the last `___`.
 fn essential(name: &[u8]) -> &[u8] {
-    let variant = name.windows(3).rposition(|three| three == b"___").filter(|at| *at > 0);
-    variant.map_or(name, |at| &name[..at])
+    let variant = name
+        .windows(5)
+        .rposition(|five| matches!(five, [a, b'_', b'_', b'_', b] if ![*a, *b].contains(&b'_')));
+    variant.map_or(name, |at| &name[..=at])
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Types in the kernel's form: their names, kinds, and what follows the first two words.
+    fn types(of: &[(&str, u32, u32, &[u32])]) -> Vec<u8> {
+        let (mut strings, mut body) = (vec![0u8], Vec::new());
+        for (name, kind, elements, words) in of {
+            let at = if name.is_empty() { 0 } else { strings.len() as u32 };
+            strings.extend(name.bytes().chain((!name.is_empty()).then_some(0)));
+            for word in [&[at, kind << 24 | elements], *words].concat() {
+                body.extend_from_slice(&word.to_ne_bytes());
+            }
+        }
+        let mut bytes = MAGIC.to_ne_bytes().to_vec();
+        bytes.extend([1, 0]);
+        let header = [HEADER, 0, body.len(), body.len(), strings.len()];
+        bytes.extend(header.iter().flat_map(|n| (*n as u32).to_ne_bytes()));
+        bytes.extend(body.into_iter().chain(strings));
+        bytes
+    }
+
+    fn sample() -> Vec<u8> {
+        types(&[
+            ("int", 1, 0, &[4, 32]),
+            ("other", 4, 1, &[4, 0, 1, 0]),
+            ("", 2, 0, &[2]),                          // 3: a pointer to it
+            ("inner", 4, 1, &[4, 0, 1, 0]),            // 4: a structure of a number
+            ("outer", 4, 2, &[16, 0, 4, 0, 0, 6, 64]), // 5: of that, and of 6
+            ("", 10, 0, &[3]),                         // 6: a constant pointer
+            ("run", 12, 0, &[8]),
+            ("", 13, 2, &[0, 0, 1, 0, 3]),
+            ("btf_trace_x", 8, 0, &[10]),
+            ("", 2, 0, &[8]),
+        ])
+    }
+
+    #[test]
+    fn types_are_found_by_kind_and_name() {
+        let types = Types::parse(sample()).unwrap();
+        let asked = [
+            (Kind::STRUCT, "outer"),
+            (Kind::FUNC, "run"),
+            (Kind::FUNC, "outer"),
+            (Kind::TYPEDEF, "btf_trace_x"),
+        ];
+        let found = types.find(&asked);
+        assert_eq!(asked.map(|key| found.get(&key).copied()), [Some(5), Some(7), None, Some(9)]);
+        assert_eq!((types.parameters(9), types.parameters(7), types.parameters(5)), (Some(2), Some(2), None));
+    }
+
+    #[test]
+    fn an_extract_has_what_is_asked_for_and_what_lies_in_it() {
+        let all = Types::parse(sample()).unwrap();
+        let extract = Types::parse(all.extract(&[&b"outer"[..]].into()).unwrap()).unwrap();
+        let kinds: Vec<u32> = extract.iter().map(|(_, one)| one.kind.0).collect();
+        assert_eq!(kinds, [1, 2, 4, 4, 10]);
+        let asked = ["outer", "inner", "other"].map(|name| (Kind::STRUCT, name));
+        let found = extract.find(&asked);
+        assert_eq!(asked.map(|key| found.get(&key).copied()), [Some(4), Some(3), None]);
+        let outer = extract.get(4).unwrap();
+        let of: Vec<u32> = extract.places(outer).filter_map(|at| number(&extract.bytes, at)).collect();
+        assert_eq!(of, [3, 5]);
+        // what it pointed to is not there
+        assert_eq!(extract.reference(extract.get(2).unwrap()), 0);
+        assert_eq!(extract.name(outer), b"outer");
+    }
+
+    #[test]
+    fn what_is_broken_is_refused() {
+        let bytes = sample();
+        assert!(Types::parse(bytes[..bytes.len() - 1].to_vec()).is_none());
+        assert!(Types::parse(Vec::new()).is_none());
+        let mut unknown = bytes.clone();
+        unknown[HEADER + 7] = 31;
+        assert!(Types::parse(unknown).is_none());
+    }
+
+    #[test]
+    fn variants_of_a_name_are_left_out() {
+        for (name, expected) in [
+            ("inode___6_6", "inode"),
+            ("inode", "inode"),
+            ("__x", "__x"),
+            ("a____b", "a____b"),
+            ("a___", "a___"),
+        ] {
+            assert_eq!(essential(name.as_bytes()), expected.as_bytes());
+        }
+    }
 }

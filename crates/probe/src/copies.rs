@@ -5,8 +5,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
 use libbpf_rs::ProgramMut;
-use libbpf_rs::btf::Btf;
-use libbpf_rs::btf::types::Func;
 use libbpf_rs::libbpf_sys as sys;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 
@@ -15,6 +13,7 @@ use crate::load::refused;
 use crate::plans::{KEEPS, Wanted};
 use crate::skeleton::probe::ProbeSkelBuilder;
 use crate::sys::program::{self, Place};
+use crate::types::{KernelTypes, fit_to};
 use crate::{ProbeError, code, log};
 
 /// Why the copies are not used.
@@ -71,14 +70,13 @@ static SPECS: [Spec; 3] = [
 ///
 /// # Errors
 /// What is in the way.
-pub fn try_out(btf: &Btf<'_>) -> Result<(), WhyNot> {
+pub fn try_out(types: &KernelTypes) -> Result<(), WhyNot> {
     if !cfg!(target_arch = "x86_64") {
         return Err(WhyNot::Architecture);
     }
     let mut place = Place { program: sys::BPF_PROG_TYPE_TRACING, attach: sys::BPF_TRACE_FENTRY, btf_id: 0 };
     for function in SPECS.iter().rev().filter_map(|spec| Some(spec.point.split_once('/')?.1)) {
-        let found = btf.type_by_name::<Func<'_>>(function).ok_or(WhyNot::NoType(function))?;
-        place.btf_id = found.type_id().into();
+        place.btf_id = types.function(function).ok_or(WhyNot::NoType(function))?;
     }
     program::load(c"lanner_trial", place, &code::zero(None))
         .and_then(|program| program::attach_tracing(program.as_fd()))
@@ -102,8 +100,8 @@ pub struct Copies {
 
 impl Copies {
     /// Loads the programs, if the kernel takes such, which has been tried out.
-    pub fn load(shared: &Shared, tried: Result<(), WhyNot>) -> Copies {
-        let loaded = tried.and_then(|()| hooks(shared).map_err(|error| WhyNot::refused(&error)));
+    pub fn load(shared: &Shared, types: Option<&KernelTypes>, tried: Result<(), WhyNot>) -> Copies {
+        let loaded = tried.and_then(|()| hooks(shared, types).map_err(|error| WhyNot::refused(&error)));
         match loaded {
             Ok(hooks) => Copies { hooks, why_not: None },
             Err(why) => Copies { hooks: Vec::new(), why_not: Some(why) },
@@ -148,10 +146,12 @@ impl Copies {
     }
 }
 
-fn hooks(shared: &Shared) -> Result<Vec<Hook>, ProbeError> {
+fn hooks(shared: &Shared, types: Option<&KernelTypes>) -> Result<Vec<Hook>, ProbeError> {
     log::start();
     let mut object = MaybeUninit::uninit();
-    let mut open = ProbeSkelBuilder::default().open(&mut object).map_err(|e| refused(&e))?;
+    let mut builder = ProbeSkelBuilder::default();
+    fit_to(types, builder.object_builder_mut());
+    let mut open = builder.open(&mut object).map_err(|e| refused(&e))?;
     shared.give(&mut open, &SPECS.each_ref().map(|spec| spec.program), |_| Ok(()))?;
     let loaded = open.load().map_err(|e| refused(&e))?;
     let programs = [&loaded.progs.on_putname, &loaded.progs.on_strndup_user, &loaded.progs.on_address];

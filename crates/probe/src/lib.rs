@@ -4,6 +4,7 @@
 //! This crate delivers events in lanner's wire format and may know nothing of rules beyond the set of event
 //! types that it is asked to deliver.
 
+mod btf;
 mod calls;
 mod code;
 mod copies;
@@ -27,6 +28,7 @@ mod snapshot;
 mod sys;
 mod threads;
 pub mod trial;
+mod types;
 mod variables;
 mod verify;
 
@@ -45,6 +47,7 @@ use lanner_event::prefilter::{Prefilter, Sieves};
 
 use load::{Loaded, Snapshot};
 use snapshot::Iterators;
+use types::KernelTypes;
 
 /// How long the probe sleeps at most before it looks at the rings, which wake it only when they fill up.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -71,14 +74,16 @@ impl Probe {
     /// Says what the machine or the caller lacks, and what to do about it.
     pub fn open(options: ProbeOptions) -> Result<Probe, ProbeError> {
         require::check()?;
-        // both loads read all of the kernel's BTF, so they are done side by side
+        let types = KernelTypes::read();
+        let types = types.as_ref();
+        // both are checked by the kernel for long, so they are loaded side by side
         std::thread::scope(|scope| {
             // Iterators show what is in this process's own pid namespace; the host's is in its `/proc`.
             let elsewhere = pid_in(&options.proc).is_some_and(|pid| pid != std::process::id());
             let from = if elsewhere { Some(SnapshotSource::Proc) } else { options.snapshot_from };
-            let snapshot = scope.spawn(move || iterators(from));
+            let snapshot = scope.spawn(move || iterators(from, types));
             let mut found = None;
-            let loaded = load::load(&options, || {
+            let loaded = load::load(&options, types, || {
                 // a panic there is one of ours
                 let joined = snapshot.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 let (iterators, why_not) = joined?;
@@ -184,11 +189,14 @@ fn pid_in(proc: &Path) -> Option<u32> {
 }
 
 /// The iterators, if the snapshot is to come from them and the kernel lets them; or why it doesn't.
-fn iterators(from: Option<SnapshotSource>) -> Result<(Option<Iterators>, Option<String>), ProbeError> {
+fn iterators(
+    from: Option<SnapshotSource>,
+    types: Option<&KernelTypes>,
+) -> Result<(Option<Iterators>, Option<String>), ProbeError> {
     if from == Some(SnapshotSource::Proc) {
         return Ok((None, None));
     }
-    match Iterators::load(load::boot_time()) {
+    match Iterators::load(load::boot_time(), types) {
         Ok(iterators) => Ok((Some(iterators), None)),
         Err(error) if from.is_some() => Err(error),
         Err(error) => Ok((None, Some(error.reason().map_or_else(|| error.to_string(), |(_, why)| why)))),

@@ -19,6 +19,7 @@ use crate::require::kernel_release;
 use crate::rings::Rings;
 use crate::sys::{Ring, SharedGlobals, clock};
 use crate::threads::Threads;
+use crate::types::KernelTypes;
 use crate::variables::{Globals, fill, fill_sieves};
 use crate::{Attachment, EventSet, ProbeError, ProbeOptions};
 
@@ -108,10 +109,11 @@ pub struct Snapshot {
 /// programs may use: there no file is opened unseen, and no copies are kept.
 pub fn load(
     options: &ProbeOptions,
+    types: Option<&KernelTypes>,
     snapshot: impl FnOnce() -> Result<Snapshot, ProbeError>,
 ) -> Result<Loaded, ProbeError> {
     let rings = Rings::create(options)?;
-    let kernel = Kernel::look(options);
+    let kernel = Kernel::look(options, types);
     let wanted = Wanted::of(&options.events);
     let mut without = Without::default();
     let purpose = Purpose { options, kernel: &kernel, rings: &rings, wanted: &wanted };
@@ -122,8 +124,8 @@ pub fn load(
 /// Attaches what was loaded.
 fn attach(
     options: &ProbeOptions,
-    kernel: Kernel,
-    rings: Rings,
+    kernel: Kernel<'_>,
+    mut rings: Rings,
     wanted: &Wanted,
     taken: Taken,
     mut without: Without,
@@ -134,7 +136,8 @@ fn attach(
     let mut shared = SharedGlobals::new(variables.as_fd())
         .map_err(|source| ProbeError::Map { map: ".bss".into(), source })?;
     let ring_bytes = rings.bytes;
-    let (ring_maps, rings) = rings.map()?;
+    let mapped = rings.map()?;
+    let ring_maps = std::mem::take(&mut rings.maps);
     let snapshot = snapshot()?;
     let own = (!options.include_self).then_some(snapshot.own_pid);
     for (slot, pid) in
@@ -154,7 +157,7 @@ fn attach(
         (Notes::All, _) => Ok(()),
         (_, why) => Err(copies::WhyNot::NoNotes(why.clone().unwrap_or_default())),
     });
-    let mut copies = Copies::load(&maps, copies);
+    let mut copies = Copies::load(&maps, kernel.types, copies);
     globals.keeping = u8::from(copies.follow(wanted));
     shared.store(&globals);
     let on_syscall = programs.needed("on_syscall")?.as_fd();
@@ -183,7 +186,7 @@ fn attach(
         moving_to: calls.moving_to(),
         no_copies: copies.why_not(),
         syscalls: wanted.names.iter().map(|name| (*name).to_string()).collect(),
-        rings: rings.len(),
+        rings: mapped.len(),
         ring_bytes,
         iterators: snapshot.iterators,
         no_iterators: snapshot.why_not,
@@ -195,7 +198,7 @@ fn attach(
         threads,
         _of_calls: of_calls,
         ring_maps,
-        rings,
+        rings: mapped,
         lost,
         unreadable,
         boot_time,

@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
-use libbpf_rs::btf::Btf;
-use libbpf_rs::btf::types::Typedef;
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{MapCore, MapHandle, OpenProgram, ProgramType, libbpf_sys as sys};
 
@@ -18,6 +16,7 @@ use crate::points::{self, Kernel};
 use crate::rings::Rings;
 use crate::skeleton::probe::{OpenProbeSkel, ProbeSkelBuilder};
 use crate::sys::program::{self, Place};
+use crate::types::{KernelTypes, fit_to};
 use crate::variables::{Globals, fill};
 use crate::verify::{self, Program};
 use crate::{ProbeError, ProbeOptions, log};
@@ -93,7 +92,7 @@ pub struct Purpose<'a> {
     /// How the probe is to be.
     pub options: &'a ProbeOptions,
     /// What the kernel has.
-    pub kernel: &'a Kernel,
+    pub kernel: &'a Kernel<'a>,
     /// The rings.
     pub rings: &'a Rings,
     /// The calls that are wanted.
@@ -150,13 +149,16 @@ fn said(error: &ProbeError) -> String {
 fn attempt(purpose: &Purpose<'_>, notes: Notes, without: &Without) -> Result<Taken, Failure> {
     log::start();
     let mut object = MaybeUninit::uninit();
-    let mut open = ProbeSkelBuilder::default().open(&mut object).map_err(|e| refused(&e))?;
+    let mut builder = ProbeSkelBuilder::default();
+    fit_to(purpose.kernel.types, builder.object_builder_mut());
+    let mut open = builder.open(&mut object).map_err(|e| refused(&e))?;
     let boot_time = boot_time();
     let globals = set_variables(purpose, &mut open, boot_time)?;
     set_constants(purpose, &mut open, notes)?;
     choose_maps(purpose, &mut open, notes)?;
     choose_programs(purpose, &mut open, notes, without);
-    program::prepare(open.open_object_mut()).map_err(|e| refused(&e))?;
+    let casts = purpose.kernel.types.map(|types| types.casts);
+    program::prepare(open.open_object_mut(), |code| casts?.fit(code)).map_err(|e| refused(&e))?;
     let (programs, failed): (Vec<_>, Vec<_>) =
         verify::all(&fitted(purpose, &open)).into_iter().partition(|(_, taken)| taken.is_ok());
     if !failed.is_empty() {
@@ -178,7 +180,7 @@ fn attempt(purpose: &Purpose<'_>, notes: Notes, without: &Without) -> Result<Tak
         .map(|map| Ok((map.name().to_os_string(), MapHandle::try_from(&map)?)))
         .collect::<Result<_, _>>()
         .map_err(map_error("shared"))?;
-    let maps = Shared { maps, can_note: notes != Notes::None };
+    let maps = Shared { maps, can_note: notes != Notes::None, casts };
     Ok(Taken { notes, why_no_more: None, boot_time, globals, variables, maps, of_calls, programs })
 }
 
@@ -212,7 +214,7 @@ fn set_constants(
     constants.drop_failed = u8::from(purpose.options.drop_failed);
     constants.can_hide = u8::from(notes != Notes::None);
     constants.can_change = u8::from(kernel.functions.is_some());
-    constants.can_cast = u8::from(notes != Notes::None && kernel.can_cast);
+    constants.can_cast = u8::from(can_cast(purpose, notes));
     constants.can_keep = u8::from(notes == Notes::All);
     let filter = kernel.functions.as_ref().and_then(|functions| functions.filter.as_ref());
     constants.filter_takes_one = u8::from(filter.is_some_and(|(_, takes_one)| *takes_one));
@@ -231,9 +233,14 @@ fn choose_maps(purpose: &Purpose<'_>, open: &mut OpenProbeSkel<'_>, notes: Notes
     Ok(())
 }
 
+/// Whether programs say what addresses point to.
+fn can_cast(purpose: &Purpose<'_>, notes: Notes) -> bool {
+    notes != Notes::None && purpose.kernel.types.is_some_and(KernelTypes::can_cast)
+}
+
 /// Whether names may be read by way of the caller's page tables.
 fn by_page_tables(purpose: &Purpose<'_>, notes: Notes) -> bool {
-    notes != Notes::None && purpose.kernel.can_cast && cfg!(target_arch = "x86_64")
+    can_cast(purpose, notes) && cfg!(target_arch = "x86_64")
 }
 
 fn choose_programs(purpose: &Purpose<'_>, open: &mut OpenProbeSkel<'_>, notes: Notes, without: &Without) {
@@ -262,29 +269,27 @@ fn fitted<'a>(purpose: &Purpose<'_>, open: &'a OpenProbeSkel<'_>) -> Vec<Program
     programs
         .map(|program| Program {
             name: program.name().to_string_lossy().into_owned(),
-            place: place(purpose.kernel, &program),
+            place: place(purpose, &program),
             code: program::fitted(object, &program),
         })
         .collect()
 }
 
 /// Where a program goes in this kernel.
-fn place(kernel: &Kernel, program: &OpenProgram<'_>) -> Result<Place, String> {
+fn place(purpose: &Purpose<'_>, program: &OpenProgram<'_>) -> Result<Place, String> {
     let section = program.section().to_string_lossy();
     if section == "raw_tp" {
         // it is not attached at all
         return Ok(Place { program: program.prog_type() as u32, attach: 0, btf_id: 0 });
     }
     let named = section.strip_prefix("tp_btf/").unwrap_or(&section);
-    let tracepoint = match (program.name() == "on_submit", &kernel.io_uring) {
+    let tracepoint = match (program.name() == "on_submit", &purpose.kernel.io_uring) {
         (true, Some(found)) => found.submit,
         _ => named,
     };
-    let id = |types: &Btf<'_>| {
-        Some(types.type_by_name::<Typedef<'_>>(&format!("btf_trace_{tracepoint}"))?.type_id())
-    };
-    let id = kernel.types.as_ref().and_then(id).ok_or_else(|| format!("no tracepoint {tracepoint}"))?;
-    Ok(Place { program: program.prog_type() as u32, attach: sys::BPF_TRACE_RAW_TP, btf_id: id.into() })
+    let id = purpose.kernel.types.and_then(|types| types.tracepoint(tracepoint));
+    let id = id.ok_or_else(|| format!("no tracepoint {tracepoint}"))?;
+    Ok(Place { program: program.prog_type() as u32, attach: sys::BPF_TRACE_RAW_TP, btf_id: id })
 }
 
 #[cfg(test)]
@@ -295,7 +300,8 @@ mod tests {
     #[test]
     fn kernels_without_memory_for_notes_do_without() {
         let options = ProbeOptions { events: EventSet::new(), ring_bytes: 4096, ..ProbeOptions::default() };
-        let kernel = Kernel::look(&options);
+        let types = KernelTypes::read();
+        let kernel = Kernel::look(&options, types.as_ref());
         let taken = Rings::create(&options).map_err(Failure::Other).and_then(|rings| {
             let wanted = Wanted::of(&options.events);
             let purpose = Purpose { options: &options, kernel: &kernel, rings: &rings, wanted: &wanted };

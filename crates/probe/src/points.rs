@@ -4,11 +4,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use lanner_event::{EventType, types};
-use libbpf_rs::btf::Btf;
-use libbpf_rs::btf::types::{Func, FuncProto, Struct, Typedef};
 
 use crate::calls::{self, Functions};
 use crate::sys::program;
+use crate::types::KernelTypes;
 use crate::{EventSet, ProbeError, ProbeOptions, copies, plans};
 
 /// A point, and what it is for.
@@ -67,33 +66,31 @@ pub struct IoUring {
     pub by_value: bool,
 }
 
-/// What the running kernel's types say that it has.
-pub struct Kernel {
-    /// These types.
-    pub types: Option<Btf<'static>>,
+/// What the running kernel has.
+pub struct Kernel<'a> {
+    /// Its types.
+    pub types: Option<&'a KernelTypes>,
     /// `None`: it has no io_uring, or it is one before 6.0, which hands out too little.
     pub io_uring: Option<IoUring>,
-    /// Whether a program may say what an address points to: since 6.2.
-    pub can_cast: bool,
     /// The functions of calls, if they may be used.
     pub functions: Option<Functions>,
     /// Whether programs may be where the kernel copies what calls are given.
     pub copies: Result<(), copies::WhyNot>,
 }
 
-impl Kernel {
+impl<'a> Kernel<'a> {
     /// Looks.
-    pub fn look(options: &ProbeOptions) -> Kernel {
-        let Ok(btf) = Btf::from_vmlinux() else {
-            let copies = Err(copies::WhyNot::NoTypes);
-            return Kernel { types: None, io_uring: None, can_cast: false, functions: None, copies };
+    pub fn look(options: &ProbeOptions, types: Option<&'a KernelTypes>) -> Kernel<'a> {
+        let copies = match types {
+            _ if !options.copies => Err(copies::WhyNot::Asked),
+            None => Err(copies::WhyNot::NoTypes),
+            Some(types) => copies::try_out(types),
         };
         Kernel {
-            io_uring: io_uring(&btf),
-            can_cast: btf.type_by_name::<Func<'_>>("bpf_rdonly_cast").is_some(),
-            functions: calls::functions(&btf, options.calls),
-            copies: if options.copies { copies::try_out(&btf) } else { Err(copies::WhyNot::Asked) },
-            types: Some(btf),
+            types,
+            io_uring: types.and_then(io_uring),
+            functions: calls::functions(options.calls),
+            copies,
         }
     }
 }
@@ -101,16 +98,14 @@ impl Kernel {
 /// What a request holds of its operation, in the form that the programs read: since 6.0.
 const OPERATION: &str = "io_cmd_data";
 
-fn io_uring(btf: &Btf<'_>) -> Option<IoUring> {
-    btf.type_by_name::<Struct<'_>>(OPERATION)?;
-    let point = |name: &str| {
-        let point: Typedef<'_> = btf.type_by_name(&format!("btf_trace_{name}"))?;
-        FuncProto::try_from(point.next_type()?.next_type()?).ok()
-    };
-    let submit =
-        ["io_uring_submit_req", "io_uring_submit_sqe"].into_iter().find(|name| point(name).is_some())?;
-    // a first parameter, which belongs to all; ring, request, and either a pointer or five numbers
-    let by_value = point("io_uring_complete")?.iter().count() > 4;
+fn io_uring(types: &KernelTypes) -> Option<IoUring> {
+    if !types.has_structure(OPERATION) {
+        return None;
+    }
+    let known = |name: &&str| types.tracepoint(name).is_some();
+    let submit = ["io_uring_submit_req", "io_uring_submit_sqe"].into_iter().find(known)?;
+    // ring, request, and either a pointer or five numbers
+    let by_value = types.of_completions? > 4;
     Some(IoUring { submit, by_value })
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::ProbeError;
 
-const BTF: &str = "/sys/kernel/btf/vmlinux";
+/// Where the kernel tells its types.
+pub const BTF: &str = "/sys/kernel/btf/vmlinux";
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;

@@ -22,7 +22,7 @@ pub struct Rings {
     pub by_cpu: MapHandle,
     /// How many CPUs there can be.
     pub cpus: u32,
-    filling: JoinHandle<libbpf_rs::Result<()>>,
+    filling: Option<JoinHandle<libbpf_rs::Result<()>>>,
 }
 
 impl Rings {
@@ -55,24 +55,35 @@ impl Rings {
         };
         let (table, rings) = doubled().map_err(map_error("rings"))?;
         let filling = std::thread::spawn(move || fill(&table, cpus, &rings, per_ring));
-        Ok(Rings { maps, bytes, by_cpu, cpus, filling })
+        Ok(Rings { maps, bytes, by_cpu, cpus, filling: Some(filling) })
     }
 
     /// Maps their memory, and waits until each CPU has its ring.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn map(self) -> Result<(Vec<MapHandle>, Vec<Ring>), ProbeError> {
+    pub fn map(&mut self) -> Result<Vec<Ring>, ProbeError> {
         let rings = self
             .maps
             .iter()
             .map(|map| Ring::new(map.as_fd(), self.bytes))
             .collect::<io::Result<Vec<_>>>()
             .map_err(|source| ProbeError::Map { map: "ring".into(), source })?;
-        // a panic there is one of ours
-        let filled = self.filling.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        filled.map_err(map_error("rings"))?;
-        Ok((self.maps, rings))
+        if let Some(filling) = self.filling.take() {
+            // a panic there is one of ours
+            let filled = filling.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            filled.map_err(map_error("rings"))?;
+        }
+        Ok(rings)
+    }
+}
+
+impl Drop for Rings {
+    /// No other thread is left when privileges are given up.
+    fn drop(&mut self) {
+        if let Some(filling) = self.filling.take() {
+            let _ = filling.join();
+        }
     }
 }
 

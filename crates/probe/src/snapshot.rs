@@ -10,6 +10,7 @@ use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapHandle};
 use crate::load::{io_error, no_globals, refused};
 use crate::log;
 use crate::skeleton::snapshot::{SnapshotSkelBuilder, types as bpf};
+use crate::types::{KernelTypes, fit_to};
 use crate::{ProbeError, SnapshotStats};
 
 const CHUNK: usize = 256 << 10;
@@ -26,10 +27,12 @@ impl Iterators {
     ///
     /// # Errors
     /// When the kernel refuses them; `/proc` is the way then.
-    pub fn load(boot_time: u64) -> Result<Iterators, ProbeError> {
+    pub fn load(boot_time: u64, types: Option<&KernelTypes>) -> Result<Iterators, ProbeError> {
         log::start();
         let mut object = MaybeUninit::uninit();
-        let mut open = SnapshotSkelBuilder::default().open(&mut object).map_err(|e| refused(&e))?;
+        let mut builder = SnapshotSkelBuilder::default();
+        fit_to(types, builder.object_builder_mut());
+        let mut open = builder.open(&mut object).map_err(|e| refused(&e))?;
         open.maps.bss_data.as_deref_mut().ok_or_else(|| no_globals("snapshot"))?.boot_time = boot_time;
         let loaded = open.load().map_err(|e| refused(&e))?;
         let attach = |program: &libbpf_rs::ProgramMut<'_>| {

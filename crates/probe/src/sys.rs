@@ -3,8 +3,10 @@
 pub mod closer;
 pub mod program;
 
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -170,6 +172,19 @@ pub fn wait(fds: &[BorrowedFd<'_>], timeout: Duration) -> io::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// A file of these bytes that has no place and is gone when it is closed.
+pub fn memory_file(name: &CStr, bytes: &[u8]) -> io::Result<File> {
+    // SAFETY: the name is terminated; the kernel copies it.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us and nobody else knows of it.
+    let mut file = unsafe { File::from_raw_fd(fd) };
+    file.write_all(bytes)?;
+    Ok(file)
 }
 
 /// Nanoseconds on one of the kernel's clocks.

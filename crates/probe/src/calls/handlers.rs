@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use libbpf_rs::libbpf_sys::bpf_insn;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, OpenProgramMut, ProgramAttachType};
 
 use crate::load::{map_error, refused};
 use crate::skeleton::probe::{OpenProbeSkel, ProbeSkelBuilder};
 use crate::sys::program::{self, Place};
+use crate::types::Casts;
 use crate::{ProbeError, code, log};
 
 use super::functions::Function;
@@ -21,6 +23,8 @@ pub struct Shared {
     pub maps: Vec<(OsString, MapHandle)>,
     /// Whether programs may keep notes of a thread.
     pub can_note: bool,
+    /// What programs say of addresses.
+    pub casts: Option<Casts>,
 }
 
 const PROGRAMS: &str = "programs";
@@ -34,7 +38,7 @@ impl Shared {
             .map_err(map_error(name))
     }
 
-    /// Gives another opened object these maps, and has it load some of its programs alone.
+    /// Gives another opened object these maps, and fits it to this kernel, to load some of its programs alone.
     pub fn give(
         &self,
         open: &mut OpenProbeSkel<'_>,
@@ -58,7 +62,8 @@ impl Shared {
                 prepare(&mut program).map_err(|e| refused(&e))?;
             }
         }
-        Ok(())
+        let change = |code: &[bpf_insn]| self.casts?.fit(code);
+        program::prepare(open.open_object_mut(), change).map_err(|e| refused(&e))
     }
 }
 

@@ -283,6 +283,7 @@ fn refused(source: io::Error) -> ProbeError {
 }
 
 /// What this kernel's types say of its functions; nothing where they are not asked for.
-pub fn functions(btf: &Btf<'_>, choice: CallPoint) -> Option<Functions> {
-    (cfg!(target_arch = "x86_64") && choice == CallPoint::Fexit).then(|| Functions::of(btf))
+pub fn functions(choice: CallPoint) -> Option<Functions> {
+    let usable = cfg!(target_arch = "x86_64") && choice == CallPoint::Fexit;
+    usable.then(|| Some(Functions::of(&Btf::from_vmlinux().ok()?))).flatten()
 }

@@ -56,16 +56,29 @@ pub struct Code<'a> {
     types: RawFd,
 }
 
-/// Has libbpf make an object's maps and fit its programs to this kernel, but load none.
+/// Has libbpf make an object's maps and fit its programs to this kernel, but load none; then changes the code of those
+/// that are to be loaded.
 ///
 /// # Errors
 /// libbpf's, or the kernel's refusal of a map.
-pub fn prepare(object: &mut OpenObject) -> libbpf_rs::Result<()> {
-    // SAFETY: the pointer is that of a live object, which nobody else uses meanwhile.
-    match unsafe { sys::bpf_object__prepare(object.as_libbpf_object().as_ptr()) } {
+pub fn prepare(
+    object: &mut OpenObject,
+    change: impl Fn(&[sys::bpf_insn]) -> Option<Vec<sys::bpf_insn>>,
+) -> libbpf_rs::Result<()> {
+    let done = |error: i32| match error {
         0 => Ok(()),
         error => Err(libbpf_rs::Error::from_raw_os_error(-error)),
+    };
+    // SAFETY: the pointer is that of a live object, which nobody else uses meanwhile.
+    done(unsafe { sys::bpf_object__prepare(object.as_libbpf_object().as_ptr()) })?;
+    for program in object.progs_mut().filter(|program| program.autoload()) {
+        if let Some(mut code) = change(program.insns()) {
+            let (pointer, len) = (program.as_libbpf_object().as_ptr(), code.len() as sys::size_t);
+            // SAFETY: the pointer is that of a program of a live object that isn't loaded yet; libbpf copies the code.
+            done(unsafe { sys::bpf_program__set_insns(pointer, code.as_mut_ptr(), len) })?;
+        }
     }
+    Ok(())
 }
 
 /// The code of a program of an object that was prepared.
