@@ -9,6 +9,9 @@ const MARK: &[u8] = b"lanner\0";
 /// The flag of an operation of io_uring.
 const IO_URING: u8 = 1;
 
+/// The flag of a call whose name or address is the kernel's own copy. Told only if the call's beginning is too.
+const COPIED: u8 = 2;
+
 impl<'a> Event<'a> {
     /// The flags, if the event says anything beyond the table.
     fn extra(&self) -> Option<u8> {
@@ -19,6 +22,12 @@ impl<'a> Event<'a> {
     /// Whether io_uring carried the call out.
     pub fn is_io_uring(&self) -> bool {
         self.extra().is_some_and(|flags| flags & IO_URING != 0)
+    }
+
+    /// Whether the name or the address that the call was given is the kernel's own copy: nobody can have changed it
+    /// since, so that it is truer than what was read at the call's beginning.
+    pub fn is_copied(&self) -> bool {
+        self.extra().is_some_and(|flags| flags & COPIED != 0)
     }
 
     /// What the kernel made of the path that was opened: symbolic links followed, as the root of its mount namespace
@@ -40,17 +49,19 @@ mod tests {
 
     #[test]
     fn what_stands_behind_the_table_is_read_if_it_is_ours() {
-        for (extras, ring, path) in [
-            (&[][..], false, None),
-            (&[&b"lanner\0\x01"[..]], true, None),
-            (&[b"lanner\0\x00", b"/etc/shadow\0"], false, Some(&b"/etc/shadow"[..])),
-            (&[b"lanner\0\x01", b"/etc/shadow\0"], true, Some(b"/etc/shadow")),
+        for (extras, ring, copied, path) in [
+            (&[][..], false, false, None),
+            (&[&b"lanner\0\x01"[..]], true, false, None),
+            (&[&b"lanner\0\x02"[..]], false, true, None),
+            (&[b"lanner\0\x00", b"/etc/shadow\0"], false, false, Some(&b"/etc/shadow"[..])),
+            (&[b"lanner\0\x03", b"/etc/shadow\0"], true, true, Some(b"/etc/shadow")),
             // what a later table may have there
-            (&[b"\x01\0\0\0\0\0\0\0", b"/etc/shadow\0"], false, None),
+            (&[b"\x03\0\0\0\0\0\0\0", b"/etc/shadow\0"], false, false, None),
         ] {
             let event = close(extras);
             let event = event.event().unwrap();
-            assert_eq!((event.is_io_uring(), event.resolved_path()), (ring, path), "{extras:?}");
+            let said = (event.is_io_uring(), event.is_copied(), event.resolved_path());
+            assert_eq!(said, (ring, copied, path), "{extras:?}");
         }
     }
 }

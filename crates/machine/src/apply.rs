@@ -104,7 +104,7 @@ pub(crate) struct Frame<'a, 'e> {
     pub(crate) num: i64,
     /// That fd has another name than before.
     pub(crate) renamed: bool,
-    /// The beginning of the same call was seen; the machine has it.
+    /// The beginning of the same call was seen and tells more than its end; the machine has it.
     pub(crate) begun: bool,
 }
 
@@ -223,7 +223,8 @@ impl Machine {
         let Shape { fd: param, exchange, .. } = shape;
         let num = if param == NO_FD { -1 } else { event.i64(usize::from(param)).unwrap_or(-1) };
         let exit = event.info.direction == Direction::Exit;
-        let begun = exit && record.begun.take(event, &mut self.begun);
+        // what the kernel copied is truer than what stood there before it did
+        let begun = exit && record.begun.take(event, &mut self.begun) && !event.is_copied();
         let mut frame = Frame { event, slot, table, num, renamed: false, begun };
         if !self.is_in_snapshot(slot, event) {
             match exchange {

@@ -58,6 +58,12 @@ fn the_name_at_the_beginning_is_the_one_that_was_opened() {
     );
     host.open(SHELL, 4, "/next");
     assert_eq!(host.name(SHELL, 4), "/next", "a beginning counts once");
+
+    // the end has the kernel's own copy
+    host.send(SHELL, types::SYSCALL_OPENAT_2_E, &params![abi::AT_FDCWD, "/forged", 1u32, 0u32]);
+    let copied = params![5i64, abi::AT_FDCWD, "/opened", 0u32, 0u32, 8u32, 99u64, &b"lanner\0\x02"[..]];
+    host.send(SHELL, types::SYSCALL_OPENAT_2_X, &copied);
+    assert_eq!((host.name(SHELL, 5), host.fd(SHELL, 5).open_flags), ("/opened".to_owned(), 0));
     host.send(SHELL, types::SYSCALL_OPEN_E, &params!["/other", 0u32, 0u32]);
     host.open(SHELL, 5, "/plain");
     assert_eq!(host.name(SHELL, 5), "/plain", "of another call");

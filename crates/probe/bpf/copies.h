@@ -14,9 +14,14 @@
 
 #ifdef LANNER_ITERATORS
 /* the snapshot looks at no call */
-enum { can_keep = 0 };
+enum { can_keep = 0, keeping = 0 };
 
 static __always_inline u64 address_copy(void)
+{
+	return 0;
+}
+
+static __always_inline u32 address_copy_len(struct scratch *s)
 {
 	return 0;
 }
@@ -27,6 +32,8 @@ static __always_inline u64 address_copy(void)
 #define COPY_SHORT 128
 #define COPIES_LONG 16384 /* of all threads at once */
 
+#define MESSAGE_COPIES 4096 /* addresses of single messages, of all threads at once */
+
 #define COMPAT_CALL 0x80000000u
 
 /* With what the kernel puts before it, 512 bytes. */
@@ -34,8 +41,9 @@ struct copies {
 	u32 call;	 /* its number and ABI */
 	u32 epoch;	 /* see below */
 	u32 count;	 /* names that have been kept, of which the last COPIES are there */
+	u32 messages;	 /* messages that have been sent, of which the first MESSAGES_SHOWN are there */
 	u32 longs;	 /* bit by bit: this one is among the long ones */
-	u64 has_address;
+	u32 address_len; /* 0: there is none */
 	u64 users[COPIES]; /* where the originals stand */
 	char names[COPIES_SHORT][COPY_SHORT];
 	u8 address[ADDRESS_MAX];
@@ -63,6 +71,19 @@ struct {
 	__type(key, struct long_key);
 	__type(value, struct long_name);
 } long_names SEC(".maps");
+
+struct message_address {
+	u8 bytes[ADDRESS_MAX];
+};
+
+/* By thread and the message's place among those of one call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, MESSAGE_COPIES);
+	__type(key, struct long_key);
+	__type(value, struct message_address);
+} message_addresses SEC(".maps");
 
 /* Whether the kernel lets programs be where the copies are made; set before loading. */
 const volatile u8 can_keep = 0;
@@ -118,16 +139,48 @@ __noinline u64 copy_at(u64 user, u32 older)
 	return 0;
 }
 
+/* What is kept for the call, if its address is. */
+static __always_inline struct copies *address_kept(struct scratch *s)
+{
+	struct copies *kept;
+
+	if (s->uring || !(plan_of(s)->keeps & (KEEPS_ADDRESS | KEEPS_SENDER)))
+		return NULL;
+	kept = copies_of(s->nr, s->compat);
+	return kept && kept->address_len ? kept : NULL;
+}
+
+/* The same of the message that is told. */
+static __always_inline u64 message_address_copy(struct scratch *s)
+{
+	struct long_key key = { .thread = (u64)current_task(), .place = s->message_number };
+	struct copies *kept = copies_of(s->nr, s->compat);
+
+	if (!kept || s->message_number >= kept->messages)
+		return 0;
+	return (u64)plain(bpf_map_lookup_elem(&message_addresses, &key));
+}
+
 /* The address of the copy of the call's address, or 0. */
 __noinline u64 address_copy(void)
 {
 	struct scratch *s = get_scratch();
 	struct copies *kept;
 
-	if (!s || s->uring || !(plan_of(s)->keeps & KEEPS_ADDRESS))
+	if (!s)
 		return 0;
-	kept = copies_of(s->nr, s->compat);
-	return kept && kept->has_address ? (u64)plain(kept->address) : 0;
+	if (plan_of(s)->keeps & KEEPS_MESSAGES)
+		return message_address_copy(s);
+	kept = address_kept(s);
+	return kept ? (u64)plain(kept->address) : 0;
+}
+
+/* How long that is, or 0. */
+static __always_inline u32 address_copy_len(struct scratch *s)
+{
+	struct copies *kept = can_keep ? address_kept(s) : NULL;
+
+	return kept ? kept->address_len : 0;
 }
 
 /* The name at an address of the caller's memory. */
@@ -141,6 +194,20 @@ static __always_inline void put_name(struct scratch *s, u64 user, u32 older)
 		put_user_text(user);
 }
 
+/* Forgets the addresses of a call's messages. */
+__noinline int forget_messages(u64 count)
+{
+	struct long_key key = { .thread = (u64)current_task() };
+
+	for (u32 i = 0; i < MESSAGES_SHOWN; i++) {
+		if (i >= count)
+			break;
+		key.place = i;
+		bpf_map_delete_elem(&message_addresses, &key);
+	}
+	return 0;
+}
+
 /* Forgets all that was kept for the current thread. */
 __noinline int forget_copies(void)
 {
@@ -151,8 +218,11 @@ __noinline int forget_copies(void)
 	kept = bpf_task_storage_get(&copies, bpf_get_current_task_btf(), 0, 0);
 	if (!kept)
 		return 0;
+	if (kept->messages)
+		forget_messages(kept->messages);
+	kept->messages = 0;
 	kept->count = 0;
-	kept->has_address = 0;
+	kept->address_len = 0;
 	if (!kept->longs)
 		return 0;
 	for (u32 i = 0; i < COPIES; i++) {

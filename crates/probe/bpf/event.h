@@ -16,6 +16,7 @@
 #define HEADER_LEN 26
 
 #define ADDRESS_MAX 128
+#define MESSAGES_SHOWN 256 /* of one call */
 
 /* An operation of io_uring: what it was given, as the arguments of the call that it stands for. */
 struct operation {
@@ -62,6 +63,7 @@ struct scratch {
 	u64 part_done; /* and how much of it has been read */
 	u64 message;   /* the message header that is looked at, or 0 */
 	u32 messages;
+	u32 message_number; /* its place among them */
 	u32 extras;	 /* parameters behind those of the event table */
 	u32 uring;	 /* an operation of io_uring is told, whose texts and addresses are in kernel memory */
 	u64 tid;	 /* and who submitted it */

@@ -72,7 +72,8 @@ static __always_inline void put_tuple_of(struct scratch *s, const struct param *
 		put_empty(s);
 		return;
 	}
-	put_tuple(fd, p->what, p->size ? argument(s, p->offset) : 0);
+	/* an address without a length is none */
+	put_tuple(fd, p->what, p->size && argument(s, p->offset + 1) ? argument(s, p->offset) : 0);
 }
 
 /* As much as moved; of a write that failed, what was to be written. */
@@ -195,11 +196,27 @@ static __always_inline void put_number_of(struct scratch *s, const struct param 
 	put_number(s, value, p->width);
 }
 
+#define FLAGS_THAT_STAY (3 | O_TMPFILE | O_SYNC)
+
+/* The flags of an open that has them in the caller's memory: what the opened file still has of them is its own. */
+static __always_inline u64 flags_of_opened(struct scratch *s, struct file *file, u64 asked)
+{
+	u64 flags = BPF_CORE_READ(file, f_flags) & FLAGS_THAT_STAY;
+
+	if (closes_on_exec(s->ret))
+		flags |= O_CLOEXEC;
+	if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
+		flags |= O_CREAT;
+	return flags | (asked & ~(u64)(FLAGS_THAT_STAY | O_CLOEXEC));
+}
+
 static __always_inline void put_open_flags(struct scratch *s, const struct param *p)
 {
 	bool missing;
 
 	s->open_flags = source_of(s, p, &missing);
+	if (p->size && s->ret >= 0 && returned_file(s))
+		s->open_flags = flags_of_opened(s, returned_file(s), s->open_flags);
 	put_u32(s, convert(SET_OPEN_FLAGS, (u32)s->open_flags) | open_file_flags(returned_file(s)));
 }
 
@@ -408,19 +425,44 @@ u8 want_resolved = 0;
  */
 #define EXTRA_MARK 0x0072656e6e616cull
 #define EXTRA_IO_URING (1ull << 56)
+#define EXTRA_COPIED (2ull << 56)
+
+/* Whether beginnings of calls are told. */
+u8 want_beginnings = 0;
+
+/* Whether the call's first name or its address is the kernel's copy; asked for where its beginning is told too. */
+__noinline u32 is_copied(void)
+{
+	struct scratch *s = get_scratch();
+
+	if (!s || !can_keep || s->uring)
+		return 0;
+	if (plan_of(s)->keeps & KEEPS_ADDRESS)
+		return address_copy() != 0;
+	for (u32 i = 0; i < PLAN_PARAMS && plan_of(s)->keeps; i++) {
+		const struct param *p = &plan_of(s)->params[i];
+
+		if (i >= plan_of(s)->count)
+			break;
+		if (p->kind == KIND_STR)
+			return copy_at(argument(s, p->source), is_older(s, p)) != 0;
+	}
+	return 0;
+}
 
 /* Writes the whole event of the plan and hands it over; 0 if it is lost. */
 __noinline int write_event(void)
 {
 	struct scratch *s = get_scratch();
 	struct file *opened = NULL;
-	u32 count;
+	u32 count, copied;
 
 	if (!s)
 		return 0;
 	if (want_resolved && s->ret >= 0 && plan_of(s)->opens)
 		opened = returned_file(s);
-	s->extras = opened ? 2 : s->uring;
+	copied = want_beginnings && is_copied();
+	s->extras = opened ? 2 : s->uring || copied;
 	begin(s, plan_of(s)->type);
 	count = plan_of(s)->count;
 	for (u32 i = 0; i < PLAN_PARAMS; i++) {
@@ -430,14 +472,12 @@ __noinline int write_event(void)
 			put_param(i);
 	}
 	if (s->extras)
-		put_u64(s, EXTRA_MARK | (s->uring ? EXTRA_IO_URING : 0));
+		put_u64(s, EXTRA_MARK | (s->uring ? EXTRA_IO_URING : 0) | (copied ? EXTRA_COPIED : 0));
 	if (s->extras > 1)
 		put_path(path_of_file((struct file *)s->file));
 	s->extras = 0;
 	return hand_over(s);
 }
-
-#define MESSAGES_SHOWN 256 /* of one call */
 
 /* The event of one of a call's messages. */
 __noinline int write_one_message(u32 i)
@@ -447,6 +487,7 @@ __noinline int write_one_message(u32 i)
 
 	if (!s)
 		return 0;
+	s->message_number = i;
 	/* the header and behind it, with padding, how much moved */
 	s->message = s->args[1] + i * (s->compat ? 32 : 64);
 	bpf_probe_read_user(&moved, sizeof(moved), (void *)(s->message + (s->compat ? 28 : 56)));
@@ -598,6 +639,7 @@ int interpret(void *ctx)
 		tell_fds(s, plan_of(s));
 	if (takes_several(plan_of(s)->type)) {
 		write_messages(s);
+		end_copies(s->plan);
 		return 0;
 	}
 	s->message = s->args[1];

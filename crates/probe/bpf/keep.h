@@ -39,7 +39,7 @@ static __always_inline struct copies *copies_to_fill(u32 what)
 		return NULL;
 	compat = is_compat(task);
 	plan = plan_wanted(nr, compat);
-	if (plan == PLAN_SOCKETCALL ? what != KEEPS_ADDRESS
+	if (plan == PLAN_SOCKETCALL ? what == KEEPS_NAMES
 				    : !plan || !(plans[bounded(plan - 1, PLANS_ROOM - 1)].keeps & what))
 		return NULL;
 	if (skipped())
@@ -50,7 +50,8 @@ static __always_inline struct copies *copies_to_fill(u32 what)
 		kept->call = call;
 		kept->epoch = epoch;
 		kept->count = 0;
-		kept->has_address = 0;
+		kept->messages = 0;
+		kept->address_len = 0;
 	}
 	return kept;
 }
@@ -112,20 +113,59 @@ int BPF_PROG(on_strndup_user, const char *user, long most, char *copy)
 	return 0;
 }
 
-SEC("?fexit/move_addr_to_kernel")
-int BPF_PROG(on_address, void *user, int len, void *copy, int failed)
+/* Keeps an address of the kernel's. */
+static __always_inline int copy_address(void *address, s32 len, u32 what)
 {
 	struct copies *kept;
 
-	if (failed || len <= 0)
+	if (len <= 0)
 		return 0;
-	kept = copies_to_fill(KEEPS_ADDRESS);
+	kept = copies_to_fill(what);
 	if (!kept)
 		return 0;
 	__builtin_memset(kept->address, 0, sizeof(kept->address));
 	if (len >= ADDRESS_MAX)
 		len = ADDRESS_MAX - 1;
-	kept->has_address = bpf_probe_read_kernel(kept->address, bounded(len, ADDRESS_MAX - 1), plain(copy)) == 0;
+	kept->address_len = bpf_probe_read_kernel(kept->address, bounded(len, ADDRESS_MAX - 1), plain(address)) ? 0 : len;
+	return 0;
+}
+
+SEC("?fexit/move_addr_to_kernel")
+int BPF_PROG(on_address, void *user, int len, void *copy, int failed)
+{
+	return failed ? 0 : copy_address(copy, len, KEEPS_ADDRESS);
+}
+
+/* Whom a message came from; the caller's memory gets no more of it than it has room for. */
+SEC("?fentry/move_addr_to_user")
+int BPF_PROG(on_sender, void *address, int len)
+{
+	return copy_address(address, len, KEEPS_SENDER);
+}
+
+/* Each message of a call that sends several, with an address or without. */
+SEC("?fentry/____sys_sendmsg")
+int BPF_PROG(on_message, struct socket *socket, struct msghdr *message)
+{
+	struct copies *kept = copies_to_fill(KEEPS_MESSAGES);
+	struct long_key key = { .thread = (u64)current_task() };
+	struct message_address address = {};
+	s32 len;
+
+	if (!kept || kept->messages >= MESSAGES_SHOWN)
+		return 0;
+	key.place = kept->messages;
+	kept->messages += 1;
+	len = message->msg_namelen;
+	if (!message->msg_name || len <= 0) {
+		/* of a call after whose end nobody forgot */
+		bpf_map_delete_elem(&message_addresses, &key);
+		return 0;
+	}
+	if (len >= ADDRESS_MAX)
+		len = ADDRESS_MAX - 1;
+	if (!bpf_probe_read_kernel(address.bytes, bounded(len, ADDRESS_MAX - 1), plain(message->msg_name)))
+		bpf_map_update_elem(&message_addresses, &key, &address, BPF_ANY);
 	return 0;
 }
 

@@ -386,6 +386,11 @@ struct socket {
 	struct sock *sk;
 };
 
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+};
+
 struct sockaddr_un {
 	u16 sun_family;
 	char sun_path[108];
@@ -435,6 +440,8 @@ struct bpf_iter__task_file {
 #define FMODE_CREATED 0x100000
 #define O_CREAT 0x40
 #define O_TRUNC 0x200
+#define O_SYNC 0x101000
+#define O_CLOEXEC 0x80000
 #if defined(__TARGET_ARCH_arm64)
 #define O_TMPFILE 0x404000
 #define O_LARGEFILE 0x20000
@@ -448,6 +455,8 @@ struct bpf_iter__task_file {
 #define AF_INET 2
 #define AF_INET6 10
 #define AF_NETLINK 16
+#define SOCK_DGRAM 2
+#define SOCK_RAW 3
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 #define S_IFLNK 0120000

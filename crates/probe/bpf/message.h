@@ -18,7 +18,8 @@ static __always_inline bool read_message(struct scratch *s, struct message *m)
 
 	if (bpf_probe_read_user(&probe, 1, (void *)base))
 		return false;
-	m->name = word_at(base, 0, s->compat);
+	/* an address without a length is none */
+	m->name = (u32)word_at(base, 1, s->compat) ? word_at(base, 0, s->compat) : 0;
 	m->parts = word_at(base, 2, s->compat);
 	m->count = word_at(base, 3, s->compat);
 	m->control = word_at(base, 4, s->compat);
@@ -53,16 +54,16 @@ __noinline int put_message(u32 what)
 			put_empty(s);
 		return 0;
 	}
-	if (!read || (s->ret < 0 && (what != MSG_DATA || receives(s->type)))) {
+	if (s->ret < 0 && (what != MSG_DATA || receives(s->type)))
 		put_empty(s);
-		return 0;
-	}
-	if (what == MSG_DATA)
-		put_parts(m.parts, m.count, s->ret > 0 || receives(s->type) ? s->ret : snaplen);
-	else if (what == MSG_CONTROL)
-		put_user_bytes(m.control, m.control_len);
-	else
+	else if ((what == MSG_OUT || what == MSG_IN) && (read || !takes_several(s->type)))
 		put_tuple(s->uring ? (s64)s->args[0] : (s32)s->args[0], what == MSG_OUT ? DIRECTION_OUT : DIRECTION_IN, m.name);
+	else if (!read)
+		put_empty(s);
+	else if (what == MSG_DATA)
+		put_parts(m.parts, m.count, s->ret > 0 || receives(s->type) ? s->ret : snaplen);
+	else
+		put_user_bytes(m.control, m.control_len);
 	return 0;
 }
 

@@ -96,11 +96,13 @@ __noinline int put_sockaddr(u64 from, u64 size)
 	if (!s)
 		return 0;
 	raw = s->path;
+	if (address_copy_len(s))
+		size = address_copy_len(s);
 	size &= 0xffff;
 	if (size > 128)
 		size = 128;
 	__builtin_memset(raw, 0, 136);
-	if (size < 2 || !from || !read_address(s, raw, bounded(size, 255), from)) {
+	if (size < 2 || (!from && !address_copy()) || !read_address(s, raw, bounded(size, 255), from)) {
 		put_empty(s);
 		return 0;
 	}
@@ -138,8 +140,36 @@ static __always_inline void add_bound_path(struct scratch *s, u32 *len, struct u
 
 struct ends {
 	u32 direction;
-	u64 user_address; /* where the kernel has no remote end: the address that the caller gave */
+	u32 named; /* the message went to the address that the caller gave, whatever the socket is connected to */
+	u64 user_address; /* where the kernel has no remote end: the address that the caller gave, 0: none */
 };
+
+/* Whether a message is sent to an address of its own, as sockets that are connected let it, unless they are streams. */
+static __always_inline bool is_named(struct scratch *s, struct sock *sk, struct ends *ends)
+{
+	u16 kind = BPF_CORE_READ(sk, sk_type);
+
+	if (s->uring || ends->direction != DIRECTION_OUT || s->type == EV_SOCKET_CONNECT_X ||
+	    (kind != SOCK_DGRAM && kind != SOCK_RAW))
+		return false;
+	return can_keep && keeping ? address_copy() : ends->user_address;
+}
+
+/* Reads an IPv6 address, or an IPv4 one as such. */
+static __always_inline void read_ipv6(struct scratch *s, u8 *raw, u64 from)
+{
+	u32 ipv4;
+
+	__builtin_memset(raw, 0, 24);
+	if (!read_address(s, raw, 24, from))
+		read_address(s, raw, 16, from);
+	if (*(u16 *)raw != AF_INET)
+		return;
+	ipv4 = *(u32 *)(raw + 4);
+	*(u64 *)(raw + 8) = 0;
+	*(u32 *)(raw + 16) = 0xffff0000;
+	*(u32 *)(raw + 20) = ipv4;
+}
 
 static __always_inline void add_ipv4(struct scratch *s, u32 *len, struct sock *sk, struct ends *ends)
 {
@@ -147,7 +177,7 @@ static __always_inline void add_ipv4(struct scratch *s, u32 *len, struct sock *s
 	u16 local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	u16 remote_port = swap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
 
-	if (!remote_port && ends->user_address) {
+	if ((ends->named || !remote_port) && ends->user_address) {
 		u8 raw[8] = {};
 
 		read_address(s, raw, sizeof(raw), ends->user_address);
@@ -168,10 +198,10 @@ static __always_inline void add_ipv6(struct scratch *s, u32 *len, struct sock *s
 	u16 local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 	u16 remote_port = swap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
 
-	if (!remote_port && ends->user_address) {
+	if ((ends->named || !remote_port) && ends->user_address) {
 		u8 *raw = s->path;
 
-		read_address(s, raw, 24, ends->user_address);
+		read_ipv6(s, raw, ends->user_address);
 		remote = (void *)(raw + 8);
 		remote_port = swap16(*(u16 *)(raw + 2));
 	}
@@ -185,7 +215,7 @@ static __always_inline void add_ipv6(struct scratch *s, u32 *len, struct sock *s
 static __always_inline void add_unix(struct scratch *s, u32 *len, struct sock *sk, struct ends *ends)
 {
 	struct unix_sock *own = (void *)sk;
-	struct unix_sock *peer = (void *)BPF_CORE_READ(own, peer);
+	struct unix_sock *peer = ends->named ? NULL : (void *)BPF_CORE_READ(own, peer);
 
 	add8(s, len, AF_UNIX);
 	if (ends->direction == DIRECTION_IN) {
@@ -216,11 +246,15 @@ __noinline int put_tuple(s64 fd, u32 direction, u64 user_address)
 
 	if (!s)
 		return 0;
+	/* where the address stands may be forged, too */
+	if (can_keep && !user_address)
+		ends.user_address = address_copy();
 	sk = sock_of_file(file_of_argument(s, fd));
 	if (!sk) {
 		put_empty(s);
 		return 0;
 	}
+	ends.named = is_named(s, sk, &ends);
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family == AF_INET)
 		add_ipv4(s, &len, sk, &ends);

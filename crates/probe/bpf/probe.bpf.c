@@ -108,8 +108,12 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 	read_args(s, regs);
 	if (plan == PLAN_SOCKETCALL)
 		plan = socketcall_plans[unpack_socketcall(s)];
-	if (!plan || plan > PLANS)
+	if (!plan || plan > PLANS) {
+		/* of a socketcall it isn't known before what it is */
+		if (can_keep && keeping)
+			forget_copies();
 		return 0;
+	}
 	s->plan = plan - 1;
 	if ((!s->revealed && !passes(s, task)) || skipped()) {
 		end_copies(s->plan);

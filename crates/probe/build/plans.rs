@@ -134,18 +134,26 @@ impl Plan {
         [arguments.next().unwrap_or(0), arguments.next().unwrap_or(0)]
     }
 
-    /// What the kernel's own copies are kept of, bit by bit: names (1), an address (2). Not of those of several messages.
+    /// What the kernel's own copies are kept of, bit by bit: names (1), an address (2), those of several messages (4),
+    /// the address that a message came from (8). Not of those that several messages came from.
     pub fn keeps(&self) -> usize {
         if self.event.direction == Direction::Enter || self.call.starts_with("uring:") {
             return 0;
         }
-        let outwards = word("direction", "out").ok();
-        let of_message = word("msg", "out").ok();
+        let [out, from] = ["out", "in"].map(|way| (word("direction", way).ok(), word("msg", way).ok()));
         let kept = self.params.iter().map(|param| match KINDS[param.kind] {
             "str" => 1,
             "sockaddr" => 2,
-            "tuple" if param.size == 1 && Some(param.what) == outwards => 2,
-            "msg" if Some(param.what) == of_message && self.call != "sendmmsg" => 2,
+            "tuple" if param.size == 1 && Some(param.what) == out.0 => 2,
+            "tuple" if param.size == 1 && Some(param.what) == from.0 => 8,
+            "msg" if Some(param.what) == out.1 => {
+                if self.call == "sendmmsg" {
+                    4
+                } else {
+                    2
+                }
+            }
+            "msg" if Some(param.what) == from.1 && self.call == "recvmsg" => 8,
             _ => 0,
         });
         let runs = PROGRAMS[self.program] == "execve";
@@ -355,7 +363,7 @@ pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Resul
     let keeps: Vec<usize> = plans.iter().map(Plan::keeps).collect();
     writeln!(
         out,
-        "/// What the kernel's own copies are kept of for each plan: names (1), an address (2).\n\
+        "/// What the kernel's own copies are kept of for each plan, see `Plan::keeps` of build/plans.rs.\n\
          pub static KEEPS: [u8; {}] = {keeps:?};",
         plans.len()
     )?;

@@ -52,36 +52,60 @@ impl WhyNot {
 /// What copies are kept of, as the BPF side numbers it.
 const NAMES: u8 = 1;
 const ADDRESS: u8 = 2;
+const MESSAGES: u8 = 4;
+const SENDER: u8 = 8;
 
 /// A program, where it goes, and what it keeps.
-struct Spec {
+pub struct Spec {
     program: &'static str,
     point: &'static str,
     keeps: u8,
+    /// Whether the others are worth having without it.
+    optional: bool,
 }
 
-static SPECS: [Spec; 3] = [
-    Spec { program: "on_putname", point: "fentry/putname", keeps: NAMES },
-    Spec { program: "on_strndup_user", point: "fexit/strndup_user", keeps: NAMES },
-    Spec { program: "on_address", point: "fexit/move_addr_to_kernel", keeps: ADDRESS },
+impl Spec {
+    fn function(&self) -> &'static str {
+        self.point.split_once('/').map_or(self.point, |(_, function)| function)
+    }
+}
+
+const fn spec(program: &'static str, point: &'static str, keeps: u8, optional: bool) -> Spec {
+    Spec { program, point, keeps, optional }
+}
+
+static SPECS: [Spec; 5] = [
+    spec("on_putname", "fentry/putname", NAMES, false),
+    spec("on_strndup_user", "fexit/strndup_user", NAMES, false),
+    spec("on_address", "fexit/move_addr_to_kernel", ADDRESS, false),
+    spec("on_message", "fentry/____sys_sendmsg", MESSAGES, true),
+    spec("on_sender", "fentry/move_addr_to_user", SENDER, true),
 ];
 
-/// Finds out by an empty program whether this kernel lets programs be at its functions.
+/// Finds out by an empty program whether this kernel lets programs be at its functions, and which of them it has.
 ///
 /// # Errors
 /// What is in the way.
-pub fn try_out(types: &KernelTypes) -> Result<(), WhyNot> {
+pub fn try_out(types: &KernelTypes) -> Result<Vec<&'static Spec>, WhyNot> {
     if !cfg!(target_arch = "x86_64") {
         return Err(WhyNot::Architecture);
     }
     let mut place = Place { program: sys::BPF_PROG_TYPE_TRACING, attach: sys::BPF_TRACE_FENTRY, btf_id: 0 };
-    for function in SPECS.iter().rev().filter_map(|spec| Some(spec.point.split_once('/')?.1)) {
-        place.btf_id = types.function(function).ok_or(WhyNot::NoType(function))?;
+    let mut there = Vec::new();
+    for spec in &SPECS {
+        match types.function(spec.function()) {
+            Some(function) => {
+                place.btf_id = function;
+                there.push(spec);
+            }
+            None if spec.optional => {}
+            None => return Err(WhyNot::NoType(spec.function())),
+        }
     }
     program::load(c"lanner_trial", place, &code::zero(None))
         .and_then(|program| program::attach_tracing(program.as_fd()))
         .map_err(|error| WhyNot::Refused(format!("programs at functions are refused: {error}")))?;
-    preemption::in_the_way().map_or(Ok(()), |why| Err(WhyNot::Preemption(why)))
+    preemption::in_the_way().map_or(Ok(there), |why| Err(WhyNot::Preemption(why)))
 }
 
 /// One that was loaded.
@@ -100,8 +124,13 @@ pub struct Copies {
 
 impl Copies {
     /// Loads the programs, if the kernel takes such, which has been tried out.
-    pub fn load(shared: &Shared, types: Option<&KernelTypes>, tried: Result<(), WhyNot>) -> Copies {
-        let loaded = tried.and_then(|()| hooks(shared, types).map_err(|error| WhyNot::refused(&error)));
+    pub fn load(
+        shared: &Shared,
+        types: Option<&KernelTypes>,
+        tried: Result<Vec<&'static Spec>, WhyNot>,
+    ) -> Copies {
+        let loaded =
+            tried.and_then(|specs| hooks(shared, types, &specs).map_err(|error| WhyNot::refused(&error)));
         match loaded {
             Ok(hooks) => Copies { hooks, why_not: None },
             Err(why) => Copies { hooks: Vec::new(), why_not: Some(why) },
@@ -146,22 +175,34 @@ impl Copies {
     }
 }
 
-fn hooks(shared: &Shared, types: Option<&KernelTypes>) -> Result<Vec<Hook>, ProbeError> {
+fn hooks(
+    shared: &Shared,
+    types: Option<&KernelTypes>,
+    specs: &[&'static Spec],
+) -> Result<Vec<Hook>, ProbeError> {
     log::start();
     let mut object = MaybeUninit::uninit();
     let mut builder = ProbeSkelBuilder::default();
     fit_to(types, builder.object_builder_mut());
     let mut open = builder.open(&mut object).map_err(|e| refused(&e))?;
-    shared.give(&mut open, &SPECS.each_ref().map(|spec| spec.program), |_| Ok(()))?;
+    let names: Vec<&str> = specs.iter().map(|spec| spec.program).collect();
+    shared.give(&mut open, &names, |_| Ok(()))?;
     let loaded = open.load().map_err(|e| refused(&e))?;
-    let programs = [&loaded.progs.on_putname, &loaded.progs.on_strndup_user, &loaded.progs.on_address];
+    let programs = [
+        &loaded.progs.on_putname,
+        &loaded.progs.on_strndup_user,
+        &loaded.progs.on_address,
+        &loaded.progs.on_message,
+        &loaded.progs.on_sender,
+    ];
     let hook = |(spec, program): (&'static Spec, &ProgramMut<'_>)| {
         let program = program.as_fd().try_clone_to_owned();
         program
             .map(|program| Hook { spec, program, link: None })
             .map_err(|source| ProbeError::Attach { program: spec.program.into(), source })
     };
-    SPECS.iter().zip(programs).map(hook).collect()
+    let all = SPECS.iter().zip(programs);
+    all.filter(|(spec, _)| names.contains(&spec.program)).map(hook).collect()
 }
 
 /// Whether a point is one where copies are kept.
@@ -195,10 +236,14 @@ mod tests {
         {
             assert_eq!(of(ty), ADDRESS);
         }
+        assert_eq!(of(types::SOCKET_SENDMMSG_X), MESSAGES);
+        for ty in [types::SOCKET_RECVFROM_X, types::SOCKET_RECVMSG_X] {
+            assert_eq!(of(ty), SENDER);
+        }
         for ty in [
             types::SYSCALL_CLOSE_X,
             types::SOCKET_ACCEPT_5_X,
-            types::SOCKET_SENDMMSG_X,
+            types::SOCKET_RECVMMSG_X,
             types::SYSCALL_READ_X,
         ] {
             assert_eq!(of(ty), 0);

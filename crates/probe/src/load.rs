@@ -153,8 +153,8 @@ fn attach(
 
     // threads first, so that no call comes from one that was never seen to begin
     let threads = Threads::attach(&programs, &mut without)?;
-    let copies = kernel.copies.and(match (notes, &why_no_more) {
-        (Notes::All, _) => Ok(()),
+    let copies = kernel.copies.and_then(|specs| match (notes, &why_no_more) {
+        (Notes::All, _) => Ok(specs),
         (_, why) => Err(copies::WhyNot::NoNotes(why.clone().unwrap_or_default())),
     });
     let mut copies = Copies::load(&maps, kernel.types, copies);

@@ -227,7 +227,9 @@ fn choose_maps(purpose: &Purpose<'_>, open: &mut OpenProbeSkel<'_>, notes: Notes
     maps.scratch_map.set_max_entries(purpose.rings.cpus).map_err(map_error("scratch_map"))?;
     maps.hidden_fds.set_autocreate(notes != Notes::None).map_err(map_error("hidden_fds"))?;
     maps.told.set_autocreate(notes != Notes::None).map_err(map_error("told"))?;
-    for map in [&mut maps.copies, &mut maps.long_names, &mut maps.long_name_buffer] {
+    let of_copies =
+        [&mut maps.copies, &mut maps.long_names, &mut maps.long_name_buffer, &mut maps.message_addresses];
+    for map in of_copies {
         map.set_autocreate(notes == Notes::All).map_err(map_error("copies"))?;
     }
     Ok(())

@@ -74,8 +74,8 @@ pub struct Kernel<'a> {
     pub io_uring: Option<IoUring>,
     /// The functions of calls, if they may be used.
     pub functions: Option<Functions>,
-    /// Whether programs may be where the kernel copies what calls are given.
-    pub copies: Result<(), copies::WhyNot>,
+    /// The programs that may be where the kernel copies what calls are given.
+    pub copies: Result<Vec<&'static copies::Spec>, copies::WhyNot>,
 }
 
 impl<'a> Kernel<'a> {

@@ -15,7 +15,7 @@ use crate::sys;
 include!(concat!(env!("OUT_DIR"), "/types.rs"));
 
 /// What it is asked for beside the types of casts: tracepoints where programs are, functions, structures.
-const ASKED: [(Kind, &str); 15] = [
+const ASKED: [(Kind, &str); 17] = [
     (Kind::TYPEDEF, "btf_trace_sys_enter"),
     (Kind::TYPEDEF, "btf_trace_sys_exit"),
     (Kind::TYPEDEF, "btf_trace_sched_process_fork"),
@@ -30,6 +30,8 @@ const ASKED: [(Kind, &str); 15] = [
     (Kind::FUNC, "putname"),
     (Kind::FUNC, "strndup_user"),
     (Kind::FUNC, "move_addr_to_kernel"),
+    (Kind::FUNC, "move_addr_to_user"),
+    (Kind::FUNC, "____sys_sendmsg"),
     (Kind::STRUCT, "io_cmd_data"),
 ];
 

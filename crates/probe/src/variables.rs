@@ -30,6 +30,8 @@ pub fn fill(globals: &mut Globals, events: &EventSet, wanted: &Wanted) {
     globals.ia32_entries.copy_from_slice(&wanted.entries.ia32);
     globals.socketcall_entries[..wanted.entries.socketcalls.len()]
         .copy_from_slice(&wanted.entries.socketcalls);
+    let begins = |plans: &[u16]| plans.iter().any(|&plan| plan != 0);
+    globals.want_beginnings = u8::from(begins(&wanted.entries.native) || begins(&wanted.entries.ia32));
     globals.want_exec = any(events, &[types::SYSCALL_EXECVE_19_X, types::SYSCALL_EXECVEAT_X]);
     globals.want_fork = any(
         events,

@@ -4,7 +4,7 @@
 mod support;
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -122,6 +122,35 @@ fn a_datagram_has_the_address_that_it_was_sent_to() {
     assert_eq!(bytes(&find(&events, t::SOCKET_SENDTO_X), "tuple"), ends);
     let received = find(&events, t::SOCKET_RECVFROM_X);
     assert_eq!((bytes(&received, "tuple"), bytes(&received, "data")), (&ends[..], &b"datagram"[..]));
+}
+
+/// Sockets for datagrams may send to another address than that which they are connected to.
+#[test]
+fn a_datagram_to_another_address_than_the_sockets_own() {
+    let Some(mut watch) = watch(&TYPES) else { return };
+    for (local, any) in [("127.0.0.1:0", "127.0.0.1:0"), ("127.0.0.1:0", "[::]:0"), ("[::1]:0", "[::1]:0")] {
+        let [own, other] = [(); 2].map(|()| UdpSocket::bind(local).unwrap());
+        let [to_own, to_other] = [&own, &other].map(|socket| socket.local_addr().unwrap());
+        let Ok(socket) = UdpSocket::bind(any) else {
+            eprintln!("skipped: no address of IPv6");
+            return;
+        };
+        let is_mapped = to_own.is_ipv4() && socket.local_addr().unwrap().is_ipv6();
+        let as_told = |address: SocketAddr| match address.ip() {
+            IpAddr::V4(ip) if is_mapped => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
+            _ => address,
+        };
+        socket.connect(as_told(to_own)).unwrap();
+        watch.forget();
+        socket.send_to(b"x", to_other).unwrap();
+        socket.send(b"y").unwrap();
+        let events = watch.own(2);
+        let [sent, plain] = &events[..] else { panic!("{} events", events.len()) };
+        let from = socket.local_addr().unwrap();
+        for (event, to) in [(sent, to_other), (plain, to_own)] {
+            assert_eq!(bytes(&event.event().unwrap(), "tuple"), tuple(from, as_told(to)), "{local} {any}");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use lanner_event::{EventType, types as t};
 
 use crate::support::bytes;
 use crate::support::call::{Arg::N, Arg::P, call};
-use crate::{Rewritten, either, rounds};
+use crate::{ROUNDS, Rewritten, either, rounds, rounds_of};
 
 /// Two ports that differ in their lower byte alone.
 fn listeners() -> [TcpListener; 2] {
@@ -141,4 +141,102 @@ fn whom_a_message_is_sent_to() {
         let header = [to as u64, 16, part.as_ptr() as u64, 1, 0, 0, 0].map(u64::to_ne_bytes).concat();
         call(libc::SYS_sendmsg, &[N(fd), P(&header), N(0)])
     });
+}
+
+/// One call sends two messages, both to the address that is rewritten.
+#[test]
+fn whom_each_of_several_messages_is_sent_to() {
+    let (receivers, ports) = receivers();
+    let address = rewritten(ports);
+    let fd = socket(2);
+    let parts = [b"1", b"2"].map(|byte| [byte.as_ptr() as u64, 1]);
+    let header = |part: &[u64; 2]| [address.at() as u64, 16, part.as_ptr() as u64, 1, 0, 0, 0, 0];
+    let told = rounds_of(ROUNDS, t::SOCKET_SENDMMSG_X, || {
+        let headers = parts.each_ref().map(header).concat();
+        let headers: Vec<u8> = headers.into_iter().flat_map(u64::to_ne_bytes).collect();
+        assert_eq!(call(libc::SYS_sendmmsg, &[N(fd), P(&headers), N(2), N(0)]), 2);
+        let mut reached = ['?'; 2];
+        for (receiver, letter) in receivers.iter().zip(['a', 'b']) {
+            let mut byte = [0];
+            while receiver.recv(&mut byte).is_ok() {
+                reached[usize::from(byte[0] - b'1')] = letter;
+            }
+        }
+        reached
+    });
+    call(libc::SYS_close, &[N(fd)]);
+    let Some(told) = told else { return };
+    told.check(|event| letter(ports, &bytes(event, "tuple")[11..13]));
+}
+
+/// Of two senders, whose address is rewritten where the kernel has put it.
+fn received(ty: EventType, receive: impl Fn(i64, i64, i64) -> i64) {
+    let (senders, ports) = receivers();
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = receiver.local_addr().unwrap();
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&receiver);
+    let address = rewritten(ports);
+    let mut turn = 0;
+    let told = rounds(ty, || {
+        turn = (turn * 5 + 3) % 16;
+        let sender = turn / 8;
+        senders[sender].send_to(b"x", at).unwrap();
+        let mut data = [0u8];
+        assert_eq!(receive(fd.into(), data.as_mut_ptr() as i64, address.at()), 1);
+        either(sender == 0)
+    });
+    let Some(told) = told else { return };
+    // what comes in has the remote end first
+    told.check(|event| letter(ports, &bytes(event, "tuple")[5..7]));
+}
+
+#[test]
+fn whom_a_message_came_from() {
+    received(t::SOCKET_RECVFROM_X, |fd, data, from| {
+        let mut size = 16u32.to_ne_bytes();
+        let size = size.as_mut_ptr() as i64;
+        call(libc::SYS_recvfrom, &[N(fd), N(data), N(1), N(0), N(from), N(size)])
+    });
+    received(t::SOCKET_RECVMSG_X, |fd, data, from| {
+        let part = [data as u64, 1];
+        let header = [from as u64, 16, part.as_ptr() as u64, 1, 0, 0, 0].map(u64::to_ne_bytes);
+        let mut header = header.concat();
+        call(libc::SYS_recvmsg, &[N(fd), N(header.as_mut_ptr() as i64), N(0)])
+    });
+}
+
+/// By the call that stands for all of sockets in 32-bit programs, which has its arguments in memory, too.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn whom_a_32_bit_connection_is_made_to() {
+    use crate::support::call::{Low, call32};
+    use std::sync::atomic::AtomicBool;
+
+    let listeners = listeners();
+    let ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
+    let address = [&[2u8, 0][..], &ports[0].to_be_bytes(), &[127, 0, 0, 1], &[0; 8]].concat();
+    // the arguments behind it: an fd, where the address is, and its length
+    let low = Low::new(&[&address[..], &[0; 12]].concat());
+    let lower = ports.map(|port| port.to_be_bytes()[1]);
+    let done = AtomicBool::new(false);
+    let told = std::thread::scope(|scope| {
+        let byte = low.byte(3);
+        // even if an assertion fails
+        let _end = crate::OnDrop(&done);
+        scope.spawn(|| crate::rewrite(byte, lower, &done));
+        rounds(t::SOCKET_CONNECT_X, || {
+            let fd = socket(1);
+            let arguments = [fd as u32, low.at(), 16].map(u32::to_ne_bytes).concat();
+            for (i, value) in arguments.into_iter().enumerate() {
+                low.byte(16 + i).store(value, std::sync::atomic::Ordering::Relaxed);
+            }
+            assert_eq!(call32(102, [3, low.at() + 16, 0, 0]), 0);
+            let reached = usize::from(end_of(fd, libc::SYS_getpeername)[3] == lower[1]);
+            call(libc::SYS_close, &[N(fd)]);
+            drop(listeners[reached].accept().unwrap());
+            ['a', 'b'][reached]
+        })
+    });
+    let Some(told) = told else { return };
+    told.check(|event| letter(ports, &bytes(event, "addr")[5..7]));
 }

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod addresses;
+mod calls;
+mod changes;
 mod names;
 mod programs;
 #[path = "../support/mod.rs"]
@@ -108,7 +110,7 @@ fn watch(ty: EventType) -> Option<Lent> {
 
 /// What came of all rounds.
 struct Told {
-    /// Of each round, the event and what really happened.
+    /// Of each event, what really happened.
     rounds: Vec<(EventBuf, char)>,
     /// Whether names and addresses are the kernel's copies.
     safe: bool,
@@ -121,11 +123,16 @@ fn rounds(ty: EventType, act: impl FnMut() -> char) -> Option<Told> {
 
 /// Runs some rounds.
 fn some_rounds(count: usize, ty: EventType, mut act: impl FnMut() -> char) -> Option<Told> {
+    rounds_of(count, ty, || [act()])
+}
+
+/// Runs some rounds, of which each has several events.
+fn rounds_of<const N: usize>(count: usize, ty: EventType, act: impl FnMut() -> [char; N]) -> Option<Told> {
     stay_on_cpu(0);
     let mut watch = watch(ty)?;
-    let happened: Vec<char> = (0..count).map(|_| act()).collect();
-    let events = watch.own(count);
-    assert_eq!(events.len(), count);
+    let happened: Vec<char> = std::iter::repeat_with(act).take(count).flatten().collect();
+    let events = watch.own(happened.len());
+    assert_eq!(events.len(), happened.len());
     let why = watch.probe.attachment().no_copies.clone();
     println!("{}", why.as_deref().unwrap_or("by the kernel's copies"));
     Some(Told { rounds: events.into_iter().zip(happened).collect(), safe: why.is_none() })
