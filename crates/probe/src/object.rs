@@ -289,8 +289,8 @@ fn place(purpose: &Purpose<'_>, program: &OpenProgram<'_>) -> Result<Place, Stri
         (true, Some(found)) => found.submit,
         _ => named,
     };
-    let id = purpose.kernel.types.and_then(|types| types.tracepoint(tracepoint));
-    let id = id.ok_or_else(|| format!("no tracepoint {tracepoint}"))?;
+    let types = purpose.kernel.types.ok_or("the kernel's types are of a form that isn't known")?;
+    let id = types.tracepoint(tracepoint).ok_or_else(|| format!("no tracepoint {tracepoint}"))?;
     Ok(Place { program: program.prog_type() as u32, attach: sys::BPF_TRACE_RAW_TP, btf_id: id })
 }
 
