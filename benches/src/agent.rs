@@ -1,8 +1,9 @@
 //! A running lanner.
 
-use std::io::{BufRead, BufReader};
+use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -31,6 +32,48 @@ struct Said {
     totals: Mutex<Option<Totals>>,
 }
 
+/// Bytes that are read at once, and that the pipe holds. A storm's lines are looked at as one text: what is spent here is
+/// lost for the run that is measured.
+const CHUNK: usize = 1 << 20;
+
+impl Said {
+    /// Counts lines until there are no more.
+    fn read(&self, mut from: ChildStdout) {
+        // SAFETY: it is an open pipe, and no memory is passed. A refusal leaves the pipe smaller.
+        unsafe { libc::fcntl(from.as_raw_fd(), libc::F_SETPIPE_SZ, CHUNK as libc::c_int) };
+        let sensitive = memchr::memmem::Finder::new(SENSITIVE);
+        let mut text = vec![0; 2 * CHUNK];
+        let mut kept = 0;
+        while let Ok(count @ 1..) = from.read(&mut text[kept..]) {
+            let end = kept + count;
+            let whole = memchr::memrchr(b'\n', &text[kept..end]).map_or(0, |at| kept + at + 1);
+            let lines = &text[..whole];
+            self.lines.fetch_add(memchr::memchr_iter(b'\n', lines).count() as u64, Ordering::Relaxed);
+            self.sensitive.fetch_add(lines_with(&sensitive, lines), Ordering::Relaxed);
+            let last = lines.strip_suffix(b"\n").and_then(|lines| lines.rsplit(|b| *b == b'\n').next());
+            if let Some(totals) = last.and_then(|line| parse_totals(std::str::from_utf8(line).ok()?)) {
+                *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = Some(totals);
+            }
+            text.copy_within(whole..end, 0);
+            kept = end - whole;
+            if kept > CHUNK {
+                return;
+            }
+        }
+    }
+}
+
+/// How many lines of a text name something that few of them do.
+fn lines_with(what: &memchr::memmem::Finder<'_>, mut text: &[u8]) -> u64 {
+    let mut count = 0;
+    while let Some(at) = what.find(text) {
+        count += 1;
+        let line = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end);
+        text = &text[line..];
+    }
+    count
+}
+
 /// What the last line of a run says.
 #[derive(Clone, Copy)]
 pub struct Totals {
@@ -56,17 +99,7 @@ impl Agent {
         let stdout = child.stdout.take().context("lanner's standard output")?;
         let said = Arc::new(Said::default());
         let heard = Arc::clone(&said);
-        let reader = std::thread::spawn(move || {
-            for line in BufReader::with_capacity(1 << 20, stdout).lines().map_while(Result::ok) {
-                heard.lines.fetch_add(1, Ordering::Relaxed);
-                if line.contains(SENSITIVE) {
-                    heard.sensitive.fetch_add(1, Ordering::Relaxed);
-                }
-                if let Some(totals) = parse_totals(&line) {
-                    *heard.totals.lock().unwrap_or_else(PoisonError::into_inner) = Some(totals);
-                }
-            }
-        });
+        let reader = std::thread::spawn(move || heard.read(stdout));
         Ok(Agent { child, said, reader, started })
     }
 
@@ -96,15 +129,16 @@ impl Agent {
         bail!("no alert within 20 seconds for a read of /etc/shadow")
     }
 
-    /// Ends it as Ctrl-C does; what its last line says.
-    pub fn stop(mut self) -> Result<Totals> {
+    /// Ends it as Ctrl-C does; what its last line says, and how many it printed.
+    pub fn stop(mut self) -> Result<(Totals, u64)> {
         // SAFETY: kill only sends a signal; the child has not been waited for, so the id is its own.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGINT) };
         self.child.wait()?;
         // it ends when the last line is read
         let _ = self.reader.join();
         let totals = *self.said.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        totals.context("lanner ended without its line `events N, alerts N, lost N`")
+        let totals = totals.context("lanner ended without its line `events N, alerts N, lost N`")?;
+        Ok((totals, self.said.lines.load(Ordering::Relaxed)))
     }
 }
 

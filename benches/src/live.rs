@@ -7,25 +7,25 @@ use anyhow::Result;
 use lanner_probe::trial::Empty;
 
 use crate::agent::Agent;
-use crate::load::{self, SensitiveReads};
-use crate::measure::{cpu_seconds, median, resident_mb, timed};
-
-const STORM: Duration = Duration::from_secs(5);
+use crate::load;
+use crate::measure::{Pair, cpu_seconds, median, resident_mb, timed};
+use crate::storm::Storm;
 
 /// Files that are opened.
-struct Files {
+pub struct Files {
     /// No rule asks for it.
-    plain: PathBuf,
+    pub plain: PathBuf,
     /// A rule asks for it, but not when these programs open it.
     watched: PathBuf,
     /// A rule reports every opening of it.
-    reported: PathBuf,
+    pub reported: PathBuf,
     /// The rules that do.
-    rules: PathBuf,
+    pub rules: PathBuf,
 }
 
 impl Files {
-    fn make(dir: &Path) -> Result<Files> {
+    /// Makes them in a directory.
+    pub fn make(dir: &Path) -> Result<Files> {
         let file = |name: &str| -> Result<PathBuf> {
             let path = dir.join(name);
             std::fs::write(&path, "")?;
@@ -46,65 +46,6 @@ impl Files {
         let watched = format!("{} and proc.name = nothing-of-that-name", opened(&files.watched));
         std::fs::write(&files.rules, rule("Watched", watched) + &rule("Reported", opened(&files.reported)))?;
         Ok(files)
-    }
-}
-
-/// Figures of all rounds, bare and watched.
-#[derive(Default)]
-struct Pair {
-    bare: Vec<f64>,
-    watched: Vec<f64>,
-}
-
-impl Pair {
-    fn added(&self) -> f64 {
-        median(self.watched.clone()) - median(self.bare.clone())
-    }
-
-    fn row(&self, what: &str, unit: &str, bound: &str) {
-        let (bare, with) = (median(self.bare.clone()), median(self.watched.clone()));
-        println!(
-            "{what:<44} {bare:>9.1} {with:>9.1} {unit:<3} {:>+9.1}  x {:.2}  {bound}",
-            with - bare,
-            with / bare
-        );
-    }
-}
-
-/// What a run of lanner came to in a storm.
-#[derive(Default)]
-struct Storm {
-    pairs: Pair,
-    lost: Vec<f64>,
-    missed: Vec<f64>,
-}
-
-impl Storm {
-    fn row(&self, what: &str, bound: &str) {
-        self.pairs.row(what, "k/s", bound);
-        println!("{:<44} {:>19.2} % of events", "  lost in it", median(self.lost.clone()));
-        println!(
-            "{:<44} {:>19.1}",
-            "  sensitive reads in it that went unreported",
-            median(self.missed.clone())
-        );
-    }
-
-    fn round(&mut self, bin: &Path, rules: Option<&Path>, files: &Files, path: &Path) -> Result<()> {
-        self.pairs.bare.push(load::open_storm(path, STORM)? / 1e3);
-        let mut agent = Agent::start(bin, rules, &files.rules)?;
-        agent.first_alert()?;
-        std::thread::sleep(Duration::from_secs(1));
-        let before = agent.sensitive();
-        let reads = SensitiveReads::start();
-        self.pairs.watched.push(load::open_storm(path, STORM)? / 1e3);
-        let reads = reads.stop();
-        std::thread::sleep(Duration::from_secs(1));
-        self.missed.push(reads as f64 - (agent.sensitive() - before) as f64);
-        let totals = agent.stop()?;
-        self.lost.push(100.0 * totals.lost as f64 / (totals.events + totals.lost).max(1) as f64);
-        println!("  storm: events {}, alerts {}, lost {}", totals.events, totals.alerts, totals.lost);
-        Ok(())
     }
 }
 
@@ -143,10 +84,10 @@ impl Figures {
         self.plain.watched.push(cost);
         self.watched.watched.push(load::open_close(&files.watched)?);
         self.processes.watched.push(load::short_processes()? * 1e3);
-        let totals = agent.stop()?;
+        let (totals, _) = agent.stop()?;
         println!("  loops: events {}, alerts {}, lost {}", totals.events, totals.alerts, totals.lost);
-        self.plain_storm.round(bin, rules, files, &files.plain)?;
-        self.reported_storm.round(bin, rules, files, &files.reported)
+        self.plain_storm.round(bin, rules)?;
+        self.reported_storm.round(bin, rules)
     }
 
     fn print(&self) {
@@ -162,8 +103,8 @@ impl Figures {
         self.plain.row("open+close of a file that no rule asks for", "ns", &bound);
         self.watched.row("open+close of a file that a rule asks for", "ns", "at most + 900");
         self.processes.row("400 short processes", "ms", "at most x 1.06");
-        self.plain_storm.row("storm of opens that no rule asks for", "at least x 0.80");
-        self.reported_storm.row("storm of opens that a rule reports", "at least x 0.45, 5 % lost");
+        self.plain_storm.print();
+        self.reported_storm.print();
         println!("{:<44} {:>19.1} ms", "start to first alert", median(self.first.clone()));
         println!(
             "{:<44} {:>19.1} MB",
@@ -185,7 +126,11 @@ impl Figures {
 pub fn run(bin: &Path, rules: Option<&Path>, rounds: usize) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let files = Files::make(dir.path())?;
-    let mut figures = Figures::default();
+    let mut figures = Figures {
+        plain_storm: Storm::unasked(&files),
+        reported_storm: Storm::reported(&files),
+        ..Figures::default()
+    };
     for _ in 0..rounds {
         figures.round(bin, rules, &files)?;
     }

@@ -12,6 +12,7 @@ mod loading;
 mod measure;
 mod micro;
 mod replay;
+mod storm;
 mod webhook;
 
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ struct Options {
     /// A folder with `captures/` and `rules/` to replay; left out where it doesn't exist.
     #[arg(long, default_value = "../shared/compat")]
     compat: PathBuf,
-    /// Only `live`, `replay`, `loading`, `instructions`, `parts`, `webhook` or `json`.
+    /// Only `live`, `storms`, `replay`, `loading`, `instructions`, `parts`, `webhook` or `json`.
     #[arg(long)]
     only: Option<String>,
     /// Be one process of a storm on this file; for this program's own use.
@@ -56,6 +57,10 @@ fn main() -> Result<()> {
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
     if wanted("live") {
         live::run(&bin, options.rules.as_deref(), options.rounds)?;
+    }
+    // among the live ones already
+    if options.only.as_deref() == Some("storms") {
+        storm::run(&bin, options.rules.as_deref(), options.rounds)?;
     }
     if wanted("replay") {
         replay::run(&bin, &options.compat, options.rounds)?;

@@ -12,6 +12,32 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// Figures of all rounds, bare and watched.
+#[derive(Default)]
+pub struct Pair {
+    /// Without lanner.
+    pub bare: Vec<f64>,
+    /// With it.
+    pub watched: Vec<f64>,
+}
+
+impl Pair {
+    /// What the median is more with it.
+    pub fn added(&self) -> f64 {
+        median(self.watched.clone()) - median(self.bare.clone())
+    }
+
+    /// Prints a row of the table.
+    pub fn row(&self, what: &str, unit: &str, bound: &str) {
+        let (bare, with) = (median(self.bare.clone()), median(self.watched.clone()));
+        println!(
+            "{what:<44} {bare:>9.1} {with:>9.1} {unit:<3} {:>+9.1}  x {:.2}  {bound}",
+            with - bare,
+            with / bare
+        );
+    }
+}
+
 /// How long something takes.
 pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Duration, T)> {
     let start = Instant::now();
