@@ -39,6 +39,12 @@ impl Announcer {
         Announcer { shared: engine.rules().iter().map(shared).collect(), with_fields }
     }
 
+    /// A rule's name, which all of its lines share, and its priority.
+    pub fn name(&self, id: RuleId) -> (&Arc<str>, Priority) {
+        let shared = &self.shared[id.index()];
+        (&shared.rule, shared.priority)
+    }
+
     /// The alert of a rule, with what is known now.
     pub fn alert(&self, engine: &Engine, id: RuleId, cx: &Context<'_>) -> Alert {
         let rule = engine.rule(id);

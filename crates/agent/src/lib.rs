@@ -25,6 +25,7 @@ pub mod memory;
 pub mod metrics;
 mod moving;
 pub mod notify;
+mod outbox;
 pub mod pending;
 pub mod plugins;
 pub mod prefilter;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanner_alert::{Alert, Formatter, Priority};
+use lanner_alert::{Alert, Priority};
 use lanner_container::ResolverError;
 use lanner_engine::{EventTypes, Memory, RuleId};
 use lanner_event::{Category, Event, EventType, types};
-use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch};
+use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch, may_wait};
 use lanner_machine::{Container, Machine};
 use lanner_output::Overflow;
 use lanner_plugin::SourceError;
@@ -29,6 +29,7 @@ use crate::memory::{self, MemoryGuard, Pressure};
 use crate::metrics::{STRIDE, Station, View, Waiting};
 use crate::moving::Moving;
 use crate::notify::Notify;
+use crate::outbox::Outbox;
 use crate::prefilter::of_program;
 use crate::program::Program;
 use crate::reload::{News, Slot};
@@ -51,7 +52,7 @@ const RUNTIME_PATIENCE: Duration = Duration::from_millis(50);
 struct Live {
     program: Arc<Program>,
     log: Log,
-    formatter: Formatter,
+    outbox: Outbox,
     sending: Arc<Sending>,
     shared: bool,
     machine: Machine,
@@ -107,7 +108,7 @@ pub fn run(
     }
     let mut live = Live {
         log: log.clone(),
-        formatter: sinks::formatter(config, hostname.clone()),
+        outbox: Outbox::new(sinks::formatter(config, hostname.clone()), Arc::clone(&sending)),
         sending,
         shared,
         machine: machine(&host_root, &config.state),
@@ -256,8 +257,12 @@ impl Live {
             if let Some(end) = end {
                 wait = wait.min(end.saturating_duration_since(before));
             }
-            probe.poll(wait, &mut |event| self.event(event))?;
-            self.between_polls(probe)?;
+            let polled = probe.poll(wait, &mut |event| self.event(event));
+            self.outbox.flush();
+            polled?;
+            let done = self.between_polls(probe);
+            self.outbox.flush();
+            done?;
             self.notify.alive(before);
             if let Some(pressure) = self.guard.look(before) {
                 self.relieve(pressure);
@@ -299,7 +304,7 @@ impl Live {
             let message = format!("The outputs stay as they were, the new ones can't be started: {error}");
             self.log.write(Priority::Error, &message);
         }
-        self.formatter = sinks::formatter(config, sinks::hostname());
+        self.outbox.set_formatter(sinks::formatter(config, sinks::hostname()));
         self.progress.set_buffer_format(config.buffers);
         self.hold.set_patience(config.enrichment_timeout);
         self.drops.set_config(config.drops.clone());
@@ -328,8 +333,7 @@ impl Live {
                 self.machine.shed(now(), |tid| is_alive(&proc, tid));
                 self.memory = Memory::default();
                 self.scratch = Scratch::new();
-                let (formatter, sending) = (&self.formatter, &self.sending);
-                self.hold.release_all(&self.machine, &mut |alert| sending.send(formatter.line(&alert)));
+                self.release_all();
                 memory::trim();
                 self.log.warning("memory_limit is near: caches were shed");
             }
@@ -345,8 +349,15 @@ impl Live {
         }
     }
 
-    fn send(&self, alert: &Alert) {
-        self.sending.send(self.formatter.line(alert));
+    fn send(&mut self, alert: &Alert) {
+        self.outbox.put(alert);
+        self.outbox.flush();
+    }
+
+    fn release_all(&mut self) {
+        let outbox = &mut self.outbox;
+        self.hold.release_all(&self.machine, &mut |alert| outbox.put(&alert));
+        self.outbox.flush();
     }
 
     /// One event: what it does to the machine, and which rules it matches.
@@ -357,6 +368,7 @@ impl Live {
             return;
         }
         self.events += 1;
+        self.outbox.pass();
         self.progress.advance(event);
         if let Some(crew) = &self.crew {
             self.dealings.note(crew.parse(event, self.progress.meta(), &self.machine), &self.log);
@@ -383,12 +395,17 @@ impl Live {
             }
             return;
         }
-        let now = Instant::now();
+        let waits = may_wait(&cx).then(Instant::now);
         for id in &self.hits {
             self.tally.count(id.index());
-            let draft = program.announcer.draft(&program.engine, *id, &cx);
-            let (formatter, sending) = (&self.formatter, &self.sending);
-            self.hold.take(draft, now, &self.machine, &mut |alert| sending.send(formatter.line(&alert)));
+            let outbox = &mut self.outbox;
+            match waits {
+                None => outbox.tell(program, *id, &cx),
+                Some(now) => {
+                    let draft = program.announcer.draft(&program.engine, *id, &cx);
+                    self.hold.take(draft, now, &self.machine, &mut |alert| outbox.put(&alert));
+                }
+            }
         }
         if self.triggered.is_enabled() || self.triggered.is_writing() {
             let (machine, root, crew) = (&self.machine, &self.host_root, self.crew.as_deref());
@@ -436,7 +453,7 @@ impl Live {
     }
 
     /// What came of writing an event to a capture. Watching goes on whatever that is.
-    fn captured(&self, written: Result<Option<Alert>, TriggerError>) {
+    fn captured(&mut self, written: Result<Option<Alert>, TriggerError>) {
         match written {
             Ok(None) => {}
             Ok(Some(alert)) => self.send(&alert),
@@ -468,8 +485,8 @@ impl Live {
                 self.learn(container);
             }
         }
-        let (formatter, sending) = (&self.formatter, &self.sending);
-        let mut send = |alert: Alert| sending.send(formatter.line(&alert));
+        let (outbox, sending) = (&mut self.outbox, &self.sending);
+        let mut send = |alert: Alert| outbox.put(&alert);
         self.hold.release(Instant::now(), news, &self.machine, &mut send);
         let view = View {
             program: &self.program,
@@ -513,8 +530,7 @@ impl Live {
         if let Some(crew) = &self.crew {
             crew.end(&self.machine);
         }
-        let (formatter, sending) = (&self.formatter, &self.sending);
-        self.hold.release_all(&self.machine, &mut |alert| sending.send(formatter.line(&alert)));
+        self.release_all();
         Outcome {
             ending,
             tally: self.tally,

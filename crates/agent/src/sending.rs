@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lanner_alert::{Form, Formatter, Line};
+use lanner_alert::{Form, Formatter, Line, Lines};
 use lanner_output::{ChannelStats, Colour, Outputs, Overflow};
 
 use crate::config::Config;
@@ -92,6 +92,11 @@ impl Sending {
     /// Hands a line to every sink.
     pub fn send(&self, line: Line) {
         self.with(|outputs| outputs.send(line));
+    }
+
+    /// Hands lines to every sink, in their order.
+    pub fn send_all(&self, lines: Lines) {
+        self.with(|outputs| outputs.send_all(lines));
     }
 
     /// Has every sink open its target anew.

@@ -38,17 +38,3 @@ pub struct Alert {
     /// Values of the fields that the message names.
     pub fields: Fields,
 }
-
-/// A finished line, without its newline.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Line {
-    /// The line.
-    pub text: String,
-    /// Its alert's priority.
-    pub priority: Priority,
-    /// Where in a text line the priority's name begins; `None` in JSON.
-    pub priority_at: Option<usize>,
-    /// The name of its alert's rule, which all lines of the rule have in common: a rule that floods a queue leaves
-    /// room to others.
-    pub rule: Arc<str>,
-}

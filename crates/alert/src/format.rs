@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{Alert, Clock, Fields, Line, Origin};
+use crate::{Alert, Clock, Fields, Line, Lines, Origin, Priority};
 
 /// The form of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -54,53 +54,69 @@ impl Formatter {
     /// The line for an alert.
     pub fn line(&self, alert: &Alert) -> Line {
         let mut text = String::with_capacity(512);
-        let priority_at = match (self.form, &alert.origin) {
-            (Form::Text, Origin::Rule { .. }) => self.rule_text(alert, &mut text),
-            (Form::Text, Origin::Internal) => self.internal_text(alert, &mut text),
-            (Form::Json, _) => {
-                self.json(alert, &mut text);
-                None
-            }
-        };
+        let priority_at = self.write(alert, &mut text);
         Line { text, priority: alert.priority, priority_at, rule: Arc::clone(&alert.rule) }
     }
 
-    fn prefix(&self, alert: &Alert, out: &mut String) {
-        if self.iso8601 {
-            Clock::iso8601(alert.ts, out);
-            out.push_str("+0000");
-        } else {
-            self.clock.time_of_day(alert.ts, out);
+    /// Puts the line for an alert behind others.
+    pub fn append(&self, alert: &Alert, lines: &mut Lines) {
+        lines.push(alert.priority, &alert.rule, |text| self.write(alert, text));
+    }
+
+    /// Puts the text line of a rule's alert behind others, straight from its parts; for [`Form::Text`].
+    pub fn append_text(
+        &self,
+        (ts, message): (u64, &str),
+        priority: Priority,
+        rule: &Arc<str>,
+        lines: &mut Lines,
+    ) {
+        lines.push(priority, rule, |text| Some(self.rule_text(ts, priority, message, text)));
+    }
+
+    /// Tells where the priority begins, in a text line.
+    fn write(&self, alert: &Alert, out: &mut String) -> Option<usize> {
+        match (self.form, &alert.origin) {
+            (Form::Text, Origin::Rule { .. }) => {
+                Some(self.rule_text(alert.ts, alert.priority, &alert.message, out))
+            }
+            (Form::Text, Origin::Internal) => Some(self.internal_text(alert, out)),
+            (Form::Json, _) => {
+                self.json(alert, out);
+                None
+            }
         }
     }
 
-    /// Time, priority and message; tells where the priority begins.
-    fn plain(&self, alert: &Alert, out: &mut String) -> usize {
-        self.prefix(alert, out);
+    /// Time and priority, as they begin a text; tells where the priority does, from where the text begins.
+    fn prefix(&self, ts: u64, priority: Priority, out: &mut String) -> usize {
+        let start = out.len();
+        if self.iso8601 {
+            Clock::iso8601(ts, out);
+            out.push_str("+0000");
+        } else {
+            self.clock.time_of_day(ts, out);
+        }
         out.push_str(": ");
-        let at = out.len();
-        out.push_str(alert.priority.as_str());
+        let at = out.len() - start;
+        out.push_str(priority.as_str());
         out.push(' ');
-        out.push_str(&alert.message);
         at
     }
 
     /// Text lines escape what JSON escapes, so that no message can forge a second line.
-    fn rule_text(&self, alert: &Alert, out: &mut String) -> Option<usize> {
-        let at = self.plain(alert, out);
-        let message = out.len() - alert.message.len();
-        if needs_escape(&alert.message) {
-            out.truncate(message);
-            escape(&alert.message, out);
-        }
-        Some(at)
+    fn rule_text(&self, ts: u64, priority: Priority, message: &str, out: &mut String) -> usize {
+        let at = self.prefix(ts, priority, out);
+        escape(message, out);
+        at
     }
 
     /// Internal alerts carry their fields in parentheses, and always the local time of day.
-    fn internal_text(&self, alert: &Alert, out: &mut String) -> Option<usize> {
+    fn internal_text(&self, alert: &Alert, out: &mut String) -> usize {
+        let start = out.len();
         self.clock.time_of_day(alert.ts, out);
         out.push_str(": ");
-        let at = out.len();
+        let at = out.len() - start;
         out.push_str(alert.priority.as_str());
         out.push(' ');
         out.push_str(&alert.message);
@@ -114,7 +130,7 @@ impl Formatter {
             value_text(value, out);
         }
         out.push(')');
-        Some(at)
+        at
     }
 
     fn json(&self, alert: &Alert, out: &mut String) {
@@ -133,10 +149,11 @@ impl Formatter {
             out.push_str(",\"output\":");
             quote(&alert.message, out);
         } else if self.json.output {
-            let mut plain = String::with_capacity(alert.message.len() + 64);
-            self.plain(alert, &mut plain);
-            out.push_str(",\"output\":");
-            quote(&plain, out);
+            // What stands before the message has nothing that needs to be escaped.
+            out.push_str(",\"output\":\"");
+            self.prefix(alert.ts, alert.priority, out);
+            escape(&alert.message, out);
+            out.push('"');
         }
         if self.json.fields || internal {
             out.push_str(",\"output_fields\":");
@@ -225,6 +242,9 @@ fn needs_escape(text: &str) -> bool {
 
 /// Appends `text` as the inside of a JSON string.
 fn escape(text: &str, out: &mut String) {
+    if !needs_escape(text) {
+        return out.push_str(text);
+    }
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
         let short = match byte {
@@ -256,7 +276,6 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::Priority;
 
     const TS: u64 = 1_470_327_477_881_785_348;
 
@@ -292,6 +311,22 @@ mod tests {
         let line = formatter(Form::Text).line(&of_rule());
         assert_eq!(line.text, r#"16:17:57.881785348: Warning Open one (file=\"/a\nb\")"#);
         assert_eq!(line.priority_at, Some(20));
+    }
+
+    #[test]
+    fn lines_together_are_what_each_is_alone() {
+        for form in [Form::Text, Form::Json] {
+            let formatter = formatter(form);
+            let alerts = [of_rule(), alert(Origin::Internal), of_rule()];
+            let mut lines = Lines::default();
+            alerts.iter().for_each(|alert| formatter.append(alert, &mut lines));
+            let alone: Vec<Line> = alerts.iter().map(|alert| formatter.line(alert)).collect();
+            assert!(lines.all().iter().eq(alone.iter().map(Line::view)));
+        }
+        let (mut lines, alert) = (Lines::default(), of_rule());
+        let formatter = formatter(Form::Text);
+        formatter.append_text((alert.ts, &alert.message), alert.priority, &alert.rule, &mut lines);
+        assert_eq!(lines.all().iter().next(), Some(formatter.line(&alert).view()));
     }
 
     #[test]

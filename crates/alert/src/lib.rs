@@ -6,9 +6,11 @@
 mod alert;
 mod clock;
 mod format;
+mod lines;
 mod priority;
 
-pub use alert::{Alert, Fields, Line, Origin};
+pub use alert::{Alert, Fields, Origin};
 pub use clock::Clock;
 pub use format::{Form, Formatter, JsonParts};
+pub use lines::{Line, LineRef, Lines, SomeLines};
 pub use priority::{Priority, UnknownPriority};

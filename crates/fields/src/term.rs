@@ -163,7 +163,10 @@ impl Term {
 
     /// Its value as an output shows it.
     pub fn value<'a>(&'a self, cx: &Context<'a>) -> Value<'a> {
-        self.evaluate(cx.scratch, &|field| field.extract(cx))
+        match self {
+            Term::Field(field) => field.extract(cx),
+            _ => self.evaluate(cx.scratch, &|field| field.extract(cx)),
+        }
     }
 
     /// Its value as a condition compares it; see [`Field::operand`].

@@ -102,7 +102,8 @@ fn shown(bytes: &[u8]) -> &[u8] {
     if bytes.len() > BYTES_LIMIT { &bytes[..BYTES_LIMIT - 1] } else { bytes }
 }
 
-fn until_nul(text: &[u8]) -> &[u8] {
+/// Texts are shown as far as their first byte of zero.
+pub(crate) fn until_nul(text: &[u8]) -> &[u8] {
     &text[..memchr::memchr(0, text).unwrap_or(text.len())]
 }
 

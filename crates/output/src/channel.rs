@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::queue::{Order, Queue};
 use crate::{Say, Sink, SinkError};
-use lanner_alert::{Line, Priority};
+use lanner_alert::{Priority, SomeLines};
 
 /// The first pause before another try; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -47,9 +47,9 @@ pub(crate) struct Manner {
 }
 
 impl Counts {
-    /// A line is lost; that is said, but not for every line of a flood.
-    pub fn lose(&self, name: &str, why: &str, say: &Say) {
-        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+    /// Lines are lost; that is said, but not for every line of a flood.
+    pub fn lose(&self, lines: u64, name: &str, why: &str, say: &Say) {
+        let lost = self.lost.fetch_add(lines, Ordering::Relaxed) + lines;
         let mut said = lock(&self.said);
         if said.at.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
             said.at = Some(Instant::now());
@@ -126,13 +126,22 @@ impl Served {
         result
     }
 
-    fn write(&mut self, line: &Line, queue: &Queue, manner: &Manner) {
-        match self.attempt(queue, manner, |sink| sink.write(line)) {
-            Ok(()) => {
-                self.unflushed += 1;
-                self.counts.written.fetch_add(1, Ordering::Relaxed);
+    fn write(&mut self, lines: SomeLines<'_>, queue: &Queue, manner: &Manner) {
+        let mut done = 0;
+        while done < lines.len() {
+            let before = done;
+            let written = self.attempt(queue, manner, |sink| {
+                let (taken, result) = sink.write_some(lines.part(done..lines.len()));
+                done += taken;
+                result
+            });
+            let taken = (done - before) as u64;
+            self.unflushed += taken;
+            self.counts.written.fetch_add(taken, Ordering::Relaxed);
+            if let Err(error) = written {
+                self.counts.lose(1, self.sink.name(), &error.to_string(), &manner.say);
+                done += 1;
             }
-            Err(error) => self.counts.lose(self.sink.name(), &error.to_string(), &manner.say),
         }
     }
 
@@ -143,9 +152,7 @@ impl Served {
         let flushed = self.attempt(queue, manner, |sink| sink.flush());
         if let Err(error) = flushed {
             self.counts.written.fetch_sub(self.unflushed, Ordering::Relaxed);
-            for _ in 0..self.unflushed {
-                self.counts.lose(self.sink.name(), &error.to_string(), &manner.say);
-            }
+            self.counts.lose(self.unflushed, self.sink.name(), &error.to_string(), &manner.say);
         }
         self.unflushed = 0;
     }
@@ -160,11 +167,15 @@ pub(crate) fn serve(mut sinks: Vec<Served>, queue: &Queue, manner: &Manner) {
         wait = matches!(order, Order::Idle);
         // Where several take lines in step, each line is through before the next sink has it: they may share a target.
         let in_step = sinks.len() > 1;
-        for line in taken.drain(..) {
-            for served in &mut sinks {
-                served.write(&line, queue, manner);
-                if in_step && !served.sink.may_keep() {
-                    served.flush(queue, manner);
+        for piece in taken.drain(..) {
+            let lines = piece.lines();
+            let step = if in_step { 1 } else { lines.len() };
+            for start in (0..lines.len()).step_by(step) {
+                for served in &mut sinks {
+                    served.write(lines.part(start..start + step), queue, manner);
+                    if in_step && !served.sink.may_keep() {
+                        served.flush(queue, manner);
+                    }
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::Sink;
 use crate::channel::{Counts, Manner, Served, serve};
 use crate::queue::Queue;
-use lanner_alert::{Line, Priority};
+use lanner_alert::{Line, Lines, Priority};
 
 /// Who is told of sinks that fail, lose lines or work again. It is called from the sinks' threads.
 pub type Say = Arc<dyn Fn(Priority, &str) + Send + Sync>;
@@ -109,16 +109,24 @@ impl Outputs {
 
     /// Hands a line to every sink.
     pub fn send(&self, line: Line) {
-        let line = Arc::new(line);
+        self.send_all(line.into());
+    }
+
+    /// Hands lines to every sink, in their order.
+    pub fn send_all(&self, mut lines: Lines) {
+        if lines.is_empty() {
+            return;
+        }
+        lines.fit();
+        let lines = Arc::new(lines);
         let wait = self.options.overflow != Overflow::Lose;
         for channel in &self.channels {
             for (_, counts) in &channel.sinks {
-                counts.sent.fetch_add(1, Ordering::Relaxed);
+                counts.sent.fetch_add(lines.len() as u64, Ordering::Relaxed);
             }
-            if !channel.queue.push(Arc::clone(&line), wait) {
-                for (name, counts) in &channel.sinks {
-                    counts.lose(name, "its queue (outputs_queue) is full", &self.manner.say);
-                }
+            let refused = channel.queue.push(&lines, wait) as u64;
+            for (name, counts) in channel.sinks.iter().filter(|_| refused > 0) {
+                counts.lose(refused, name, "its queue (outputs_queue) is full", &self.manner.say);
             }
         }
     }
@@ -233,7 +241,7 @@ mod tests {
 
     use super::*;
     use crate::SinkError;
-    use lanner_alert::Priority;
+    use lanner_alert::{LineRef, Priority};
 
     /// Takes lines only while its gate is open.
     struct Gated {
@@ -245,12 +253,12 @@ mod tests {
         fn name(&self) -> &'static str {
             "gated"
         }
-        fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+        fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError> {
             let mut open = self.gate.0.lock().unwrap();
             while !*open {
                 open = self.gate.1.wait(open).unwrap();
             }
-            self.taken.lock().unwrap().push(line.text.clone());
+            self.taken.lock().unwrap().push(line.text.to_owned());
             Ok(())
         }
     }
@@ -298,7 +306,7 @@ mod tests {
         fn name(&self) -> &'static str {
             self.0
         }
-        fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+        fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError> {
             self.1.lock().unwrap().push(format!("{}{}", self.0, line.text));
             Ok(())
         }
@@ -336,13 +344,13 @@ mod tests {
         fn name(&self) -> &'static str {
             "failing"
         }
-        fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+        fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError> {
             if self.left > 0 {
                 self.left -= 1;
                 let cause = std::io::Error::other("not now");
                 return Err(SinkError { sink: "failing", what: "write".into(), cause, again: self.again });
             }
-            self.taken.lock().unwrap().push(line.text.clone());
+            self.taken.lock().unwrap().push(line.text.to_owned());
             Ok(())
         }
     }

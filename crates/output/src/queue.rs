@@ -1,14 +1,16 @@
 //! The lines that wait for a sink: bounded in number and in bytes.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use lanner_alert::Line;
+use lanner_alert::{LineRef, Lines, SomeLines};
+use rustc_hash::FxHashMap;
 
 /// Lines that are handed out at once.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 /// Lines on their way to one thread.
 #[derive(Debug)]
@@ -26,12 +28,26 @@ pub(crate) struct Queue {
 /// queue if it is the only one.
 const SHARE: usize = 3;
 
+/// Lines that were handed over together, or those of them for which there was room.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    lines: Arc<Lines>,
+    places: Range<usize>,
+}
+
+impl Piece {
+    /// The lines.
+    pub fn lines(&self) -> SomeLines<'_> {
+        self.lines.all().part(self.places.clone())
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
-    lines: VecDeque<Arc<Line>>,
-    bytes: usize,
-    /// Of each rule, by the address of its name, how much waits.
-    by_rule: HashMap<usize, Waiting>,
+    pieces: VecDeque<Piece>,
+    /// What waits, and of each rule, by the address of its name, how much.
+    waiting: Waiting,
+    by_rule: FxHashMap<usize, Waiting>,
     reopen: bool,
     /// No more lines will come; those that wait may be written until then.
     closed: Option<Instant>,
@@ -40,39 +56,64 @@ struct State {
     crowded: usize,
 }
 
-/// What waits of one rule.
+/// Lines that wait.
 #[derive(Debug, Default, Clone, Copy)]
 struct Waiting {
     lines: usize,
     bytes: usize,
 }
 
-impl State {
-    fn add(&mut self, line: Arc<Line>) {
-        let of_rule = self.by_rule.entry(key(&line)).or_default();
-        of_rule.lines += 1;
-        of_rule.bytes += line.text.len();
+impl Waiting {
+    fn add(&mut self, line: LineRef<'_>) {
+        self.lines += 1;
         self.bytes += line.text.len();
-        self.lines.push_back(line);
     }
 
-    fn take(&mut self) -> Option<Arc<Line>> {
-        let line = self.lines.pop_front()?;
+    fn take(&mut self, line: LineRef<'_>) {
+        self.lines -= 1;
         self.bytes -= line.text.len();
-        if let Entry::Occupied(mut of_rule) = self.by_rule.entry(key(&line)) {
-            let waiting = of_rule.get_mut();
-            waiting.lines -= 1;
-            waiting.bytes -= line.text.len();
-            if waiting.lines == 0 {
-                of_rule.remove();
+    }
+}
+
+impl State {
+    /// Counts a line that is taken in.
+    fn count(&mut self, line: LineRef<'_>) {
+        self.by_rule.entry(key(line)).or_default().add(line);
+        self.waiting.add(line);
+    }
+
+    /// Puts in lines that were counted.
+    fn put(&mut self, lines: &Arc<Lines>, places: Range<usize>) {
+        if !places.is_empty() {
+            self.pieces.push_back(Piece { lines: Arc::clone(lines), places });
+        }
+    }
+
+    /// Takes out the first lines that came together, at most some.
+    fn take(&mut self, most: usize) -> Option<Piece> {
+        let first = self.pieces.front_mut()?;
+        let piece = if first.places.len() > most {
+            let places = first.places.start..first.places.start + most;
+            first.places.start = places.end;
+            Piece { lines: Arc::clone(&first.lines), places }
+        } else {
+            self.pieces.pop_front()?
+        };
+        for line in piece.lines().iter() {
+            self.waiting.take(line);
+            if let Entry::Occupied(mut of_rule) = self.by_rule.entry(key(line)) {
+                of_rule.get_mut().take(line);
+                if of_rule.get().lines == 0 {
+                    of_rule.remove();
+                }
             }
         }
-        Some(line)
+        Some(piece)
     }
 }
 
 /// The lines of a rule have its name in common, not only its text.
-fn key(line: &Line) -> usize {
+fn key(line: LineRef<'_>) -> usize {
     line.rule.as_ptr().addr()
 }
 
@@ -105,36 +146,56 @@ impl Queue {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn has_room(&self, state: &State, line: &Line) -> bool {
-        if state.lines.is_empty() {
+    fn has_room(&self, state: &State, line: LineRef<'_>) -> bool {
+        if state.waiting.lines == 0 {
             return true;
         }
-        let lines = self.capacity.saturating_sub(state.lines.len());
-        let bytes = self.max_bytes.saturating_sub(state.bytes);
+        let lines = self.capacity.saturating_sub(state.waiting.lines);
+        let bytes = self.max_bytes.saturating_sub(state.waiting.bytes);
         let of_rule = state.by_rule.get(&key(line)).copied().unwrap_or_default();
         let fits = lines > 0 && bytes >= line.text.len();
         fits && of_rule.lines < SHARE.saturating_mul(lines) && of_rule.bytes <= SHARE.saturating_mul(bytes)
     }
 
-    /// Puts a line in. Without room it waits if it may, else the line is refused.
-    pub fn push(&self, line: Arc<Line>, wait: bool) -> bool {
+    /// Puts lines in. Where there is no room for one it waits if it may, else the line is refused. Says how many were.
+    pub fn push(&self, lines: &Arc<Lines>, wait: bool) -> usize {
         let mut state = self.lock();
-        while !self.has_room(&state, &line) {
-            if !wait || state.closed.is_some() {
-                return false;
+        let (mut put, mut refused) = (0, 0);
+        // copies of those that were taken in beside refused ones, whose memory would be kept with theirs
+        let mut kept: Option<Lines> = None;
+        for (at, line) in lines.all().iter().enumerate() {
+            while wait && state.closed.is_none() && !self.has_room(&state, line) {
+                // what was put in before may be all that there is to do
+                state.put(lines, put..at);
+                put = at;
+                if std::mem::take(&mut state.idle) {
+                    self.work.notify_one();
+                }
+                state.crowded += 1;
+                state = self.room.wait(state).unwrap_or_else(|e| e.into_inner());
+                state.crowded -= 1;
             }
-            state.crowded += 1;
-            state = self.room.wait(state).unwrap_or_else(|e| e.into_inner());
-            state.crowded -= 1;
+            if !self.has_room(&state, line) {
+                refused += 1;
+                kept.get_or_insert_with(|| lines.all().part(put..at).copied());
+                continue;
+            }
+            state.count(line);
+            if let Some(kept) = &mut kept {
+                kept.copy(line);
+            }
         }
-        state.add(line);
+        match kept.map(Arc::new) {
+            Some(kept) => state.put(&kept, 0..kept.len()),
+            None => state.put(lines, put..lines.len()),
+        }
         // to wake is a system call: a thread that is busy, or is waking up, looks by itself
-        let idle = std::mem::take(&mut state.idle);
+        let idle = !state.pieces.is_empty() && std::mem::take(&mut state.idle);
         drop(state);
         if idle {
             self.work.notify_one();
         }
-        true
+        refused
     }
 
     /// Asks that targets be opened anew; it comes before what waits, so that a stuck sink is no hindrance.
@@ -152,14 +213,21 @@ impl Queue {
 
     /// What is to be done; with `wait` never [`Order::Idle`]. Lines to be written, at most [`BATCH`], are put into
     /// `taken`.
-    pub fn next(&self, wait: bool, taken: &mut Vec<Arc<Line>>) -> Order {
+    pub fn next(&self, wait: bool, taken: &mut Vec<Piece>) -> Order {
         let mut state = self.lock();
         loop {
             if std::mem::take(&mut state.reopen) {
                 return Order::Reopen;
             }
-            if !state.lines.is_empty() {
-                taken.extend(std::iter::from_fn(|| state.take()).take(BATCH));
+            if !state.pieces.is_empty() {
+                let mut room = BATCH;
+                while let Some(piece) = state.take(room) {
+                    room -= piece.places.len();
+                    taken.push(piece);
+                    if room == 0 {
+                        break;
+                    }
+                }
                 let crowded = state.crowded > 0;
                 drop(state);
                 if crowded {
@@ -205,35 +273,42 @@ impl Queue {
     /// Lines and bytes that wait.
     pub fn depth(&self) -> (usize, usize) {
         let state = self.lock();
-        (state.lines.len(), state.bytes)
+        (state.waiting.lines, state.waiting.bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanner_alert::Priority;
+    use lanner_alert::{Line, Priority};
 
-    fn line_of(rule: &Arc<str>, text: &str) -> Arc<Line> {
+    fn line_of(rule: &Arc<str>, text: &str) -> Arc<Lines> {
         let rule = Arc::clone(rule);
-        Arc::new(Line { text: text.to_owned(), priority: Priority::Notice, priority_at: None, rule })
+        let line = Line { text: text.to_owned(), priority: Priority::Notice, priority_at: None, rule };
+        Arc::new(line.into())
     }
 
-    fn line(text: &str) -> Arc<Line> {
+    fn line(text: &str) -> Arc<Lines> {
         line_of(&"some rule".into(), text)
+    }
+
+    /// Whether all lines were taken in.
+    fn push(queue: &Queue, lines: Arc<Lines>) -> bool {
+        queue.push(&lines, false) == 0
     }
 
     fn next(queue: &Queue, wait: bool) -> (Order, Vec<String>) {
         let mut taken = Vec::new();
         let order = queue.next(wait, &mut taken);
-        (order, taken.iter().map(|line| line.text.clone()).collect())
+        let lines = taken.iter().flat_map(|piece| piece.lines().iter());
+        (order, lines.map(|line| line.text.to_owned()).collect())
     }
 
     #[test]
     fn a_rule_that_floods_leaves_room_to_others() {
         let queue = Queue::new(400, 1 << 20);
         let rules: [Arc<str>; 3] = ["flood", "other flood", "seldom"].map(Arc::from);
-        let push = |rule: usize| queue.push(line_of(&rules[rule], "text"), false);
+        let push = |rule: usize| push(&queue, line_of(&rules[rule], "text"));
         assert_eq!((0..1000).filter(|_| push(0)).count(), 300);
         assert_eq!((0..1000).filter(|_| push(1)).count(), 75);
         assert!(push(2) && !push(0));
@@ -247,18 +322,41 @@ mod tests {
     #[test]
     fn lines_and_bytes_are_bounded_but_one_line_always_fits() {
         let queue = Queue::new(2, 10);
-        assert!(queue.push(line("a line that is longer than all"), false));
-        assert!(!queue.push(line("b"), false), "no bytes are left");
+        assert!(push(&queue, line("a line that is longer than all")));
+        assert!(!push(&queue, line("b")), "no bytes are left");
         assert!(matches!(next(&queue, false).0, Order::Write));
-        assert!(queue.push(line("c"), false) && queue.push(line("d"), false));
-        assert!(!queue.push(line("e"), false), "two lines are the most");
+        assert!(push(&queue, line("c")) && push(&queue, line("d")));
+        assert!(!push(&queue, line("e")), "two lines are the most");
         assert_eq!(queue.depth(), (2, 2));
+    }
+
+    #[test]
+    fn of_lines_that_come_together_those_are_taken_that_fit() {
+        let rules: [Arc<str>; 2] = ["flood", "seldom"].map(Arc::from);
+        let queue = Queue::new(400, 1 << 20);
+        let mut lines = Lines::default();
+        for n in 0..402 {
+            let rule = &rules[usize::from(n % 201 == 200)];
+            lines.push(Priority::Notice, rule, |text| {
+                text.push_str(&n.to_string());
+                None
+            });
+        }
+        assert_eq!(queue.push(&Arc::new(lines), false), 100);
+        let mut expected = (0..301).chain([401]).map(|n| n.to_string());
+        let mut batches = Vec::new();
+        while let (Order::Write, lines) = next(&queue, false) {
+            batches.push(lines.len());
+            assert!(lines.into_iter().all(|line| Some(line) == expected.next()));
+        }
+        assert_eq!((batches, expected.next(), queue.depth()), (vec![BATCH, 302 - BATCH], None, (0, 0)));
+        assert!(queue.lock().by_rule.is_empty());
     }
 
     #[test]
     fn what_waits_is_still_given_out_after_the_end() {
         let queue = Queue::new(4, 100);
-        queue.push(line("a"), false);
+        push(&queue, line("a"));
         queue.reopen();
         assert!(matches!(next(&queue, true).0, Order::Reopen));
         queue.close(Instant::now());

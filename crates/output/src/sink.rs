@@ -7,7 +7,7 @@ mod socket;
 mod stdout;
 mod syslog;
 
-use lanner_alert::Line;
+use lanner_alert::{LineRef, SomeLines};
 
 pub use file::FileSink;
 pub use http::{HttpOptions, HttpSink, Trust};
@@ -39,10 +39,17 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// When the line could not be taken. It is offered again if the error says so; else it counts as lost.
-    fn write(&mut self, line: &Line) -> Result<(), SinkError>;
+    fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError>;
+
+    /// Takes lines, one after the other, and says how many it has taken; what hindered it holds for the next one. It is
+    /// looked at the clock before and after, so those whose lines may take long take one at a time.
+    fn write_some(&mut self, lines: SomeLines<'_>) -> (usize, Result<(), SinkError>) {
+        let first = lines.iter().next().map_or(Ok(()), |line| self.write(line));
+        (usize::from(first.is_ok()), first)
+    }
 
     /// Whether lines may stay in its buffer while more of them come. If not, [`Sink::flush`] is called as soon as
-    /// those are written that were there together, at most a few dozen.
+    /// those are written that were there together, at most a few hundred.
     fn may_keep(&self) -> bool {
         true
     }
@@ -62,4 +69,14 @@ pub trait Sink: Send {
     fn reopen(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
+}
+
+/// Writes lines one after the other until one can't be written.
+fn each(
+    lines: SomeLines<'_>,
+    mut write: impl FnMut(LineRef<'_>) -> Result<(), SinkError>,
+) -> (usize, Result<(), SinkError>) {
+    let mut taken = 0;
+    let result = lines.iter().try_for_each(|line| write(line).inspect(|()| taken += 1));
+    (taken, result)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lanner_alert::Line;
+use lanner_alert::LineRef;
 use lanner_output::{HttpOptions, HttpSink, Sink, SinkError, Trust};
 use serde_json::{Map, Value, json};
 
@@ -43,11 +43,11 @@ impl Sink for OtlpSink {
         "otlp"
     }
 
-    fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+    fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError> {
         let now = Timestamp::now();
-        let record = record(&line.text, now);
+        let record = record(line.text, now);
         let text = request(record, &self.hostname).to_string();
-        self.http.write(&Line { text, ..line.clone() })
+        self.http.write(LineRef { text: &text, ..line })
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {

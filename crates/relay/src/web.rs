@@ -18,7 +18,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use lanner_alert::Line;
+use lanner_alert::LineRef;
 use lanner_output::{Sink, SinkError};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast};
@@ -69,7 +69,7 @@ impl Sink for WebSink {
         "web"
     }
 
-    fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+    fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError> {
         let bytes = Bytes::from(format!("{}\n", line.text));
         // Nobody listens: then nobody is told.
         let _ = self.0.news.send(bytes.clone());

@@ -5,7 +5,7 @@ mod parse;
 
 use std::fmt;
 
-use crate::text::{json_value, render_value};
+use crate::text::{json_value, render_value, until_nul};
 use crate::{Context, Field, FormatError, Term, Value, Vocabulary};
 
 pub use late::{Late, Part, may_wait};
@@ -79,16 +79,25 @@ impl Format {
     /// Appends the text with the values filled in, `<NA>` for absent ones. False if there was one of these.
     pub fn render(&self, cx: &Context<'_>, out: &mut String) -> bool {
         let mut bytes = Vec::with_capacity(USUAL_LENGTH);
-        let mut complete = true;
-        let mut cx = *cx;
-        for piece in &self.pieces {
-            complete &= piece.render(&cx, &mut bytes);
-            cx = self.after(piece, cx);
-        }
+        let complete = self.render_bytes(cx, &mut bytes);
         match String::from_utf8(bytes) {
             Ok(text) if out.is_empty() => *out = text,
             Ok(text) => out.push_str(&text),
             Err(error) => out.push_str(&String::from_utf8_lossy(error.as_bytes())),
+        }
+        complete
+    }
+
+    /// The same, as the bytes that the values are.
+    pub fn render_bytes(&self, cx: &Context<'_>, out: &mut Vec<u8>) -> bool {
+        if !self.moves_fd {
+            return self.pieces.iter().fold(true, |complete, piece| complete & piece.render(cx, out));
+        }
+        let mut complete = true;
+        let mut cx = *cx;
+        for piece in &self.pieces {
+            complete &= piece.render(&cx, out);
+            cx = self.after(piece, cx);
         }
         complete
     }
@@ -138,8 +147,13 @@ impl Piece {
 
 fn render_term(term: &Term, value: &Value<'_>, cx: &Context<'_>, width: usize, out: &mut Vec<u8>) {
     let start = out.len();
-    let format = term.as_field().map_or(crate::NumberFormat::Plain, |f| f.number_format(cx));
-    render_value(value, term.ty(), format, out);
+    if let Value::Text(text) = value {
+        // What most values are: neither type nor format makes a difference.
+        out.extend_from_slice(until_nul(text));
+    } else {
+        let format = term.as_field().map_or(crate::NumberFormat::Plain, |f| f.number_format(cx));
+        render_value(value, term.ty(), format, out);
+    }
     if width > 0 {
         out.resize(start + width, b' ');
     }

@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use ureq::Agent;
 use ureq::tls::{TlsConfig, TlsProvider};
 
-use super::{Line, Sink, SinkError};
+use super::{LineRef, Sink, SinkError};
 
 /// How the server is recognised.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -130,7 +130,7 @@ impl HttpSink {
     }
 
     /// Posts a line; the server's status.
-    fn post(&mut self, line: &Line) -> Result<u16, SinkError> {
+    fn post(&mut self, line: LineRef<'_>) -> Result<u16, SinkError> {
         let (compress, echo) = (self.compress, self.options.echo);
         let content = if self.options.json { "application/json" } else { "text/plain" };
         let url = self.options.url.clone();
@@ -185,7 +185,7 @@ impl Sink for HttpSink {
         "http"
     }
 
-    fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+    fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError> {
         let mut status = self.post(line)?;
         if self.compress && matches!(status, 400 | 415) {
             // The server may not know what a compressed body is; a plain one shows whether it was that.

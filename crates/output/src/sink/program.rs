@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use super::{Line, Sink, SinkError};
+use super::{LineRef, Sink, SinkError};
 
 /// A program that was started.
 pub struct Program {
@@ -49,7 +49,7 @@ impl ProgramSink {
         SinkError { sink: "program", what: format!("{what} '{}'", self.command), cause, again: true }
     }
 
-    fn put(&mut self, line: &Line) -> std::io::Result<()> {
+    fn put(&mut self, line: LineRef<'_>) -> std::io::Result<()> {
         let program = match self.program.take() {
             Some(program) => program,
             None => (self.starter)(&self.command)?,
@@ -87,7 +87,7 @@ impl Sink for ProgramSink {
         "program"
     }
 
-    fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+    fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError> {
         let mut written = self.put(line);
         if written.is_err() || !self.keep_running {
             // That it could not be started says more than that it doesn't read.
@@ -111,20 +111,16 @@ impl Drop for ProgramSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanner_alert::Priority;
+    use lanner_alert::{Line, Priority};
 
     fn written(keep_running: bool) -> String {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out");
         let mut sink = ProgramSink::new(format!("echo begin >>{0}; cat >>{0}", out.display()), keep_running);
         for text in ["one", "two"] {
-            sink.write(&Line {
-                text: text.to_owned(),
-                priority: Priority::Notice,
-                priority_at: None,
-                rule: "".into(),
-            })
-            .unwrap();
+            let text = text.to_owned();
+            let line = Line { text, priority: Priority::Notice, priority_at: None, rule: "".into() };
+            sink.write(line.view()).unwrap();
         }
         drop(sink);
         std::fs::read_to_string(out).unwrap()
@@ -145,7 +141,7 @@ mod tests {
             priority_at: None,
             rule: "".into(),
         };
-        let error = sink.write(&line).unwrap_err();
+        let error = sink.write(line.view()).unwrap_err();
         assert!(error.again && error.to_string().contains("cannot write to 'exec true'"));
         assert!(sink.program.is_none());
     }
@@ -156,7 +152,7 @@ mod tests {
             let mut sink = ProgramSink::new(command.into(), false);
             let line =
                 Line { text: "x".to_owned(), priority: Priority::Notice, priority_at: None, rule: "".into() };
-            let error = sink.write(&line).unwrap_err();
+            let error = sink.write(line.view()).unwrap_err();
             let told = format!(
                 "program output: cannot write to '{command}': the shell can't start the program (exit code {code})"
             );

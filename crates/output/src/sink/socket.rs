@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::{Line, Sink, SinkError};
+use super::{LineRef, Sink, SinkError};
 
 /// A reader that takes no line for so long is let go of; it may come again.
 const SLOW: Duration = Duration::from_millis(200);
@@ -87,9 +87,9 @@ impl Sink for SocketSink {
         "socket"
     }
 
-    fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+    fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError> {
         self.open()?;
-        let mut bytes = line.text.clone().into_bytes();
+        let mut bytes = line.text.as_bytes().to_vec();
         bytes.push(b'\n');
         lock(&self.readers).give(bytes.into());
         Ok(())
@@ -179,7 +179,7 @@ mod tests {
     use std::io::{BufRead, BufReader};
 
     use super::*;
-    use lanner_alert::Priority;
+    use lanner_alert::{Line, Priority};
 
     fn line(text: &str) -> Line {
         Line { text: text.into(), priority: Priority::Notice, priority_at: None, rule: "".into() }
@@ -211,13 +211,13 @@ mod tests {
     fn what_nobody_read_is_kept_for_the_first_reader() {
         let folder = tempfile::tempdir().unwrap();
         let mut sink = sink(folder.path());
-        sink.write(&line("one")).unwrap();
-        sink.write(&line("two")).unwrap();
+        sink.write(line("one").view()).unwrap();
+        sink.write(line("two").view()).unwrap();
         let mut first = reader(folder.path());
         assert_eq!((next(&mut first), next(&mut first)), ("one\n".into(), "two\n".into()));
         let mut second = reader(folder.path());
         wait_for_readers(&sink, 2);
-        sink.write(&line("three")).unwrap();
+        sink.write(line("three").view()).unwrap();
         assert_eq!((next(&mut first), next(&mut second)), ("three\n".into(), "three\n".into()));
         let mode = fs::metadata(folder.path().join("alerts.sock")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640);
@@ -233,10 +233,10 @@ mod tests {
         let long = line(&"x".repeat(1 << 20));
         let begin = std::time::Instant::now();
         while !lock(&sink.readers).streams.is_empty() {
-            sink.write(&long).unwrap();
+            sink.write(long.view()).unwrap();
         }
         assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
-        sink.write(&line("for the next")).unwrap();
+        sink.write(line("for the next").view()).unwrap();
         assert_eq!(next(&mut reader(folder.path())), "for the next\n");
     }
 

@@ -2,8 +2,11 @@
 
 use std::io::{BufWriter, IsTerminal, Stdout, Write};
 
-use super::{Line, Sink, SinkError};
+use super::{LineRef, Sink, SinkError, SomeLines, each};
 use lanner_alert::Priority;
+
+/// Bytes that are written at once, at most: what a pipe holds, unless somebody made it larger.
+const BUFFER: usize = 64 << 10;
 
 /// When the priority is coloured.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -30,7 +33,7 @@ impl StdoutSink {
         let stdout = std::io::stdout();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
         let coloured = colour == Colour::Terminal && stdout.is_terminal() && !plain;
-        StdoutSink { out: BufWriter::with_capacity(16 << 10, stdout), coloured, unbuffered }
+        StdoutSink { out: BufWriter::with_capacity(BUFFER, stdout), coloured, unbuffered }
     }
 }
 
@@ -46,7 +49,7 @@ fn colour(priority: Priority) -> &'static str {
 }
 
 impl<W: Write + Send> StdoutSink<W> {
-    fn put(&mut self, line: &Line) -> std::io::Result<()> {
+    fn put(&mut self, line: LineRef<'_>) -> std::io::Result<()> {
         let name = line.priority.as_str();
         let split = line.priority_at.filter(|_| self.coloured).and_then(|at| {
             let (before, rest) = line.text.split_at_checked(at)?;
@@ -72,8 +75,20 @@ impl<W: Write + Send> Sink for StdoutSink<W> {
         "stdout"
     }
 
-    fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+    fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError> {
         self.put(line).map_err(failed)
+    }
+
+    fn write_some(&mut self, lines: SomeLines<'_>) -> (usize, Result<(), SinkError>) {
+        let text = lines.text();
+        // As one text, if it all goes into the buffer: of one that is written by itself a part may be out when it fails.
+        if self.coloured || text.len() >= BUFFER {
+            return each(lines, |line| self.write(line));
+        }
+        match self.out.write_all(text.as_bytes()) {
+            Ok(()) => (lines.len(), Ok(())),
+            Err(cause) => (0, Err(failed(cause))),
+        }
     }
 
     fn may_keep(&self) -> bool {
@@ -88,12 +103,41 @@ impl<W: Write + Send> Sink for StdoutSink<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lanner_alert::{Line, Lines};
 
     fn written(coloured: bool, priority_at: Option<usize>) -> String {
         let mut sink = StdoutSink { out: BufWriter::new(Vec::new()), coloured, unbuffered: false };
         let text = "1: Warning x".to_owned();
-        sink.write(&Line { text, priority: Priority::Warning, priority_at, rule: "".into() }).unwrap();
+        let line = Line { text, priority: Priority::Warning, priority_at, rule: "".into() };
+        sink.write(line.view()).unwrap();
         String::from_utf8(sink.out.into_inner().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn lines_that_come_together_are_printed_as_each_alone() {
+        for coloured in [false, true] {
+            let mut lines = Lines::default();
+            for n in [1, 2, BUFFER] {
+                lines.push(Priority::Notice, &"".into(), |text| {
+                    text.push_str(&"x".repeat(n));
+                    text.push_str("Notice");
+                    Some(n)
+                });
+            }
+            let new = || StdoutSink {
+                out: BufWriter::with_capacity(BUFFER, Vec::new()),
+                coloured,
+                unbuffered: true,
+            };
+            let (mut together, mut alone) = (new(), new());
+            lines.all().iter().for_each(|line| alone.write(line).unwrap());
+            for part in [0..2, 2..3] {
+                let count = part.len();
+                let (taken, result) = together.write_some(lines.all().part(part));
+                assert!(taken == count && result.is_ok());
+            }
+            assert!(together.out.into_inner().unwrap() == alone.out.into_inner().unwrap());
+        }
     }
 
     #[test]

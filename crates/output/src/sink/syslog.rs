@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Line, Sink, SinkError};
+use super::{LineRef, Sink, SinkError};
 use crate::syslog::{SOCKET, Syslog};
 
 /// How long a daemon may take to read a line before it is tried again.
@@ -33,9 +33,9 @@ impl Sink for SyslogSink {
         "syslog"
     }
 
-    fn write(&mut self, line: &Line) -> Result<(), SinkError> {
+    fn write(&mut self, line: LineRef<'_>) -> Result<(), SinkError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
-        self.syslog.send(now, line.priority, &line.text).map_err(|cause| SinkError {
+        self.syslog.send(now, line.priority, line.text).map_err(|cause| SinkError {
             sink: "syslog",
             what: format!("cannot write to {}", self.syslog.path().display()),
             again: may_come_back(&cause),
@@ -49,7 +49,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
-    use lanner_alert::Priority;
+    use lanner_alert::{Line, Priority};
 
     #[test]
     fn lines_keep_their_priority_and_wait_for_a_daemon_only_if_there_is_one() {
@@ -58,13 +58,13 @@ mod tests {
         let mut sink = SyslogSink { syslog: Syslog::new(&path, "falco", PATIENCE) };
         let line =
             Line { text: "x".into(), priority: Priority::Critical, priority_at: None, rule: "".into() };
-        assert!(!sink.write(&line).unwrap_err().again, "there is no syslog here");
+        assert!(!sink.write(line.view()).unwrap_err().again, "there is no syslog here");
         let daemon = UnixDatagram::bind(&path).unwrap();
-        sink.write(&line).unwrap();
+        sink.write(line.view()).unwrap();
         let mut buffer = [0; 100];
         let n = daemon.recv(&mut buffer).unwrap();
         assert!(buffer[..n].starts_with(b"<10>") && buffer[..n].ends_with(b" falco: x"));
         drop(daemon);
-        assert!(sink.write(&line).unwrap_err().again, "the daemon is being started again");
+        assert!(sink.write(line.view()).unwrap_err().again, "the daemon is being started again");
     }
 }

@@ -15,7 +15,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::*;
 use crate::{OutputOptions, Outputs};
-use lanner_alert::Priority;
+use lanner_alert::{Line, Priority};
 
 /// What a server does with a request.
 #[derive(Clone, Copy)]
@@ -133,7 +133,7 @@ fn a_line_is_posted_as_falco_posts_it() {
     let log = Log::default();
     let server = serve(ANY, &log, None);
     let mut sink = HttpSink::new(options(format!("\"{}/in\"", server.address)));
-    sink.write(&line("{\"a\":1}")).unwrap();
+    sink.write(line("{\"a\":1}").view()).unwrap();
     let (head, body) = log.requests.lock().unwrap().remove(0);
     assert!(head.starts_with("POST /in HTTP/1.1\r\n"), "{head}");
     let head = head.to_ascii_lowercase();
@@ -141,7 +141,7 @@ fn a_line_is_posted_as_falco_posts_it() {
     assert!(head.contains("\r\nuser-agent: falcosecurity/falco\r\n"), "{head}");
     assert_eq!(body, b"{\"a\":1}");
     let text = HttpOptions { json: false, ..options(format!("http://{}/", server.address)) };
-    HttpSink::new(text).write(&line("a")).unwrap();
+    HttpSink::new(text).write(line("a").view()).unwrap();
     assert!(log.requests.lock().unwrap()[0].0.to_ascii_lowercase().contains("content-type: text/plain"));
 }
 
@@ -151,7 +151,7 @@ fn a_status_says_whether_the_line_is_worth_another_try() {
     let server = serve(ANY, &log, None);
     let mut sink = HttpSink::new(options(format!("http://{}", server.address)));
     log.acts.lock().unwrap().extend([503, 429, 404, 302].map(Act::Answer));
-    let mut told = || sink.write(&line("a")).map_err(|error| (error.again, error.to_string()));
+    let mut told = || sink.write(line("a").view()).map_err(|error| (error.again, error.to_string()));
     let wanted = format!("http output: cannot post to http://{}: the server answers with", server.address);
     assert_eq!(told(), Err((true, format!("{wanted} status 503"))));
     assert_eq!(told(), Err((true, format!("{wanted} status 429"))));
@@ -167,7 +167,7 @@ fn a_server_that_does_not_know_compression_gets_plain_lines() {
     let mut sink = HttpSink::new(compressed);
     log.acts.lock().unwrap().extend([200, 415].map(Act::Answer));
     for text in ["one", "two", "three"] {
-        sink.write(&line(text)).unwrap();
+        sink.write(line(text).view()).unwrap();
     }
     let requests = log.requests.lock().unwrap();
     let mut first = String::new();
@@ -184,7 +184,7 @@ fn a_server_that_stalls_costs_a_line_after_the_timeouts_that_are_allowed() {
     let twice = HttpOptions { max_timeouts: 1, ..options(format!("http://{}", server.address)) };
     let mut sink = HttpSink::new(twice);
     log.acts.lock().unwrap().extend([Act::Stall, Act::Stall, Act::Stall, Act::Hang]);
-    let mut again = || sink.write(&line("a")).map_err(|error| error.again);
+    let mut again = || sink.write(line("a").view()).map_err(|error| error.again);
     assert_eq!(again(), Err(true));
     assert_eq!(again(), Err(false), "the second timeout is the last");
     assert_eq!(again(), Err(true), "the next line is tried anew");
@@ -249,7 +249,8 @@ fn a_server_is_recognised_by_file_or_folder_and_shown_the_client() {
     let (keys, log) = (Keys::new(), Log::default());
     let server = serve(ANY, &log, Some(keys.server()));
     let good = keys.options(&server);
-    let told = |options: HttpOptions| HttpSink::new(options).write(&line("a")).map_err(|e| e.to_string());
+    let told =
+        |options: HttpOptions| HttpSink::new(options).write(line("a").view()).map_err(|e| e.to_string());
     assert_eq!(told(good.clone()), Ok(()));
     assert_eq!(told(HttpOptions { trust: Trust::Folder(keys.path("")), ..good.clone() }), Ok(()));
     assert_eq!(told(HttpOptions { trust: Trust::Anyone, ..good.clone() }), Ok(()));
