@@ -47,6 +47,7 @@ use lanner_event::prefilter::{Prefilter, Sieves};
 
 use load::{Loaded, Snapshot};
 use snapshot::Iterators;
+use sys::{Ring, Waiting};
 use types::KernelTypes;
 
 /// How long the probe sleeps at most before it looks at the rings, which wake it only when they fill up.
@@ -54,6 +55,10 @@ const PERIOD: Duration = Duration::from_millis(10);
 
 /// How long it waits for an event that is there but may yet be overtaken by an older one.
 const SETTLING: Duration = Duration::from_micros(50);
+
+/// Between two looks at rings that events keep coming into. One as soon as the last is over would find a few, and take the
+/// CPU from a caller for each few.
+const PACE: Duration = Duration::from_millis(1);
 
 /// How often the probe looks whether the wall clock was set.
 const CLOCK_PERIOD: Duration = Duration::from_secs(10);
@@ -64,6 +69,8 @@ pub struct Probe {
     iterators: Option<Iterators>,
     damaged: u64,
     clock_seen: Instant,
+    /// When events were last delivered.
+    delivered: Option<Instant>,
     proc: PathBuf,
 }
 
@@ -93,7 +100,8 @@ impl Probe {
                 Ok(Snapshot { own_pid, iterators: found.is_some(), why_not })
             })?;
             let proc = options.proc.clone();
-            Ok(Probe { loaded, iterators: found, damaged: 0, clock_seen: Instant::now(), proc })
+            let clock_seen = Instant::now();
+            Ok(Probe { loaded, iterators: found, damaged: 0, clock_seen, delivered: None, proc })
         })
     }
 
@@ -124,11 +132,16 @@ impl Probe {
             self.clock_seen = start;
             self.loaded.follow_clock();
         }
+        self.keep_pace(timeout);
         loop {
             let now = self.loaded.boot_time + sys::clock(libc::CLOCK_BOOTTIME);
             let drained = merge::drain(&mut self.loaded.rings, now, sink);
             self.damaged += drained.damaged;
-            let left = end.saturating_duration_since(Instant::now());
+            let after = Instant::now();
+            let left = end.saturating_duration_since(after);
+            if drained.events > 0 {
+                self.delivered = Some(after);
+            }
             if drained.events > 0 || left.is_zero() {
                 return Ok(drained.events);
             }
@@ -138,6 +151,15 @@ impl Probe {
             }
             let fds: Vec<_> = self.loaded.ring_maps.iter().map(AsFd::as_fd).collect();
             sys::wait(&fds, left.min(PERIOD)).map_err(|source| ProbeError::Wait { source })?;
+        }
+    }
+
+    /// Lets events that come one upon the other come together, while there is room for them.
+    fn keep_pace(&self, longest: Duration) {
+        let rest = self.delivered.and_then(|at| PACE.checked_sub(at.elapsed()));
+        let Some(rest) = rest else { return };
+        if self.loaded.rings.iter().map(Ring::waiting).max() == Some(Waiting::Some) {
+            std::thread::sleep(rest.min(longest));
         }
     }
 

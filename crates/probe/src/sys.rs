@@ -54,6 +54,17 @@ impl Drop for Mapping {
 // SAFETY: the mapping belongs to this value alone; the kernel does not care which thread looks at it.
 unsafe impl Send for Mapping {}
 
+/// What waits in a ring.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Waiting {
+    /// Nothing.
+    Nothing,
+    /// Little enough to let it become more.
+    Some,
+    /// So much that it should be read at once.
+    Much,
+}
+
 /// The reading side of one BPF ring buffer.
 ///
 /// Layout, by the kernel's documentation (Documentation/bpf/ringbuf.rst): a page with the reader's position,
@@ -119,6 +130,15 @@ impl Ring {
     /// Gives what has been read back to the writer.
     pub fn release(&mut self) {
         Ring::atomic(&self.reader).store(self.position, Ordering::Release);
+    }
+
+    /// What waits to be read; an eighth of the ring is much.
+    pub fn waiting(&self) -> Waiting {
+        match self.written().saturating_sub(self.position) {
+            0 => Waiting::Nothing,
+            bytes if bytes <= self.mask / 8 => Waiting::Some,
+            _ => Waiting::Much,
+        }
     }
 
     /// Bytes read since the last `release`.
