@@ -68,3 +68,42 @@ fn every_thread_has_given_up_what_it_does_not_need_and_all_works() {
     assert!(watch.alerts_with(&["hot restart failure"]).is_empty());
     watch.stop();
 }
+
+/// The nice value of a thread.
+fn nice(task: &Path) -> i32 {
+    let stat = fs::read_to_string(task.join("stat")).unwrap();
+    let behind_name = stat.rsplit_once(')').unwrap().1;
+    behind_name.split_whitespace().nth(16).unwrap().parse().unwrap()
+}
+
+#[test]
+fn only_the_thread_that_judges_goes_ahead_of_others() {
+    let Some(_turn) = Turn::take() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "lanner: {nice: -2}";
+    let watch = Watch::start(settings);
+    let tasks = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", watch.pid())).unwrap();
+        let (judge, others): (Vec<_>, Vec<_>) =
+            tasks.map(|task| task.unwrap().path()).partition(|task| task.ends_with(watch.pid().to_string()));
+        (nice(&judge[0]), others.iter().map(|task| nice(task)).collect::<Vec<_>>())
+    };
+    let own = nice(Path::new("/proc/thread-self"));
+    let (judge, others) = tasks();
+    if own != 0 || judge == 0 {
+        return lanner_testbed::skipped(&"nice values may not be lowered here, or are");
+    }
+    assert!(judge == -2 && others.len() > 2 && others.iter().all(|nice| *nice == 0), "{judge} {others:?}");
+    // an output that comes with a reload has a thread of its own
+    let file =
+        format!("file_output: {{enabled: true, filename: {}}}", folder.path().join("alerts").display());
+    fs::write(watch.folder().join("falco.yaml"), format!("{settings}\n{file}\n")).unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while tasks().1.len() <= others.len() {
+        assert!(Instant::now() < end, "no thread has come");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let (judge, others) = tasks();
+    assert!(judge == -2 && others.iter().all(|nice| *nice == 0), "{judge} {others:?}");
+    watch.stop();
+}

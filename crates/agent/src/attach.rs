@@ -11,7 +11,7 @@ use crate::host::host_root;
 use crate::log::Log;
 use crate::program::Program;
 use crate::wanted::{asks_where, wanted};
-use crate::{confine, launcher};
+use crate::{ahead, confine, launcher};
 
 /// What was attached.
 pub struct Attached {
@@ -36,6 +36,9 @@ impl Attached {
         if let Some(Ok(probe)) = &probe {
             tell_lacks(probe.attachment(), log);
         }
+        if wanted {
+            go_ahead(config, log);
+        }
         confine::confine(config, foreign, log);
         Attached { probe, begin }
     }
@@ -53,6 +56,13 @@ fn tell_lacks(attachment: &Attachment, log: &Log) {
     }
     if let Some(why) = &attachment.no_iterators {
         log.warning(&format!("What runs already is read from /proc, for want of BPF iterators: {why}"));
+    }
+}
+
+/// Puts this thread, which will judge the kernel's events, ahead of others.
+fn go_ahead(config: &Config, log: &Log) {
+    if let Err(error) = ahead::go(config.nice) {
+        log.info(&format!("lanner.nice: the thread that judges events isn't put ahead of others: {error}"));
     }
 }
 

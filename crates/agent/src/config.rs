@@ -255,6 +255,8 @@ pub struct Config {
     pub copies: bool,
     /// What is given up once the probe is attached.
     pub hardening: Hardening,
+    /// The nice value of the thread that judges the kernel's events; one that isn't lower than the process' changes nothing.
+    pub nice: i32,
     /// Resident memory, in bytes, that caches are shed to stay below; 0 for no limit.
     pub memory_limit: u64,
     /// Names of the plugins to load.
@@ -312,6 +314,7 @@ impl Default for Config {
             calls: CallPoint::Auto,
             copies: true,
             hardening: Hardening::Full,
+            nice: -5,
             memory_limit: 0,
             plugins: Vec::new(),
             plugin_settings: Vec::new(),

@@ -4,6 +4,7 @@
 //! This crate may use all others but the command line.
 
 pub mod accounts;
+pub mod ahead;
 pub mod announce;
 pub mod attach;
 pub mod config;

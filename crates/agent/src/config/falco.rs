@@ -60,6 +60,10 @@ fn hardening(text: &str) -> Option<Hardening> {
     }
 }
 
+fn nice(text: &str) -> Option<i32> {
+    text.parse().ok().filter(|nice| (-20..=0).contains(nice))
+}
+
 /// A number of bytes, perhaps in K, M or G, each 1024 times the one before.
 fn bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -143,6 +147,7 @@ impl Reader<'_> {
                 "full, capabilities or none",
                 hardening,
             ),
+            nice: self.scalar("lanner.nice", -5, "a number from -20 to 0", nice),
             memory_limit: self.scalar("memory_limit", 0, "a number of bytes, such as 256M", bytes),
             enrichment_timeout: Duration::from_millis(self.number("lanner.enrichment_timeout", 1000)),
             warnings: Vec::new(),

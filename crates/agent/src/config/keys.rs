@@ -119,6 +119,7 @@ const LANNER: Object = Object::with_some(&[
     ("entry_events", Bool),
     ("hardening", OneOf(&["full", "capabilities", "none"])),
     ("kernel_copies", Bool),
+    ("nice", Integer),
 ]);
 
 const LIBS: Object = Object::with_some(&[

@@ -7,7 +7,7 @@ use super::Config;
 type Differs = fn(&Config, &Config) -> bool;
 
 /// Their keys, and whether two configurations differ there.
-const LASTING: [(&str, Differs); 15] = [
+const LASTING: [(&str, Differs); 16] = [
     ("engine.kind", |a, b| a.source != b.source),
     ("engine.modern_ebpf.buf_size_preset", |a, b| a.ring_bytes != b.ring_bytes),
     ("engine.modern_ebpf.cpus_for_each_buffer", |a, b| a.cpus_per_ring != b.cpus_per_ring),
@@ -16,6 +16,8 @@ const LASTING: [(&str, Differs); 15] = [
     ("lanner.entry_events", |a, b| a.base_syscalls.entries != b.base_syscalls.entries),
     ("lanner.kernel_copies", |a, b| a.copies != b.copies),
     ("lanner.hardening", |a, b| a.hardening != b.hardening),
+    // Lower values need what was given up.
+    ("lanner.nice", |a, b| a.nice != b.nice),
     ("engine.modern_ebpf.disable_iterators", |a, b| a.iterators != b.iterators),
     ("engine.modern_ebpf.drop_failed_exit", |a, b| a.drop_failed != b.drop_failed),
     ("load_plugins", |a, b| a.plugins != b.plugins),
