@@ -18,9 +18,18 @@ const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
 
 fn page_size() -> usize {
+    sysconf(libc::_SC_PAGESIZE).unwrap_or(4096)
+}
+
+fn sysconf(name: i32) -> Option<usize> {
     // SAFETY: sysconf only reads its argument.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(size).unwrap_or(4096)
+    let value = unsafe { libc::sysconf(name) };
+    usize::try_from(value).ok()
+}
+
+/// Bytes of memory that the machine has.
+pub fn memory() -> u64 {
+    sysconf(libc::_SC_PHYS_PAGES).unwrap_or(0) as u64 * page_size() as u64
 }
 
 /// Memory that the kernel shares with this process.
