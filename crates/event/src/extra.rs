@@ -1,7 +1,7 @@
 //! What lanner's probe says beyond the event table: parameters behind those of the table, which readers that don't
 //! know them pass over.
 
-use crate::Event;
+use crate::{Event, ParamType};
 
 /// How the first of them begins, so that parameters which a later table has are not taken for it.
 const MARK: &[u8] = b"lanner\0";
@@ -11,6 +11,9 @@ const IO_URING: u8 = 1;
 
 /// The flag of a call whose name or address is the kernel's own copy. Told only if the call's beginning is too.
 const COPIED: u8 = 2;
+
+/// The flag of a path that is the one which was asked for, in place of which nothing stands.
+const AS_ASKED: u8 = 4;
 
 impl<'a> Event<'a> {
     /// The flags, if the event says anything beyond the table.
@@ -33,8 +36,11 @@ impl<'a> Event<'a> {
     /// What the kernel made of the path that was opened: symbolic links followed, as the root of its mount namespace
     /// sees it. `None` where the source did not say.
     pub fn resolved_path(&self) -> Option<&'a [u8]> {
-        self.extra()?;
-        self.text(self.info.params.len() + 1)
+        if self.extra()? & AS_ASKED == 0 {
+            return self.text(self.info.params.len() + 1);
+        }
+        let is_path = |ty| matches!(ty, ParamType::Fspath | ParamType::Fsrelpath);
+        self.text(self.info.params.iter().position(|param| is_path(param.ty))?)
     }
 }
 
@@ -45,6 +51,24 @@ mod tests {
     fn close(extras: &[&[u8]]) -> EventBuf {
         let params = [&[&[0; 8][..], &[0; 8]], extras].concat();
         EventBuf::new(1, 2, 0, types::SYSCALL_CLOSE_X, &params).unwrap()
+    }
+
+    #[test]
+    fn what_lies_where_it_was_asked_for_is_told_once() {
+        let numbers = [[0u8; 8]; 2];
+        let params: [&[u8]; 9] = [
+            &numbers[0],
+            &numbers[1],
+            b"/etc/shadow\0",
+            &[0; 4],
+            &[0; 4],
+            &[0; 4],
+            &[0; 8],
+            b"lanner\0\x04",
+            b"",
+        ];
+        let event = EventBuf::new(1, 2, 0, types::SYSCALL_OPENAT_2_X, &params).unwrap();
+        assert_eq!(event.event().unwrap().resolved_path(), Some(&b"/etc/shadow"[..]));
     }
 
     #[test]

@@ -74,6 +74,9 @@ struct scratch {
 	u64 asked_from;	    /* where the call has the path that was looked at last; 0: none was */
 	u32 asked_len;	    /* without its NUL */
 	u32 revealed;	    /* the call closes an fd that was told of */
+	u32 asked_told;	    /* the event that is written says what was asked for */
+	u64 flags_of;	    /* one more than the flags of an open that were converted last */
+	u32 flags_made;	    /* and what they are in the event table */
 	u8 asked[ASKED_START + ASKED_MOST + 9];
 	struct seen seen[SEEN];
 	u8 data[EVENT_MAX + 2 * TEXT_MAX];

@@ -13,6 +13,7 @@
 #include "net.h"
 #include "output.h"
 #include "quota.h"
+#include "same.h"
 #include "sockopt.h"
 
 /* What a number is made from; an unreadable one is 0. */
@@ -217,16 +218,26 @@ static __always_inline void put_open_flags(struct scratch *s, const struct param
 	s->open_flags = source_of(s, p, &missing);
 	if (p->size && s->ret >= 0 && returned_file(s))
 		s->open_flags = flags_of_opened(s, returned_file(s), s->open_flags);
-	put_u32(s, convert(SET_OPEN_FLAGS, (u32)s->open_flags) | open_file_flags(returned_file(s)));
+	/* most files are opened with the flags that the one before was */
+	if (s->flags_of != (u64)(u32)s->open_flags + 1) {
+		s->flags_made = convert(SET_OPEN_FLAGS, (u32)s->open_flags);
+		s->flags_of = (u64)(u32)s->open_flags + 1;
+	}
+	put_u32(s, s->flags_made | open_file_flags(returned_file(s)));
+}
+
+/* Whether the flags of an open that were told last create a file. */
+static __always_inline bool creates(struct scratch *s)
+{
+	return (s->open_flags & O_CREAT) || (s->open_flags & O_TMPFILE) == O_TMPFILE;
 }
 
 static __always_inline void put_open_mode(struct scratch *s, const struct param *p)
 {
 	bool missing;
 	u64 mode = source_of(s, p, &missing);
-	bool creates = (s->open_flags & O_CREAT) || (s->open_flags & O_TMPFILE) == O_TMPFILE;
 
-	put_u32(s, creates ? mode & 07777 : 0);
+	put_u32(s, creates(s) ? mode & 07777 : 0);
 }
 
 #define ASKED_WORDS 8 /* longer paths are copied by a helper */
@@ -252,6 +263,7 @@ __noinline int put_asked(void)
 		}
 	}
 	end_param(s, len);
+	s->asked_told = 1;
 	return 0;
 }
 
@@ -282,6 +294,11 @@ static __always_inline bool put_plain(struct scratch *s, const struct param *p)
 		if (!s->asked_from || s->asked_from != argument(s, p->source) || is_older(s, p))
 			return false;
 		put_asked();
+		return true;
+	case KIND_OPENMODE:
+		if (creates(s))
+			return false;
+		put_u32(s, 0);
 		return true;
 	case KIND_DEV:
 		if (s->file_known)
@@ -426,6 +443,7 @@ u8 want_resolved = 0;
 #define EXTRA_MARK 0x0072656e6e616cull
 #define EXTRA_IO_URING (1ull << 56)
 #define EXTRA_COPIED (2ull << 56)
+#define EXTRA_AS_ASKED (4ull << 56) /* in place of the path: it is the one that was asked for */
 
 /* Whether beginnings of calls are told. */
 u8 want_beginnings = 0;
@@ -455,10 +473,12 @@ __noinline int write_event(void)
 {
 	struct scratch *s = get_scratch();
 	struct file *opened = NULL;
+	bool as_asked = false;
 	u32 count, copied;
 
 	if (!s)
 		return 0;
+	s->asked_told = 0;
 	if (want_resolved && s->ret >= 0 && plan_of(s)->opens)
 		opened = returned_file(s);
 	copied = want_beginnings && is_copied();
@@ -471,10 +491,13 @@ __noinline int write_event(void)
 		if (!put_plain(s, &plan_of(s)->params[i]))
 			put_param(i);
 	}
-	if (s->extras)
-		put_u64(s, EXTRA_MARK | (s->uring ? EXTRA_IO_URING : 0) | (copied ? EXTRA_COPIED : 0));
 	if (s->extras > 1)
-		put_path(path_of_file((struct file *)s->file));
+		as_asked = s->asked_told && lies_where_asked(s->file);
+	if (s->extras)
+		put_u64(s, EXTRA_MARK | (s->uring ? EXTRA_IO_URING : 0) | (copied ? EXTRA_COPIED : 0) |
+				   (as_asked ? EXTRA_AS_ASKED : 0));
+	if (s->extras > 1)
+		put_path(as_asked ? 0 : path_of_file((struct file *)s->file));
 	s->extras = 0;
 	return hand_over(s);
 }

@@ -287,3 +287,53 @@ fn children_and_new_programs_keep_what_is_hidden() {
         .unwrap_or_else(|| panic!("{hidden} is told when a child copies it"));
     assert_eq!(file.event().unwrap().text(1), Some(b"/etc/hostname".as_slice()));
 }
+
+#[test]
+fn where_a_file_lies_is_told_whether_it_was_asked_for_there_or_not() {
+    let options = lanner_probe::ProbeOptions {
+        events: TYPES.into_iter().collect(),
+        include_self: true,
+        resolved: true,
+        ..Default::default()
+    };
+    let Some(mut watch) = support::open(options) else { return };
+    let place = std::path::PathBuf::from(format!("/tmp/lanner-lies-{}", std::process::id()));
+    let deep = place.join("d/e/e/p/e/r/t/h/a/n/s/i/x/t/e/e/n");
+    let long = format!("a_name_of_more_than_{}", "thirty-two_bytes".repeat(2));
+    std::fs::create_dir_all(&deep).unwrap();
+    for file in ["file", "file-with-a-name-of-32-bytes----", "x", &long, "d/file"] {
+        std::fs::write(place.join(file), "").unwrap();
+    }
+    std::fs::write(deep.join("file"), "").unwrap();
+    std::os::unix::fs::symlink("d", place.join("e")).unwrap();
+    std::os::unix::fs::symlink("file", place.join("f")).unwrap();
+    let paths = [
+        "file",
+        "file-with-a-name-of-32-bytes----",
+        "x",
+        &long,
+        "d/file",
+        "d/e/e/p/e/r/t/h/a/n/s/i/x/t/e/e/n/file",
+        // where one and the other have names of one length, or one is the other's end
+        "e/file",
+        "f",
+        "d/../file",
+        "./file",
+        "d//file",
+    ];
+    let asked: Vec<String> = paths.iter().map(|path| place.join(path).display().to_string()).collect();
+    let asked: Vec<String> = asked.into_iter().chain(["/proc/self/root/etc/passwd".into()]).collect();
+    let tests = asked.iter().map(|path| (exact(path), States::ALL)).collect();
+    watch.probe.update_prefilter(&prefilter(Interest { whatever: States::NONE, paths: tests }));
+    told(&mut watch);
+    for path in &asked {
+        close(open(path, libc::O_RDONLY));
+        let events = told(&mut watch);
+        let event = events[0].event().unwrap();
+        let resolved = std::fs::canonicalize(path).unwrap();
+        let said = event.resolved_path().map(String::from_utf8_lossy);
+        assert_eq!(said.as_deref(), resolved.to_str(), "{path}");
+        assert_eq!(text(&event, "name").as_ref(), Some(path));
+    }
+    std::fs::remove_dir_all(place).unwrap();
+}
