@@ -22,6 +22,7 @@ pub(crate) fn machine(host_root: &Path, state: &StateConfig) -> Machine {
     let mut machine = Machine::new(MachineOptions {
         max_threads: state.threads,
         thread_timeout: state.thread_timeout.as_nanos() as u64,
+        closes_left_out: true,
         ..MachineOptions::default()
     });
     machine.set_boot_ts(boot_ts());

@@ -316,9 +316,10 @@ impl Machine {
         frame.num = num;
     }
 
-    /// The event made an fd of which nothing is known: not what another of its number was.
+    /// The event made an fd of which nothing is known: not what another of its number was, whose close may have been
+    /// left out.
     pub(crate) fn forget_frame_fd(&mut self, frame: &mut Frame<'_, '_>, num: i64) {
-        if let Some(table) = frame.table {
+        if let Some(table) = frame.table.filter(|_| self.options.closes_left_out) {
             self.tables.remove(table, num);
         }
     }

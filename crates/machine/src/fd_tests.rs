@@ -108,6 +108,9 @@ fn copies_are_fds_of_their_own() {
     assert_eq!((host.name(SHELL, 1), host.fd(SHELL, 1).num), ("/x".to_owned(), 1));
     host.open(SHELL, 7, "/replaced");
     host.send(SHELL, types::SYSCALL_DUP2_X, &params![7i64, 99i64, 7i64]);
+    assert_eq!(host.name(SHELL, 7), "/replaced", "as in Falco");
+    host.machine.options.closes_left_out = true;
+    host.send(SHELL, types::SYSCALL_DUP2_X, &params![7i64, 99i64, 7i64]);
     assert!(host.machine.fd(SHELL, 7).is_none(), "it is a copy of what is not known");
     let failed = host.send(SHELL, types::SYSCALL_DUP_1_X, &params![-9i64, 1i64]);
     assert_eq!(failed.fd, Some(1));

@@ -9,11 +9,20 @@ pub struct MachineOptions {
     pub max_fds: usize,
     /// A thread of which nothing was heard for so long may be taken for gone by a sweep, ns.
     pub thread_timeout: u64,
+    /// Whether closes may be left out of the events, as live ones are that nobody asks for. Then what is known of an fd
+    /// may be out of date, and is forgotten when the number comes to stand for something that isn't known; otherwise it
+    /// stays, as in Falco.
+    pub closes_left_out: bool,
 }
 
 impl Default for MachineOptions {
     fn default() -> MachineOptions {
-        MachineOptions { max_threads: 262_144, max_fds: 4_096, thread_timeout: 1_800_000_000_000 }
+        MachineOptions {
+            max_threads: 262_144,
+            max_fds: 4_096,
+            thread_timeout: 1_800_000_000_000,
+            closes_left_out: false,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use lanner_event::prefilter::{Interest, Keep, PathTest, Places, Prefilter, States};
 use lanner_event::{Direction, EVENTS, Event, EventFlag, EventType, types as t};
-use lanner_machine::{FdKind, Machine};
+use lanner_machine::{FdKind, Machine, MachineOptions};
 use support::call::{Arg::N, Arg::P, call, gettid};
 
 const STEPS: usize = 300;
@@ -269,7 +269,7 @@ fn what_is_used_is_known_for_what_it_is() {
         eprintln!("skipped: here every opened file is told");
         return;
     }
-    let mut machine = Machine::default();
+    let mut machine = Machine::new(MachineOptions { closes_left_out: true, ..MachineOptions::default() });
     watch
         .probe
         .snapshot(&mut |event| {
