@@ -105,8 +105,8 @@ pub struct Snapshot {
     pub why_not: Option<String>,
 }
 
-/// Loads the programs and attaches them. `snapshot` is asked when they are loaded. Kernels before 5.13 have no memory for a thread's notes that these
-/// programs may use: there no file is opened unseen, and no copies are kept.
+/// Loads the programs and attaches them. `snapshot` is asked when they are loaded. Kernels before 5.13 have no memory
+/// for a thread's notes that these programs may use: there no file is opened unseen, and no copies are kept.
 pub fn load(
     options: &ProbeOptions,
     types: Option<&KernelTypes>,
