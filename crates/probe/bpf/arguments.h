@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* Arguments that need a closer look: times, lists of polled fds, semaphores, keys, file system settings. */
+/* Arguments that need a closer look: times, lists of polled fds, semaphores, keys, names, file system settings. */
 #ifndef LANNER_ARGUMENTS_H
 #define LANNER_ARGUMENTS_H
 
 #include "convert.h"
 #include "copies.h"
+#include "file.h"
 #include "parts.h"
 
 #define POLLED_SHOWN 16 /* entries of a list of polled fds that are shown */
@@ -136,6 +137,63 @@ __noinline int put_key_argument(u32 argument)
 	}
 	*(u64 *)(to + 1) = given ? value : 0;
 	end_param(s, 9);
+	return 0;
+}
+
+/* Before the name of a file in memory the kernel puts "memfd:". */
+#define MEMORY_MARK_LEN 6
+
+/* What memfd_create was asked to call a file: the open file's own name, or, if there is none, what the caller says. */
+__noinline int put_memory_name(void)
+{
+	struct scratch *s = get_scratch();
+	struct file *file;
+
+	if (!s)
+		return 0;
+	file = s->ret >= 0 ? returned_file(s) : NULL;
+	if (file && is_memfd(file))
+		put_kernel_text((u64)BPF_CORE_READ(file, f_path.dentry, d_name.name) + MEMORY_MARK_LEN);
+	else
+		put_user_text(s->args[0]);
+	return 0;
+}
+
+#define COMM_LEN 16
+
+/* Whether a name begins as the one that the kernel cut. */
+static __always_inline bool begins_as(const u8 *name, const char *cut)
+{
+	for (u32 i = 0; i < COMM_LEN - 1; i++) {
+		if (name[i] != (u8)cut[i])
+			return false;
+		if (!cut[i])
+			break;
+	}
+	return true;
+}
+
+/*
+ * The name that prctl set or told. The thread bears the first 15 bytes of it; where the caller's memory begins
+ * otherwise, another thread has rewritten it, and the thread's own name is told.
+ */
+__noinline int put_thread_name(void)
+{
+	struct scratch *s = get_scratch();
+	char own[COMM_LEN] = {};
+	long n;
+
+	if (!s)
+		return 0;
+	if (s->ret < 0) {
+		put_user_text(s->args[1]);
+		return 0;
+	}
+	bpf_get_current_comm(own, sizeof(own));
+	n = bpf_probe_read_user_str(s->path, TEXT_MAX, (void *)s->args[1]);
+	if (n <= 0 || !begins_as(s->path, own))
+		__builtin_memcpy(s->path, own, sizeof(own));
+	put_kernel_text((u64)plain(s->path));
 	return 0;
 }
 

@@ -44,6 +44,11 @@ static __always_inline u64 first_arg(struct pt_regs *regs, bool compat)
 	return compat ? (u32)regs->bx : regs->di;
 }
 
+static __always_inline u64 second_arg(struct pt_regs *regs, bool compat)
+{
+	return compat ? (u32)regs->cx : regs->si;
+}
+
 static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
 {
 	if (s->compat) {
@@ -86,6 +91,11 @@ static __always_inline bool is_compat_task(struct task_struct *task)
 static __always_inline u64 first_arg(struct pt_regs *regs, bool compat)
 {
 	return regs->orig_x0;
+}
+
+static __always_inline u64 second_arg(struct pt_regs *regs, bool compat)
+{
+	return regs->regs[1];
 }
 
 static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)

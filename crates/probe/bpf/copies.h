@@ -34,6 +34,8 @@ static __always_inline u32 address_copy_len(struct scratch *s)
 
 #define MESSAGE_COPIES 4096 /* addresses of single messages, of all threads at once */
 
+#define KEEPS_FD 0x80 /* of a socketcall, whose plan isn't known before its end */
+
 #define COMPAT_CALL 0x80000000u
 
 /* With what the kernel puts before it, 512 bytes. */
@@ -41,9 +43,11 @@ struct copies {
 	u32 call;	 /* its number and ABI */
 	u32 epoch;	 /* see below */
 	u32 count;	 /* names that have been kept, of which the last COPIES are there */
-	u32 messages;	 /* messages that have been sent, of which the first MESSAGES_SHOWN are there */
-	u32 longs;	 /* bit by bit: this one is among the long ones */
-	u32 address_len; /* 0: there is none */
+	s32 fd;		 /* of a socketcall */
+	u16 messages;	 /* up to which of the call's messages some are kept */
+	u8 longs;	 /* bit by bit: this one is among the long ones */
+	u8 address_len;	 /* 0: there is none */
+	u32 fd_known;
 	u64 users[COPIES]; /* where the originals stand */
 	char names[COPIES_SHORT][COPY_SHORT];
 	u8 address[ADDRESS_MAX];
@@ -169,7 +173,7 @@ __noinline u64 address_copy(void)
 
 	if (!s)
 		return 0;
-	if (plan_of(s)->keeps & KEEPS_MESSAGES)
+	if (plan_of(s)->keeps & (KEEPS_MESSAGES | KEEPS_SENDERS))
 		return message_address_copy(s);
 	kept = address_kept(s);
 	return kept ? (u64)plain(kept->address) : 0;
@@ -181,6 +185,18 @@ static __always_inline u32 address_copy_len(struct scratch *s)
 	struct copies *kept = can_keep ? address_kept(s) : NULL;
 
 	return kept ? kept->address_len : 0;
+}
+
+/* The fd of a socketcall that has ended, or what the caller's memory says. */
+static __always_inline s32 fd_copy(u32 nr, bool compat, s32 user)
+{
+	struct copies *kept = copies_of(nr, compat);
+
+	if (!kept || !kept->fd_known)
+		return user;
+	/* the plan of the call behind it may be one for which nothing is forgotten */
+	kept->fd_known = 0;
+	return kept->fd;
 }
 
 /* The name at an address of the caller's memory. */
@@ -226,6 +242,7 @@ __noinline int forget_copies(void)
 	kept->messages = 0;
 	kept->count = 0;
 	kept->address_len = 0;
+	kept->fd_known = 0;
 	if (!kept->longs)
 		return 0;
 	for (u32 i = 0; i < COPIES; i++) {
@@ -241,7 +258,10 @@ __noinline int forget_copies(void)
 /* The same at the end of a call for whose plan something may have been kept. */
 static __always_inline void end_copies(u32 plan)
 {
-	if (can_keep && keeping && plans[bounded(plan, PLANS_ROOM - 1)].keeps)
+	if (!can_keep || !keeping)
+		return;
+	/* of a socketcall that isn't looked at it is not known what it is */
+	if (plan == PLAN_SOCKETCALL - 1 || plans[bounded(plan, PLANS_ROOM - 1)].keeps)
 		forget_copies();
 }
 

@@ -134,7 +134,7 @@ static __always_inline void put_prctl(struct scratch *s, u32 what)
 
 	if (what == PRCTL_STR) {
 		if (text)
-			put_user_text(s->args[1]);
+			put_thread_name();
 		else
 			put_empty(s);
 		return;
@@ -332,6 +332,9 @@ __noinline int put_param(u32 index)
 			put_kernel_text(argument(s, p->source));
 		else
 			put_name(s, argument(s, p->source), is_older(s, p));
+		break;
+	case KIND_MEMNAME:
+		put_memory_name();
 		break;
 	case KIND_DATA:
 		put_data(s, p);

@@ -47,11 +47,14 @@ static __always_inline struct copies *copies_to_fill(u32 what)
 	kept = bpf_task_storage_get(&copies, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	call = call_of(nr, compat);
 	if (kept && (kept->call != call || kept->epoch != epoch)) {
+		if (kept->messages)
+			forget_messages(kept->messages);
 		kept->call = call;
 		kept->epoch = epoch;
 		kept->count = 0;
 		kept->messages = 0;
 		kept->address_len = 0;
+		kept->fd_known = 0;
 	}
 	return kept;
 }
@@ -113,34 +116,81 @@ int BPF_PROG(on_strndup_user, const char *user, long most, char *copy)
 	return 0;
 }
 
-/* Keeps an address of the kernel's. */
-static __always_inline int copy_address(void *address, s32 len, u32 what)
+/* Keeps an address of the kernel's; false if nobody wants it. */
+static __always_inline bool copy_address(void *address, s32 len, u32 what)
 {
 	struct copies *kept;
 
 	if (len <= 0)
-		return 0;
+		return false;
 	kept = copies_to_fill(what);
 	if (!kept)
-		return 0;
+		return false;
 	__builtin_memset(kept->address, 0, sizeof(kept->address));
 	if (len >= ADDRESS_MAX)
 		len = ADDRESS_MAX - 1;
 	kept->address_len = bpf_probe_read_kernel(kept->address, bounded(len, ADDRESS_MAX - 1), plain(address)) ? 0 : len;
-	return 0;
+	return true;
+}
+
+/* Keeps the address of one of a call's messages. */
+static __always_inline void copy_message_address(struct copies *kept, u32 place, void *from, s32 len)
+{
+	struct long_key key = { .thread = (u64)current_task(), .place = place };
+	struct message_address address = {};
+
+	if (!from || len <= 0)
+		return;
+	if (len >= ADDRESS_MAX)
+		len = ADDRESS_MAX - 1;
+	if (!bpf_probe_read_kernel(address.bytes, bounded(len, ADDRESS_MAX - 1), plain(from)))
+		bpf_map_update_elem(&message_addresses, &key, &address, BPF_ANY);
 }
 
 SEC("?fexit/move_addr_to_kernel")
 int BPF_PROG(on_address, void *user, int len, void *copy, int failed)
 {
-	return failed ? 0 : copy_address(copy, len, KEEPS_ADDRESS);
+	if (!failed)
+		copy_address(copy, len, KEEPS_ADDRESS);
+	return 0;
+}
+
+/*
+ * Which of the messages of recvmmsg it is whose header has the length of its address there, which stands behind the
+ * header's first word; MESSAGES_SHOWN if none that is told.
+ */
+static __always_inline u32 place_of_message(u64 len_at)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	bool compat = is_compat(task);
+	u64 word = compat ? 4 : 8, header = 8 * word;
+	u64 behind;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return MESSAGES_SHOWN;
+	behind = len_at - second_arg((struct pt_regs *)bpf_task_pt_regs(task), compat) - word;
+	if (behind >= MESSAGES_SHOWN * header || behind & (header - 1))
+		return MESSAGES_SHOWN;
+	return compat ? behind / 32 : behind / 64;
 }
 
 /* Whom a message came from; the caller's memory gets no more of it than it has room for. */
 SEC("?fentry/move_addr_to_user")
-int BPF_PROG(on_sender, void *address, int len)
+int BPF_PROG(on_sender, void *address, int len, void *user, int *user_len)
 {
-	return copy_address(address, len, KEEPS_SENDER);
+	struct copies *kept;
+	u32 place;
+
+	if (len <= 0 || copy_address(address, len, KEEPS_SENDER))
+		return 0;
+	kept = copies_to_fill(KEEPS_SENDERS);
+	place = kept ? place_of_message((u64)user_len) : MESSAGES_SHOWN;
+	if (!kept || place >= MESSAGES_SHOWN)
+		return 0;
+	if (kept->messages <= place)
+		kept->messages = place + 1;
+	copy_message_address(kept, place, address, len);
+	return 0;
 }
 
 /* Each message of a call that sends several, with an address or without. */
@@ -148,25 +198,56 @@ SEC("?fentry/____sys_sendmsg")
 int BPF_PROG(on_message, struct socket *socket, struct msghdr *message)
 {
 	struct copies *kept = copies_to_fill(KEEPS_MESSAGES);
-	struct long_key key = { .thread = (u64)current_task() };
-	struct message_address address = {};
-	s32 len;
+	u32 place;
 
 	if (!kept || kept->messages >= MESSAGES_SHOWN)
 		return 0;
-	key.place = kept->messages;
+	place = kept->messages;
 	kept->messages += 1;
-	len = message->msg_namelen;
-	if (!message->msg_name || len <= 0) {
-		/* of a call after whose end nobody forgot */
-		bpf_map_delete_elem(&message_addresses, &key);
-		return 0;
-	}
-	if (len >= ADDRESS_MAX)
-		len = ADDRESS_MAX - 1;
-	if (!bpf_probe_read_kernel(address.bytes, bounded(len, ADDRESS_MAX - 1), plain(message->msg_name)))
-		bpf_map_update_elem(&message_addresses, &key, &address, BPF_ANY);
+	copy_message_address(kept, place, message->msg_name, message->msg_namelen);
 	return 0;
+}
+
+/*
+ * The fd of a 32-bit socketcall, whose arguments are a block of the caller's memory. The kernel serves plain calls by
+ * the same functions; these have theirs in registers.
+ */
+static __always_inline int keep_fd(s32 fd)
+{
+	struct copies *kept;
+
+	if (!can_keep || !is_compat(this_task()))
+		return 0;
+	kept = copies_to_fill(KEEPS_FD);
+	if (kept) {
+		kept->fd = fd;
+		kept->fd_known = 1;
+	}
+	return 0;
+}
+
+SEC("?fentry/__sys_bind")
+int BPF_PROG(on_bind, int fd)
+{
+	return keep_fd(fd);
+}
+
+SEC("?fentry/__sys_connect")
+int BPF_PROG(on_connect, int fd)
+{
+	return keep_fd(fd);
+}
+
+SEC("?fentry/__sys_sendto")
+int BPF_PROG(on_sendto, int fd)
+{
+	return keep_fd(fd);
+}
+
+SEC("?fentry/__sys_sendmsg")
+int BPF_PROG(on_sendmsg, int fd)
+{
+	return keep_fd(fd);
 }
 
 #endif

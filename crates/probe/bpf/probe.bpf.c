@@ -54,6 +54,7 @@ static __always_inline u64 unpack_socketcall(struct scratch *s)
 	bpf_probe_read_user(args, sizeof(args), (void *)s->args[1]);
 	for (int i = 0; i < 6; i++)
 		s->args[i] = args[i];
+	s->args[0] = (u32)fd_copy(s->nr, s->compat, args[0]);
 	return bounded(call, SOCKETCALLS_ROOM - 1);
 }
 

@@ -23,7 +23,7 @@ const NAMED_SETS: [&str; 7] = [
 const TYPES: &str = "
 struct param { unsigned char kind, source, offset, size, set, width, what; };
 struct plan { unsigned short type; unsigned char program, count, opens, makes, keeps, fds[2]; struct param params[PLAN_PARAMS]; };
-enum { KEEPS_NAMES = 1, KEEPS_ADDRESS = 2, KEEPS_MESSAGES = 4, KEEPS_SENDER = 8 };
+enum { KEEPS_NAMES = 1, KEEPS_ADDRESS = 2, KEEPS_MESSAGES = 4, KEEPS_SENDER = 8, KEEPS_SENDERS = 16 };
 enum { MAKES_NONE, MAKES_FD, MAKES_PIPE, MAKES_PAIR };
 enum { CONVERT_BITS, CONVERT_VALUES, CONVERT_KEEP };
 struct conversion { unsigned short kind, first, count; unsigned long long fallback; };

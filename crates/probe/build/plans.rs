@@ -9,7 +9,7 @@ use crate::numbers::{Call, NUMBERS, OPERATIONS, SOCKETCALLS};
 use crate::{Error, lines};
 
 /// Kinds of parameters, as the BPF side numbers them.
-pub const KINDS: [&str; 34] = [
+pub const KINDS: [&str; 35] = [
     "num",
     "int",
     "str",
@@ -44,6 +44,7 @@ pub const KINDS: [&str; 34] = [
     "fsconfig",
     "keyctl",
     "cred",
+    "memname",
 ];
 
 /// Programs that write an event, as the BPF side numbers them.
@@ -135,7 +136,7 @@ impl Plan {
     }
 
     /// What the kernel's own copies are kept of, bit by bit: names (1), an address (2), those of several messages (4),
-    /// the address that a message came from (8). Not of those that several messages came from.
+    /// the address that a message came from (8), those that several messages came from (16).
     pub fn keeps(&self) -> usize {
         if self.event.direction == Direction::Enter || self.call.starts_with("uring:") {
             return 0;
@@ -153,7 +154,13 @@ impl Plan {
                     2
                 }
             }
-            "msg" if Some(param.what) == from.1 && self.call == "recvmsg" => 8,
+            "msg" if Some(param.what) == from.1 => {
+                if self.call == "recvmsg" {
+                    8
+                } else {
+                    16
+                }
+            }
             _ => 0,
         });
         let runs = PROGRAMS[self.program] == "execve";
@@ -220,7 +227,7 @@ fn fits(kind: &str, info: &ParamInfo) -> bool {
     use ParamType as T;
     match kind {
         "num" | "int" | "queue" => width(info).is_some(),
-        "str" | "retpath" => matches!(info.ty, T::Charbuf | T::Fspath | T::Fsrelpath),
+        "str" | "retpath" | "memname" => matches!(info.ty, T::Charbuf | T::Fspath | T::Fsrelpath),
         "data" => info.ty == T::Bytebuf,
         "openflags" | "mountflags" | "openmode" | "dev" | "memory" => width(info) == Some(4),
         "creatflags" => width(info) == Some(2),
@@ -299,7 +306,7 @@ fn param(text: &str, info: &ParamInfo, conversions: &[Conversion]) -> Result<Par
             | "sem" | "fsconfig",
             [what],
         ) => param.what = word(kind, what)?,
-        ("creatflags" | "dev" | "ino" | "retpath" | "pipeino", []) => {}
+        ("creatflags" | "dev" | "ino" | "retpath" | "pipeino" | "memname", []) => {}
         _ => return Err(format!("{text}: wrong arguments").into()),
     }
     Ok(param)

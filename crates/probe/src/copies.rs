@@ -54,12 +54,15 @@ const NAMES: u8 = 1;
 const ADDRESS: u8 = 2;
 const MESSAGES: u8 = 4;
 const SENDER: u8 = 8;
+const SENDERS: u8 = 16;
 
 /// A program, where it goes, and what it keeps.
 pub struct Spec {
     program: &'static str,
     point: &'static str,
     keeps: u8,
+    /// The calls behind the 32-bit `socketcall`, by number, whose fd it keeps.
+    socketcalls: &'static [usize],
     /// Whether the others are worth having without it.
     optional: bool,
 }
@@ -71,15 +74,23 @@ impl Spec {
 }
 
 const fn spec(program: &'static str, point: &'static str, keeps: u8, optional: bool) -> Spec {
-    Spec { program, point, keeps, optional }
+    Spec { program, point, keeps, socketcalls: &[], optional }
 }
 
-static SPECS: [Spec; 5] = [
+const fn fd(program: &'static str, point: &'static str, socketcalls: &'static [usize]) -> Spec {
+    Spec { program, point, keeps: 0, socketcalls, optional: true }
+}
+
+static SPECS: [Spec; 9] = [
     spec("on_putname", "fentry/putname", NAMES, false),
     spec("on_strndup_user", "fexit/strndup_user", NAMES, false),
     spec("on_address", "fexit/move_addr_to_kernel", ADDRESS, false),
     spec("on_message", "fentry/____sys_sendmsg", MESSAGES, true),
-    spec("on_sender", "fentry/move_addr_to_user", SENDER, true),
+    spec("on_sender", "fentry/move_addr_to_user", SENDER | SENDERS, true),
+    fd("on_bind", "fentry/__sys_bind", &[2]),
+    fd("on_connect", "fentry/__sys_connect", &[3]),
+    fd("on_sendto", "fentry/__sys_sendto", &[9, 11]),
+    fd("on_sendmsg", "fentry/__sys_sendmsg", &[16]),
 ];
 
 /// Finds out by an empty program whether this kernel lets programs be at its functions, and which of them it has.
@@ -139,9 +150,9 @@ impl Copies {
 
     /// Attaches what the wanted calls need, and detaches the rest. Whether copies are kept now.
     pub fn follow(&mut self, wanted: &Wanted) -> bool {
-        let needed = needed(wanted);
+        let kept = kept(wanted);
         for hook in &mut self.hooks {
-            if hook.spec.keeps & needed == 0 {
+            if !is_needed(hook.spec, kept, wanted) {
                 hook.link = None;
             } else if hook.link.is_none() {
                 match program::attach_tracing(hook.program.as_fd()) {
@@ -194,6 +205,10 @@ fn hooks(
         &loaded.progs.on_address,
         &loaded.progs.on_message,
         &loaded.progs.on_sender,
+        &loaded.progs.on_bind,
+        &loaded.progs.on_connect,
+        &loaded.progs.on_sendto,
+        &loaded.progs.on_sendmsg,
     ];
     let hook = |(spec, program): (&'static Spec, &ProgramMut<'_>)| {
         let program = program.as_fd().try_clone_to_owned();
@@ -210,8 +225,14 @@ pub fn is_point(point: &str) -> bool {
     SPECS.iter().any(|spec| spec.point == point)
 }
 
+/// Whether a program keeps something for a wanted call.
+fn is_needed(spec: &Spec, kept: u8, wanted: &Wanted) -> bool {
+    let behind = |&call: &usize| wanted.socketcalls.get(call).is_some_and(|&plan| plan != 0);
+    spec.keeps & kept != 0 || spec.socketcalls.iter().any(behind)
+}
+
 /// What the wanted calls are given, of which copies are kept.
-fn needed(wanted: &Wanted) -> u8 {
+fn kept(wanted: &Wanted) -> u8 {
     let plans = wanted.native.iter().chain(&wanted.ia32).chain(&wanted.socketcalls);
     let kept = plans.filter_map(|plan| KEEPS.get(usize::from(*plan).checked_sub(1)?));
     kept.fold(0, |all, one| all | one)
@@ -220,10 +241,11 @@ fn needed(wanted: &Wanted) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::btf::Kind;
     use lanner_event::{EventType, types};
 
     fn of(ty: EventType) -> u8 {
-        needed(&Wanted::of(&[ty].into_iter().collect()))
+        kept(&Wanted::of(&[ty].into_iter().collect()))
     }
 
     #[test]
@@ -240,13 +262,32 @@ mod tests {
         for ty in [types::SOCKET_RECVFROM_X, types::SOCKET_RECVMSG_X] {
             assert_eq!(of(ty), SENDER);
         }
-        for ty in [
-            types::SYSCALL_CLOSE_X,
-            types::SOCKET_ACCEPT_5_X,
-            types::SOCKET_RECVMMSG_X,
-            types::SYSCALL_READ_X,
-        ] {
+        assert_eq!(of(types::SOCKET_RECVMMSG_X), SENDERS);
+        for ty in [types::SYSCALL_CLOSE_X, types::SOCKET_ACCEPT_5_X, types::SYSCALL_READ_X] {
             assert_eq!(of(ty), 0);
+        }
+    }
+
+    #[test]
+    fn the_kernels_types_are_asked_for_each_function() {
+        for spec in &SPECS {
+            let key = (Kind::FUNC, spec.function());
+            assert!(crate::types::ASKED.contains(&key), "{}", spec.point);
+        }
+    }
+
+    #[test]
+    fn the_fd_of_a_socketcall_is_kept_where_the_call_behind_it_is_wanted() {
+        for (ty, programs) in [
+            (types::SOCKET_BIND_X, vec!["on_bind"]),
+            (types::SOCKET_CONNECT_X, vec!["on_connect"]),
+            (types::SOCKET_SENDMSG_X, vec!["on_sendmsg"]),
+            (types::SOCKET_SENDTO_X, vec!["on_sendto"]),
+            (types::SOCKET_LISTEN_X, vec![]),
+        ] {
+            let wanted = Wanted::of(&[ty].into_iter().collect());
+            let fds = SPECS.iter().filter(|spec| spec.keeps == 0 && is_needed(spec, 0, &wanted));
+            assert_eq!(fds.map(|spec| spec.program).collect::<Vec<_>>(), programs);
         }
     }
 }

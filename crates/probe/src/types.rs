@@ -15,7 +15,7 @@ use crate::sys;
 include!(concat!(env!("OUT_DIR"), "/types.rs"));
 
 /// What it is asked for beside the types of casts: tracepoints where programs are, functions, structures.
-const ASKED: [(Kind, &str); 17] = [
+pub const ASKED: [(Kind, &str); 21] = [
     (Kind::TYPEDEF, "btf_trace_sys_enter"),
     (Kind::TYPEDEF, "btf_trace_sys_exit"),
     (Kind::TYPEDEF, "btf_trace_sched_process_fork"),
@@ -32,6 +32,10 @@ const ASKED: [(Kind, &str); 17] = [
     (Kind::FUNC, "move_addr_to_kernel"),
     (Kind::FUNC, "move_addr_to_user"),
     (Kind::FUNC, "____sys_sendmsg"),
+    (Kind::FUNC, "__sys_bind"),
+    (Kind::FUNC, "__sys_connect"),
+    (Kind::FUNC, "__sys_sendto"),
+    (Kind::FUNC, "__sys_sendmsg"),
     (Kind::STRUCT, "io_cmd_data"),
 ];
 

@@ -4,8 +4,8 @@ use std::net::{TcpListener, UdpSocket};
 
 use lanner_event::{EventType, types as t};
 
-use crate::support::bytes;
 use crate::support::call::{Arg::N, Arg::P, call};
+use crate::support::{bytes, number};
 use crate::{ROUNDS, Rewritten, either, rounds, rounds_of};
 
 /// Two ports that differ in their lower byte alone.
@@ -205,6 +205,35 @@ fn whom_a_message_came_from() {
     });
 }
 
+/// One call takes two messages, of which it asks for the address of the second alone.
+#[test]
+fn whom_the_second_of_two_messages_came_from() {
+    let (senders, ports) = receivers();
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = receiver.local_addr().unwrap();
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&receiver);
+    let address = rewritten(ports);
+    let mut data = [0u8; 2];
+    let part = [data.as_mut_ptr() as u64, 2];
+    let header = |name: i64, size| [name as u64, size, part.as_ptr() as u64, 1, 0, 0, 0, 0];
+    let mut turn = 0;
+    let told = rounds_of(ROUNDS, t::SOCKET_RECVMMSG_X, || {
+        turn = (turn * 5 + 3) % 16;
+        let sender = turn / 8;
+        senders[1 - sender].send_to(b"x", at).unwrap();
+        senders[sender].send_to(b"x", at).unwrap();
+        let headers = [header(0, 0), header(address.at(), 16)].concat();
+        let mut headers: Vec<u8> = headers.into_iter().flat_map(u64::to_ne_bytes).collect();
+        let headers = headers.as_mut_ptr() as i64;
+        assert_eq!(call(libc::SYS_recvmmsg, &[N(fd.into()), N(headers), N(2), N(0), N(0)]), 2);
+        ['?', either(sender == 0)]
+    });
+    let Some(mut told) = told else { return };
+    told.rounds.retain(|(_, sender)| *sender != '?');
+    assert_eq!(told.rounds.len(), ROUNDS);
+    told.check(|event| letter(ports, &bytes(event, "tuple")[5..7]));
+}
+
 /// By the call that stands for all of sockets in 32-bit programs, which has its arguments in memory, too.
 #[cfg(target_arch = "x86_64")]
 #[test]
@@ -239,4 +268,49 @@ fn whom_a_32_bit_connection_is_made_to() {
     });
     let Some(told) = told else { return };
     told.check(|event| letter(ports, &bytes(event, "addr")[5..7]));
+}
+
+/// Which of two sockets it connects, whose fds differ in one byte that is rewritten where the call has its arguments.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn which_socket_a_32_bit_call_connects() {
+    use crate::support::call::{Low, call32};
+    use std::sync::atomic::AtomicBool;
+
+    const FDS: [u8; 2] = [200, 201];
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    let address = [&[2u8, 0][..], &port.to_be_bytes(), &[127, 0, 0, 1], &[0; 8]].concat();
+    let low = Low::new(&[&address[..], &[0; 12]].concat());
+    for (i, value) in [u32::from(FDS[0]), low.at(), 16].into_iter().flat_map(u32::to_ne_bytes).enumerate() {
+        low.byte(16 + i).store(value, std::sync::atomic::Ordering::Relaxed);
+    }
+    let done = AtomicBool::new(false);
+    let told = std::thread::scope(|scope| {
+        let byte = low.byte(16);
+        // even if an assertion fails
+        let _end = crate::OnDrop(&done);
+        scope.spawn(|| crate::rewrite(byte, FDS, &done));
+        rounds(t::SOCKET_CONNECT_X, || {
+            for fd in FDS {
+                let made = socket(2);
+                assert_eq!(call(libc::SYS_dup2, &[N(made), N(fd.into())]), i64::from(fd));
+                call(libc::SYS_close, &[N(made)]);
+            }
+            assert_eq!(call32(102, [3, low.at() + 16, 0, 0]), 0);
+            let connected = FDS.map(|fd| {
+                let (mut end, mut len) = ([0u8; 16], 16u32.to_ne_bytes());
+                let asked = [N(fd.into()), N(end.as_mut_ptr() as i64), N(len.as_mut_ptr() as i64)];
+                call(libc::SYS_getpeername, &asked) == 0
+            });
+            assert_ne!(connected[0], connected[1]);
+            either(connected[0])
+        })
+    });
+    for fd in FDS {
+        call(libc::SYS_close, &[N(fd.into())]);
+    }
+    let Some(told) = told else { return };
+    let fds = FDS.map(|fd| Some(i64::from(fd)));
+    told.check(|event| either(fds.iter().position(|fd| *fd == number(event, "fd")) == Some(0)).into());
 }

@@ -241,3 +241,38 @@ fn the_end_says_what_it_knows_better_than_the_beginning() {
     assert_eq!(told(&mut watch, &[beginning, OPEN.ty]), [false, by_copies]);
     assert_eq!(told(&mut watch, &[OPEN.ty]), [false]);
 }
+
+/// The name that a file in memory has, which nobody copies for the probe.
+#[test]
+fn what_a_file_in_memory_is_called() {
+    let name = Rewritten::path("lanner-");
+    let told = rounds(t::SYSCALL_MEMFD_CREATE_X, || {
+        let fd = call(libc::SYS_memfd_create, &[N(name.at()), N(0)]);
+        let link = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
+        call(libc::SYS_close, &[N(fd)]);
+        either(link.to_str().unwrap().contains("lanner-a"))
+    });
+    let Some(told) = told else { return };
+    assert_eq!(forged(&told, "name"), 0);
+}
+
+/// The name that a thread gives itself.
+#[test]
+fn what_a_thread_calls_itself() {
+    let name = Rewritten::path("lanner-");
+    let told = rounds(t::SYSCALL_PRCTL_X, || {
+        assert_eq!(call(libc::SYS_prctl, &[N(15), N(name.at())]), 0);
+        let own = std::fs::read_to_string("/proc/thread-self/comm").unwrap();
+        either(own.trim_end() == "lanner-a")
+    });
+    let Some(told) = told else { return };
+    assert_eq!(forged(&told, "arg2_str"), 0);
+}
+
+/// How many of the names are not what happened.
+fn forged(told: &crate::Told, param: &str) -> usize {
+    let forged = |(event, happened): &&(EventBuf, char)| {
+        !text(&event.event().unwrap(), param).unwrap().ends_with(*happened)
+    };
+    told.rounds.iter().filter(forged).count()
+}
