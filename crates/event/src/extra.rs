@@ -15,6 +15,18 @@ const COPIED: u8 = 2;
 /// The flag of a path that is the one which was asked for, in place of which nothing stands.
 const AS_ASKED: u8 = 4;
 
+/// The flag of an fd, in a list of what is open, that a new program closes.
+const CLOSES_ON_EXEC: u8 = 8;
+
+/// The flag of a thread, in a list of those that run, that has ended, while others of its process live.
+const ENDED: u8 = 16;
+
+/// What says that a thread has ended, behind the parameters of the event table.
+pub const THREAD_HAS_ENDED: [u8; 8] = [b'l', b'a', b'n', b'n', b'e', b'r', 0, ENDED];
+
+/// What says that a new program closes an fd, behind the parameters of the event table.
+pub const FD_CLOSES_ON_EXEC: [u8; 8] = [b'l', b'a', b'n', b'n', b'e', b'r', 0, CLOSES_ON_EXEC];
+
 impl<'a> Event<'a> {
     /// The flags, if the event says anything beyond the table.
     fn extra(&self) -> Option<u8> {
@@ -31,6 +43,16 @@ impl<'a> Event<'a> {
     /// since, so that it is truer than what was read at the call's beginning.
     pub fn is_copied(&self) -> bool {
         self.extra().is_some_and(|flags| flags & COPIED != 0)
+    }
+
+    /// Whether it is said that a new program closes the fd that is told of.
+    pub fn closes_on_exec(&self) -> bool {
+        self.extra().is_some_and(|flags| flags & CLOSES_ON_EXEC != 0)
+    }
+
+    /// Whether the thread that is told of has ended.
+    pub fn has_ended(&self) -> bool {
+        self.extra().is_some_and(|flags| flags & ENDED != 0)
     }
 
     /// What the kernel made of the path that was opened: symbolic links followed, as the root of its mount namespace
@@ -69,6 +91,18 @@ mod tests {
         ];
         let event = EventBuf::new(1, 2, 0, types::SYSCALL_OPENAT_2_X, &params).unwrap();
         assert_eq!(event.event().unwrap().resolved_path(), Some(&b"/etc/shadow"[..]));
+    }
+
+    #[test]
+    fn lists_say_what_a_new_program_closes_and_which_thread_has_ended() {
+        let said = |extras| {
+            let event = close(extras);
+            let event = event.event().unwrap();
+            (event.closes_on_exec(), event.has_ended())
+        };
+        assert_eq!(said(&[&super::FD_CLOSES_ON_EXEC]), (true, false));
+        assert_eq!(said(&[&super::THREAD_HAS_ENDED]), (false, true));
+        assert_eq!((said(&[]), said(&[b"lanner\0\x07"])), ((false, false), (false, false)));
     }
 
     #[test]

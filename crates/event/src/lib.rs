@@ -16,6 +16,7 @@ mod vital;
 
 pub use decode::{DecodeError, Event, HEADER_LEN, Head};
 pub use encode::{EncodeError, EventBuf};
+pub use extra::{FD_CLOSES_ON_EXEC, THREAD_HAS_ENDED};
 pub use print::{BufferFormat, FdLabel, Names, NoNames, print_args, print_param, print_raw, print_resolved};
 pub use print_bytes::print_bytes;
 pub use print_names::{errno_name, signal_name};

@@ -44,13 +44,13 @@ impl Machine {
         record.linked = true;
         let thread = &record.thread;
         let (tid, pid, ptid, main) = (thread.tid, thread.pid, thread.ptid, thread.is_main());
-        let init = pid == 1 || thread.vpid == 1;
+        let (init, alive) = (pid == 1 || thread.vpid == 1, !thread.dead);
         let process = self
             .threads
             .processes
             .entry(pid)
             .or_insert_with(|| Process { reaper: init, ..Process::default() });
-        process.alive += 1;
+        process.alive += usize::from(alive);
         process.threads.insert(if main { 0 } else { process.threads.len() }, tid);
         self.share_main_table(slot);
         if pid == 1 {

@@ -222,6 +222,7 @@ impl Machine {
             tty: half(30, 0),
             loginuid: half(31, u32::MAX),
             flags: if tid == pid { 0 } else { abi::CLONE_THREAD | abi::CLONE_FILES },
+            dead: event.has_ended(),
             last_seen_ts: event.ts,
             ..Thread::unknown(tid)
         };
@@ -232,6 +233,15 @@ impl Machine {
 
 /// The fd that a snapshot event tells of.
 fn fd_of_snapshot(event: &Event<'_>) -> Option<Fd> {
+    let mut fd = fd_as_listed(event)?;
+    if event.closes_on_exec() {
+        fd.set_cloexec(true);
+    }
+    Some(fd)
+}
+
+/// The fd by the parameters of the event table, which say of plain files alone what a new program does to them.
+fn fd_as_listed(event: &Event<'_>) -> Option<Fd> {
     let p = params::<8>(event);
     let num = i64::from(u32_of(p[0])? as i32);
     let path = |i: usize| if p[i].is_empty() { Text::default() } else { Text::from(text_of(p[i])) };

@@ -99,6 +99,17 @@ struct {
 } scratch_map SEC(".maps");
 #endif
 
+/*
+ * Behind the parameters of the event table an event may have two of our own: "lanner" and a byte of flags, then
+ * what the kernel made of the path (crates/event/src/extra.rs).
+ */
+#define EXTRA_MARK 0x0072656e6e616cull
+#define EXTRA_IO_URING (1ull << 56)
+#define EXTRA_COPIED (2ull << 56)
+#define EXTRA_AS_ASKED (4ull << 56) /* in place of the path: it is the one that was asked for */
+#define EXTRA_ON_EXEC (8ull << 56)  /* a new program closes the fd */
+#define EXTRA_ENDED (16ull << 56)   /* the thread has ended, and others of its process live */
+
 /* Nanoseconds between 1970 and boot. */
 u64 boot_time = 0;
 

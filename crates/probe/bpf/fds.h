@@ -197,19 +197,6 @@ static __always_inline struct file *file_of_number(s64 fd)
 	return file;
 }
 
-/* Whether the current thread's fd is closed by a new program. */
-static __always_inline bool closes_on_exec(s64 fd)
-{
-	struct fdtable *table = BPF_CORE_READ(current_task(), files, fdt);
-	unsigned long *bits = table ? BPF_CORE_READ(table, close_on_exec) : NULL;
-	u64 word = 0;
-
-	if (!bits || fd < 0)
-		return false;
-	bpf_probe_read_kernel(&word, sizeof(word), &bits[fd >> 6]);
-	return word >> (fd & 63) & 1;
-}
-
 /* Whether a file of this mode is one that the snapshot tells as ITER_TASK_FILE_REGULAR: of these nothing is lost. */
 static __always_inline bool is_plain(u32 mode)
 {

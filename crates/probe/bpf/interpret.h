@@ -204,7 +204,7 @@ static __always_inline u64 flags_of_opened(struct scratch *s, struct file *file,
 {
 	u64 flags = BPF_CORE_READ(file, f_flags) & FLAGS_THAT_STAY;
 
-	if (closes_on_exec(s->ret))
+	if (closes_on_exec(current_task(), s->ret))
 		flags |= O_CLOEXEC;
 	if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
 		flags |= O_CREAT;
@@ -439,15 +439,6 @@ __noinline int put_param(u32 index)
 /* Whether somebody asks what the kernel made of a path. */
 u8 want_resolved = 0;
 
-/*
- * Behind the parameters of the event table an event may have two of our own: "lanner" and a byte of flags, then
- * what the kernel made of the path (crates/event/src/extra.rs).
- */
-#define EXTRA_MARK 0x0072656e6e616cull
-#define EXTRA_IO_URING (1ull << 56)
-#define EXTRA_COPIED (2ull << 56)
-#define EXTRA_AS_ASKED (4ull << 56) /* in place of the path: it is the one that was asked for */
-
 /* Whether beginnings of calls are told. */
 u8 want_beginnings = 0;
 
@@ -539,8 +530,10 @@ static __always_inline void write_messages(struct scratch *s)
 static __always_inline void write_file(struct scratch *s, s32 fd, struct file *file, bool directory)
 {
 	u32 flags = 0, mount_id = 0;
+	bool on_exec = file && closes_on_exec(current_task(), fd);
 	struct mount *mount;
 
+	s->extras = directory && on_exec;
 	begin(s, directory ? EV_ITER_TASK_FILE_DIRECTORY_E : EV_ITER_TASK_FILE_REGULAR_E);
 	put_u32(s, fd);
 	put_path(path_of_file(file));
@@ -548,13 +541,16 @@ static __always_inline void write_file(struct scratch *s, s32 fd, struct file *f
 		mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
 		mount_id = BPF_CORE_READ(mount, mnt_id);
 		flags = convert(SET_OPEN_FLAGS, BPF_CORE_READ(file, f_flags)) |
-			(closes_on_exec(fd) ? FLAG_OPEN_FLAGS_O_CLOEXEC : 0);
+			(on_exec ? FLAG_OPEN_FLAGS_O_CLOEXEC : 0);
 	}
 	if (!directory) {
 		put_u32(s, flags);
 		put_u32(s, mount_id);
 	}
 	put_u64(s, inode_of(file));
+	if (s->extras)
+		put_u64(s, EXTRA_MARK | EXTRA_ON_EXEC);
+	s->extras = 0;
 }
 
 /* Tells what an fd is that the current thread uses, if user space doesn't know. */

@@ -238,6 +238,7 @@ struct tty_struct {
 };
 
 struct signal_struct {
+	atomic_t live;
 	int nr_threads;
 	struct pid *pids[4];
 	struct list_head thread_head;

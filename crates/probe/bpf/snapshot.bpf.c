@@ -89,6 +89,13 @@ __noinline int put_rest(u64 at)
 	return 0;
 }
 
+/* Whether an ended thread is its process' first, which stands for the process as long as others live. */
+static __always_inline bool is_left_behind(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, pid) == BPF_CORE_READ(task, tgid) && BPF_CORE_READ(task, signal, live.counter) > 0;
+}
+
+/* What has ended is left out: nobody would tell of its end. */
 SEC("iter.s/task")
 int each_task(struct bpf_iter__task *ctx)
 {
@@ -98,15 +105,20 @@ int each_task(struct bpf_iter__task *ctx)
 	struct fs_struct *fs;
 	struct file *exe;
 	struct scratch *s;
+	bool ended;
 
 	if (!running)
 		return 0;
 	task = untyped(running);
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
 		return 0;
+	ended = BPF_CORE_READ(task, flags) & PF_EXITING;
+	if (ended && !is_left_behind(task))
+		return 0;
 	s = get_scratch();
 	if (!s)
 		return 0;
+	s->extras = ended;
 	reader_pid = bpf_get_current_pid_tgid() >> 32;
 	mm = BPF_CORE_READ(task, mm);
 	exe = mm ? BPF_CORE_READ(mm, exe_file) : NULL;
@@ -124,6 +136,8 @@ int each_task(struct bpf_iter__task *ctx)
 	put_path(fs ? (u64)&fs->pwd : 0);
 	put_credentials((u64)task);
 	put_rest((u64)task);
+	if (s->extras)
+		put_u64(s, EXTRA_MARK | EXTRA_ENDED);
 	return hand_over(s, seq);
 }
 
@@ -271,13 +285,17 @@ static __always_inline int put_anon(struct scratch *s, struct file *file, u64 id
 	return 1;
 }
 
+/* What the kernel has kept of the flags that a file was opened with may say otherwise of a new program than its fd. */
 static __always_inline int put_plain(struct scratch *s, struct file *file, u64 ids, u32 fd, u64 ino)
 {
 	struct mount *mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+	u32 flags = convert(SET_OPEN_FLAGS, BPF_CORE_READ(file, f_flags)) & ~FLAG_OPEN_FLAGS_O_CLOEXEC;
 
+	if (s->extras)
+		flags |= FLAG_OPEN_FLAGS_O_CLOEXEC;
 	begin_file(s, EV_ITER_TASK_FILE_REGULAR_E, ids, fd);
 	put_path(path_of_file(file));
-	put_u32(s, convert(SET_OPEN_FLAGS, BPF_CORE_READ(file, f_flags)));
+	put_u32(s, flags);
 	put_u32(s, BPF_CORE_READ(mount, mnt_id));
 	put_u64(s, ino);
 	return 1;
@@ -328,8 +346,13 @@ int each_file(struct bpf_iter__task_file *ctx)
 	if (BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
 		return 0;
 	s = get_scratch();
-	if (!s || !put_file(s, file, both_ids(task), ctx->fd))
+	if (!s)
 		return 0;
+	s->extras = closes_on_exec(task, ctx->fd);
+	if (!put_file(s, file, both_ids(task), ctx->fd))
+		return 0;
+	if (s->extras)
+		put_u64(s, EXTRA_MARK | EXTRA_ON_EXEC);
 	return hand_over(s, ctx->meta->seq);
 }
 

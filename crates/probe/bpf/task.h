@@ -377,4 +377,17 @@ static __always_inline void put_inode_times(struct scratch *s, struct inode *ino
 	put_u64(s, mtime);
 }
 
+/* Whether a task's fd is closed by a new program. */
+static __always_inline bool closes_on_exec(struct task_struct *task, s64 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	unsigned long *bits = table ? BPF_CORE_READ(table, close_on_exec) : NULL;
+	u64 word = 0;
+
+	if (!bits || fd < 0)
+		return false;
+	bpf_probe_read_kernel(&word, sizeof(word), &bits[fd >> 6]);
+	return word >> (fd & 63) & 1;
+}
+
 #endif

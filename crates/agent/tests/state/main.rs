@@ -5,7 +5,7 @@ mod like_proc;
 mod reused;
 mod storm;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -174,6 +174,13 @@ fn by_machine(machine: &Machine, thread: &Thread) -> BTreeMap<String, String> {
         all.insert(format!("fd {}", fd.num), fd.name.to_string());
     }
     all
+}
+
+/// Numbers of a process' fds: by the machine, and by `/proc`.
+fn fds(machine: &Machine, pid: i64) -> (BTreeSet<i64>, BTreeSet<i64>) {
+    let theirs = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let theirs = theirs.map(|fd| fd.file_name().to_str().unwrap().parse().unwrap());
+    (machine.fds(pid).map(|fd| fd.num).collect(), theirs.collect())
 }
 
 /// Where the two differ.

@@ -14,7 +14,7 @@ use lanner_event::{Event, EventInfo, EventType, types};
 use lanner_machine::Machine;
 use lanner_probe::{Lost, SnapshotSource};
 
-use crate::{Host, differences};
+use crate::{Host, differences, fds};
 
 const SHORT_PROCESSES: u64 = 20_000;
 /// One in so many of them runs a program.
@@ -171,6 +171,15 @@ fn astray(host: &mut Host) -> (BTreeSet<i64>, BTreeSet<i64>) {
     found.unwrap()
 }
 
+/// What the machine says of a thread, for people.
+fn described(machine: &Machine, tid: i64) -> String {
+    let thread = machine.thread(tid);
+    thread.map_or_else(
+        || tid.to_string(),
+        |t| format!("{tid} of {} ({}), child of {}, from {}", t.pid, t.comm, t.ptid, t.clone_ts),
+    )
+}
+
 fn threads_of_machine(machine: &Machine) -> BTreeSet<i64> {
     machine.threads().filter(|t| !t.is_unknown()).map(|t| t.tid).collect()
 }
@@ -182,13 +191,6 @@ fn threads_of_proc() -> BTreeSet<i64> {
     // kernel threads have no program
     let programs = processes.filter(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok());
     programs.flat_map(|pid| entries(format!("/proc/{pid}/task")).filter_map(number)).collect()
-}
-
-/// Numbers of a process' fds: by the machine, and by `/proc`.
-fn fds(machine: &Machine, pid: i64) -> (BTreeSet<i64>, BTreeSet<i64>) {
-    let theirs = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
-    let theirs = theirs.map(|fd| fd.file_name().to_str().unwrap().parse().unwrap());
-    (machine.fds(pid).map(|fd| fd.num).collect(), theirs.collect())
 }
 
 #[test]
@@ -227,6 +229,7 @@ fn after_a_storm_the_state_is_right_and_what_was_lost_is_counted() {
     let kept = waiting.join().unwrap();
     let pids = [i64::from(process.id()), kept];
     let (more, less) = astray(&mut host);
+    let more: Vec<String> = more.iter().map(|&tid| described(&host.machine, tid)).collect();
     let mut wrong = Vec::new();
     for pid in pids {
         let thread = host.machine.thread(pid).unwrap();

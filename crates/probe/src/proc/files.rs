@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-use lanner_event::{EventBuf, flag_sets, types};
+use lanner_event::{EventBuf, EventType, FD_CLOSES_ON_EXEC, flag_sets, types};
 
 use super::sockets::{Socket, Tables};
 use super::{event, link, text};
@@ -12,6 +12,24 @@ use crate::plans::convert_open_flags;
 
 /// Reads one file; `None` for one that is gone or of a kind that no event has.
 pub fn read(home: &Path, pid: u32, fd: u32, tables: &mut Tables) -> Option<EventBuf> {
+    let info = fs::read_to_string(home.join("fdinfo").join(fd.to_string())).unwrap_or_default();
+    let flags = info_word(&info, "flags").and_then(|w| u32::from_str_radix(w, 8).ok()).unwrap_or(0);
+    let mount = info_word(&info, "mnt_id").and_then(|w| w.parse().ok()).unwrap_or(0);
+    let (ty, mut params) = look(home, fd, (flags, mount), tables)?;
+    // other than the flags of the file itself, those in the list are the fd's
+    if flags & libc::O_CLOEXEC as u32 != 0 {
+        params.push(FD_CLOSES_ON_EXEC.to_vec());
+    }
+    event(pid, pid, ty, &params)
+}
+
+/// The event's type and parameters, by where the fd leads, its flags and its mount.
+fn look(
+    home: &Path,
+    fd: u32,
+    (flags, mount): (u32, u32),
+    tables: &mut Tables,
+) -> Option<(EventType, Vec<Vec<u8>>)> {
     let place = home.join("fd").join(fd.to_string());
     let name = link(&place);
     let number = fd.to_ne_bytes().to_vec();
@@ -19,37 +37,29 @@ pub fn read(home: &Path, pid: u32, fd: u32, tables: &mut Tables) -> Option<Event
         let ino = fs::metadata(&place).map_or(0, |m| m.ino());
         let ty = anon_type(kind);
         let path = if ty == 0 { text(kind) } else { Vec::new() };
-        return event(pid, pid, types::ITER_TASK_FILE_ANON_INODE_E, &[number, vec![ty], path, long(ino)]);
+        return Some((types::ITER_TASK_FILE_ANON_INODE_E, vec![number, vec![ty], path, long(ino)]));
     }
     let meta = fs::metadata(&place).ok()?;
     let ino = long(meta.ino());
     let kind = meta.file_type();
     if kind.is_socket() {
-        return socket(pid, fd, meta.ino(), tables.find(home, meta.ino())?);
+        return Some(socket(number, meta.ino(), tables.find(home, meta.ino())?));
     }
     // a deleted file keeps the path that it was opened by, as on the BPF side
     let path = name.strip_suffix(b" (deleted)").unwrap_or(&name);
     if kind.is_fifo() {
         let path = if path.starts_with(b"pipe:") { Vec::new() } else { text(path) };
-        return event(pid, pid, types::ITER_TASK_FILE_PIPE_E, &[number, path, ino]);
+        return Some((types::ITER_TASK_FILE_PIPE_E, vec![number, path, ino]));
     }
     if kind.is_dir() {
-        return event(pid, pid, types::ITER_TASK_FILE_DIRECTORY_E, &[number, text(path), ino]);
+        return Some((types::ITER_TASK_FILE_DIRECTORY_E, vec![number, text(path), ino]));
     }
     if path.starts_with(b"/memfd:") {
-        return event(pid, pid, types::ITER_TASK_FILE_MEMFD_E, &[number, text(&path[1..]), ino]);
+        return Some((types::ITER_TASK_FILE_MEMFD_E, vec![number, text(&path[1..]), ino]));
     }
-    let info = fs::read_to_string(home.join("fdinfo").join(fd.to_string())).unwrap_or_default();
-    let flags = info_word(&info, "flags").and_then(|w| u32::from_str_radix(w, 8).ok()).unwrap_or(0);
-    let mount = info_word(&info, "mnt_id").and_then(|w| w.parse::<u32>().ok()).unwrap_or(0);
-    let params = [
-        number,
-        text(path),
-        convert_open_flags(flags).to_ne_bytes().to_vec(),
-        mount.to_ne_bytes().to_vec(),
-        ino,
-    ];
-    event(pid, pid, types::ITER_TASK_FILE_REGULAR_E, &params)
+    let flags = convert_open_flags(flags).to_ne_bytes().to_vec();
+    let params = vec![number, text(path), flags, mount.to_ne_bytes().to_vec(), ino];
+    Some((types::ITER_TASK_FILE_REGULAR_E, params))
 }
 
 fn long(n: u64) -> Vec<u8> {
@@ -69,8 +79,7 @@ fn anon_type(kind: &[u8]) -> u8 {
     named.map_or(0, |flag| flag.value as u8)
 }
 
-fn socket(pid: u32, fd: u32, ino: u64, socket: &Socket) -> Option<EventBuf> {
-    let number = fd.to_ne_bytes().to_vec();
+fn socket(number: Vec<u8>, ino: u64, socket: &Socket) -> (EventType, Vec<Vec<u8>>) {
     let half = |n: u16| n.to_ne_bytes().to_vec();
     match socket {
         Socket::Inet { ty, proto, local, local_port, remote, remote_port } => {
@@ -78,29 +87,19 @@ fn socket(pid: u32, fd: u32, ino: u64, socket: &Socket) -> Option<EventBuf> {
                 4 => types::ITER_TASK_FILE_SOCKET_INET_E,
                 _ => types::ITER_TASK_FILE_SOCKET_INET6_E,
             };
-            let params = [
-                number,
-                half(*ty),
-                half(*proto),
-                local.clone(),
-                half(*local_port),
-                remote.clone(),
-                half(*remote_port),
-                long(ino),
-            ];
-            event(pid, pid, event_type, &params)
+            let (local, local_port) = (local.clone(), half(*local_port));
+            let (remote, remote_port) = (remote.clone(), half(*remote_port));
+            let ends = [local, local_port, remote, remote_port];
+            (event_type, [vec![number, half(*ty), half(*proto)], ends.to_vec(), vec![long(ino)]].concat())
         }
         // the kernel's address of the socket is not shown; its inode stands for it
         Socket::Unix { ty, path } => {
-            let params = [number, half(*ty), half(0), long(ino), text(path), long(ino)];
-            event(pid, pid, types::ITER_TASK_FILE_SOCKET_UNIX_E, &params)
+            let params = vec![number, half(*ty), half(0), long(ino), text(path), long(ino)];
+            (types::ITER_TASK_FILE_SOCKET_UNIX_E, params)
         }
-        Socket::Netlink { proto } => event(
-            pid,
-            pid,
-            types::ITER_TASK_FILE_SOCKET_NETLINK_E,
-            &[number, half(3), half(*proto), long(ino)],
-        ),
+        Socket::Netlink { proto } => {
+            (types::ITER_TASK_FILE_SOCKET_NETLINK_E, vec![number, half(3), half(*proto), long(ino)])
+        }
     }
 }
 

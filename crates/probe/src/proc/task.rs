@@ -4,12 +4,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use lanner_event::{EventBuf, types};
+use lanner_event::{EventBuf, THREAD_HAS_ENDED, types};
 
 use super::{event, link, text};
 
 /// Most bytes of arguments and of environment, as on the BPF side.
 const TEXT_MAX: usize = 4096;
+const PF_EXITING: u64 = 4;
 const PF_KTHREAD: u64 = 0x20_0000;
 /// Clock ticks that `/proc` counts in: 100 a second on every architecture that Linux runs on today.
 const TICK: u64 = 10_000_000;
@@ -30,6 +31,13 @@ impl Stat {
     fn field(&self, number: usize) -> u64 {
         self.0.get(number - 3).copied().unwrap_or(0)
     }
+}
+
+/// The name in `stat`, which may hold parentheses itself.
+fn comm_of(stat: &[u8]) -> &[u8] {
+    let begin = stat.iter().position(|&b| b == b'(').map_or(0, |at| at + 1);
+    let end = stat.iter().rposition(|&b| b == b')').unwrap_or(0);
+    stat.get(begin..end).unwrap_or_default()
 }
 
 /// The word number `index` of a line of `status`.
@@ -96,12 +104,17 @@ fn nanoseconds(seconds: i64, rest: i64) -> u64 {
     u64::try_from(seconds).map_or(0, |s| s * 1_000_000_000 + rest as u64)
 }
 
-/// Reads a thread's directory; `None` for a kernel thread and for one that is gone.
+/// Reads a thread's directory; `None` for a kernel thread, for one that is gone, and for one that has ended, unless it is
+/// its process' first and others live.
 pub fn read(home: &Path, pid: u32, tid: u32, boot_time: u64) -> Option<EventBuf> {
     let string = |name| fs::read_to_string(home.join(name)).unwrap_or_default();
     let raw_stat = fs::read(home.join("stat")).ok()?;
     let stat = Stat::parse(&String::from_utf8_lossy(&raw_stat))?;
     if stat.field(9) & PF_KTHREAD != 0 {
+        return None;
+    }
+    let ended = stat.field(9) & PF_EXITING != 0;
+    if ended && (pid != tid || stat.field(20) <= 1) {
         return None;
     }
     let status = string("status");
@@ -116,13 +129,13 @@ pub fn read(home: &Path, pid: u32, tid: u32, boot_time: u64) -> Option<EventBuf>
     let word = |n: u32| n.to_ne_bytes().to_vec();
     let long = |n: u64| n.to_ne_bytes().to_vec();
     let field = |number| (stat.field(number) as u32).to_ne_bytes().to_vec();
-    let comm = raw_stat.split(|b| *b == b'(').nth(1).and_then(|rest| rest.split(|b| *b == b')').next());
-    let params = [
+    let comm = comm_of(&raw_stat);
+    let mut params = vec![
         field(4),
         field(5),
         word(inner(&status, "NSpgid")),
         field(6),
-        text(comm.unwrap_or_default()),
+        text(comm),
         list(&home.join("cmdline")),
         text(exe_path),
         word(flags),
@@ -151,6 +164,9 @@ pub fn read(home: &Path, pid: u32, tid: u32, boot_time: u64) -> Option<EventBuf>
         field(7),
         word(login),
     ];
+    if ended {
+        params.push(THREAD_HAS_ENDED.to_vec());
+    }
     event(pid, tid, types::ITER_TASK_E, &params)
 }
 
@@ -164,7 +180,10 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_mislead() {
-        let stat = Stat::parse("7 (a) b (c)) S 1 2 3 34816 -1 4194304 10 0 12").unwrap();
+        let line = "7 (a) b (c)) S 1 2 3 34816 -1 4194304 10 0 12";
+        assert_eq!(comm_of(line.as_bytes()), b"a) b (c)");
+        assert_eq!((comm_of(b""), comm_of(b") 7 (")), (&b""[..], &b""[..]));
+        let stat = Stat::parse(line).unwrap();
         assert_eq!((stat.field(4), stat.field(5), stat.field(7)), (1, 2, 34816));
         assert_eq!((stat.field(10), stat.field(12), stat.field(99)), (10, 12, 0));
     }
