@@ -350,6 +350,26 @@ mod tests {
         assert!(Types::parse(unknown).is_none());
     }
 
+    proptest::proptest! {
+        /// However they are damaged, types are read to what is left of them, or refused.
+        #[test]
+        fn damage_harms_nothing(damage in proptest::collection::vec((0usize..400, 0u8..), 1..6)) {
+            let mut bytes = sample();
+            for (at, byte) in damage {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            if let Some(types) = Types::parse(bytes) {
+                let names: HashSet<&[u8]> = types.askable().map(|(_, name)| name).collect();
+                if let Some(extract) = types.extract(&names) {
+                    proptest::prop_assert!(Types::parse(extract).is_some());
+                }
+                types.find(&[(Kind::STRUCT, "outer"), (Kind::FUNC, "run")]);
+                (0..12).for_each(|id| drop(types.parameters(id)));
+            }
+        }
+    }
+
     #[test]
     fn variants_of_a_name_are_left_out() {
         for (name, expected) in [

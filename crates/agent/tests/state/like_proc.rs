@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use lanner_machine::{Machine, Thread};
 use lanner_probe::SnapshotSource;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe2};
 
 use crate::{Host, differences, fds, shell, sleeps};
 
@@ -53,7 +53,7 @@ fn compare(source: SnapshotSource) {
 
 /// An open fd of each kind, all of which a new program closes.
 fn one_of_each() -> Vec<OwnedFd> {
-    let (read, write) = std::io::pipe().unwrap();
+    let (read, write) = pipe2(OFlag::O_CLOEXEC).unwrap();
     let (one, other) = UnixStream::pair().unwrap();
     // SAFETY: both calls take numbers alone, and nobody else has the fds that they return.
     let (event, poll) = unsafe {
@@ -64,8 +64,8 @@ fn one_of_each() -> Vec<OwnedFd> {
     vec![
         File::open("/etc/hostname").unwrap().into(),
         File::open("/usr").unwrap().into(),
-        read.into(),
-        write.into(),
+        read,
+        write,
         one.into(),
         other.into(),
         TcpListener::bind("127.0.0.1:0").unwrap().into(),
@@ -113,7 +113,8 @@ fn without_its_first_thread() -> Pid {
     unsafe {
         let pid = libc::fork();
         if pid == 0 {
-            let top = stack.as_mut_ptr_range().end.map_addr(|at| at & !15);
+            // the C library aligns it
+            let top = stack.as_mut_ptr_range().end;
             libc::clone(waits, top.cast(), flags, std::ptr::null_mut());
             libc::syscall(libc::SYS_exit, 0);
         }
