@@ -60,7 +60,7 @@ tests() {
     local names
     names=$(find crates/probe/tests -mindepth 1 -maxdepth 1 ! -name support -printf ' --test %f')
     cargo fetch --quiet --locked
-    within "cargo test --offline --locked --target $target --package lanner-probe --lib ${names//.rs/} --no-run \
+    within "cargo test --offline --locked --ignore-rust-version --target $target --package lanner-probe --lib ${names//.rs/} --no-run \
         --message-format=json" 2>"$work/build.log" |
         grep -o '"executable":"[^"]*"' | cut -d'"' -f4 | grep "/${VMTEST_ONLY:-}"
 }
@@ -83,7 +83,8 @@ fetch() {
 }
 
 root_of() {
-    local root=$1 test name library applet
+    local root=$1 tests test name library applet
+    tests=$(tests) || { echo "vmarm: the tests are not built, or none has that name; see $work/build.log" >&2; exit 1; }
     rm -rf "$root"
     mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,root,run,tests,var,usr/bin,usr/lib,usr/sbin,lib/aarch64-linux-gnu}
     [ -e "$work/busybox/bin/busybox" ] || fetch busybox-static "$work/busybox"
@@ -99,7 +100,7 @@ root_of() {
     echo vmtest >"$root/etc/hostname"
     echo root:x:0:0:root:/root:/bin/sh >"$root/etc/passwd"
     echo root:x:0: >"$root/etc/group"
-    for test in $(tests); do
+    for test in $tests; do
         name=$(basename "$test")
         llvm-strip -o "$root/tests/${name%-*}" "$test"
     done
@@ -132,7 +133,6 @@ apt_arm64 apt-get -qq update
 make_system
 echo "vmarm: building the probe's tests"
 root_of "$work/root"
-compgen -G "$work/root/tests/*" >/dev/null || { echo "vmarm: no test was built; see $work/build.log" >&2; exit 1; }
 (cd "$work/root" && find . -print0 | cpio --quiet -0 -o -H newc | gzip -1) >"$work/initramfs.gz"
 
 ill=0 booted=0
