@@ -58,6 +58,7 @@ struct Figures {
     getppid: Pair,
     plain: Pair,
     watched: Pair,
+    stream: Pair,
     processes: Pair,
     first: Vec<f64>,
     resident: Vec<f64>,
@@ -80,6 +81,7 @@ impl Figures {
         self.getppid.bare.push(load::getppid()?);
         self.plain.bare.push(load::open_close(&files.plain)?);
         self.watched.bare.push(load::open_close(&files.watched)?);
+        self.stream.bare.push(load::send_receive()?);
         self.processes.bare.extend(processes()?);
         let mut agent = Agent::start(bin, rules, &files.rules)?;
         self.first.push(agent.first_alert()?.as_secs_f64() * 1e3);
@@ -91,6 +93,7 @@ impl Figures {
         self.busy.push(100.0 * (cpu_seconds(agent.pid())? - before) / time.as_secs_f64());
         self.plain.watched.push(cost);
         self.watched.watched.push(load::open_close(&files.watched)?);
+        self.stream.watched.push(load::send_receive()?);
         self.processes.watched.extend(processes()?);
         let (totals, _) = agent.stop()?;
         println!("  loops: events {}, alerts {}, lost {}", totals.events, totals.alerts, totals.lost);
@@ -110,6 +113,7 @@ impl Figures {
         let bound = format!("at most + {:.0}", 2.0 * empty + 150.0);
         self.plain.row("open+close of a file that no rule asks for", "ns", &bound);
         self.watched.row("open+close of a file that a rule asks for", "ns", "at most + 900");
+        self.stream.row("send+recv over TCP", "ns", "");
         self.processes.row("400 short processes", "ms", "at most x 1.06");
         self.plain_storm.print();
         self.reported_storm.print();

@@ -2,6 +2,8 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -58,6 +60,26 @@ pub fn open_close(path: &Path) -> Result<f64> {
     let path = c_path(path)?;
     fastest(500, 600, || {
         ensure!(pair(&path), "{} can't be opened", path.to_string_lossy());
+        Ok(())
+    })
+}
+
+/// Nanoseconds of sending a byte over a connection of TCP and receiving it.
+pub fn send_receive() -> Result<f64> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let from = TcpStream::connect(listener.local_addr()?)?;
+    let (to, _) = listener.accept()?;
+    from.set_nodelay(true)?;
+    fastest(200, 200, || {
+        let mut byte = [7u8];
+        // SAFETY: both fds are open, and the buffer holds the one byte.
+        let moved = unsafe {
+            (
+                libc::send(from.as_raw_fd(), byte.as_ptr().cast(), 1, 0),
+                libc::recv(to.as_raw_fd(), byte.as_mut_ptr().cast(), 1, 0),
+            )
+        };
+        ensure!(moved == (1, 1), "{}", std::io::Error::last_os_error());
         Ok(())
     })
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use lanner_engine::{Engine, Needs, Pushed, RuleId};
 use lanner_event::prefilter::{
-    CREATES, Interest, Keep, PathTest, Places, Prefilter, READS, SUCCESS, States, TRUNCATES, WRITES,
+    CREATES, Interest, Keep, PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States, TRUNCATES,
+    WRITES,
 };
 use lanner_plugin::host::Crew;
 use lanner_probe::EventSet;
@@ -26,7 +27,9 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
         if base.custom.iter().any(|name| name == info.name) {
             continue;
         }
-        let keep = match lanner_machine::keep(ty) {
+        let unix = needs.unix_sockets.is_some() || needs.every_open.is_some();
+        let keep = lanner_machine::keep(ty);
+        let keep = match if unix { keep.with_unix() } else { keep } {
             Keep::Opens | Keep::Closes if needs.every_open.is_some() => Keep::Successes,
             Keep::All => continue,
             keep => keep,
@@ -46,11 +49,9 @@ pub fn of_program(program: &Program, crew: Option<&Crew>) -> Prefilter {
         Some(Some(parsed)) => {
             prefilter.types.retain(|ty, _| !parsed.contains(&ty.0));
             // they may look at all that the machine knows
-            prefilter
-                .types
-                .values_mut()
-                .filter(|(_, keep)| *keep == Keep::Closes)
-                .for_each(|(_, keep)| *keep = Keep::Successes);
+            for (_, keep) in prefilter.types.values_mut() {
+                *keep = if *keep == Keep::Closes { Keep::Successes } else { keep.with_unix() };
+            }
         }
         None => {}
     }
@@ -88,15 +89,20 @@ pub fn told(engine: &Engine, config: &Config, only: Option<&str>) -> String {
     if out.is_empty() { "The rule is off: nothing is let through for it.\n".to_owned() } else { out }
 }
 
-/// What holds for all rules: why nothing, or no open, is dropped.
+/// What holds for all rules: why nothing, or no open, or no call over unix sockets, is dropped.
 fn overall(engine: &Engine, base: &BaseSyscalls) -> Option<String> {
     let needs = engine.needs();
     if let Some(why) = off(&needs, base) {
         return Some(format!("The kernel drops nothing: {why}."));
     }
-    let (rule, field) = needs.every_open.as_ref()?;
+    if let Some((rule, field)) = &needs.every_open {
+        return Some(format!(
+            "The kernel drops no open, no close and no call over a unix socket that succeeds: rule '{rule}' looks at {field} of files that are open already."
+        ));
+    }
+    let (rule, field) = needs.unix_sockets.as_ref()?;
     Some(format!(
-        "The kernel drops no open or close that succeeds: rule '{rule}' looks at {field} of files that are open already."
+        "The kernel drops no call over a unix socket that succeeds: rule '{rule}' looks at {field} of such sockets."
     ))
 }
 
@@ -123,7 +129,11 @@ fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
 }
 
 fn in_words(pushed: &Pushed) -> String {
-    let Pushed { interest, undecided, .. } = pushed;
+    let Pushed { ty, interest, undecided } = pushed;
+    let over_socket = ty.info().and_then(Places::of).is_some_and(|places| places.socket.is_some());
+    if over_socket && !interest.whatever.is_empty() && interest.whatever != States::ALL {
+        return over(interest.whatever);
+    }
     if interest.whatever == States::ALL {
         return match &undecided[..] {
             [] => "all".to_owned(),
@@ -158,6 +168,41 @@ fn states(set: States) -> String {
         }
     }
     if said.is_empty() { "are made".to_owned() } else { said.join(" and ") }
+}
+
+/// States of calls over sockets in words. What is no socket and what is of a family without ends is let through with any
+/// other, and not spoken of.
+fn over(set: States) -> String {
+    const FAMILIES: [(&str, SocketClass, SocketClass); 3] = [
+        ("TCP", SocketClass::Tcp4, SocketClass::Tcp6),
+        ("UDP", SocketClass::Udp4, SocketClass::Udp6),
+        ("other IP", SocketClass::Other4, SocketClass::Other6),
+    ];
+    let has = |class: SocketClass| !set.and(class.states()).is_empty();
+    let mut names: Vec<String> = Vec::new();
+    for (name, four, six) in FAMILIES {
+        match (has(four), has(six)) {
+            (true, true) => names.push(name.to_owned()),
+            (true, false) => names.push(format!("{name} (v4)")),
+            (false, true) => names.push(format!("{name} (v6)")),
+            (false, false) => {}
+        }
+    }
+    for (name, class) in [("unix sockets", SocketClass::Unix), ("netlink", SocketClass::Netlink)] {
+        names.extend(has(class).then(|| name.to_owned()));
+    }
+    let known = SocketClass::ALL.into_iter().fold(States::NONE, |all, class| all.or(class.states()));
+    let verb = match (set.and(known).and(States::with(SUCCESS)), set.and(known).and(States::without(SUCCESS)))
+    {
+        (_, fail) if fail.is_empty() => "succeed",
+        (succeed, _) if succeed.is_empty() => "fail",
+        _ => "are made",
+    };
+    match (&names[..], names.len() == 5) {
+        ([], _) => format!("those that {verb} over other sockets"),
+        (_, true) => format!("those that {verb}"),
+        _ => format!("those that {verb} over {}", names.join(", ")),
+    }
 }
 
 fn paths(interest: &Interest) -> String {

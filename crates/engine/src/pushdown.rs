@@ -1,10 +1,12 @@
 //! What rules can spare: for each event type a bound, from above, on the events that a rule may match, made of
-//! what the source of events can decide by itself: how the call ended, what an open asked for, and paths.
+//! what the source of events can decide by itself: how the call ended, what an open asked for, what a socket is,
+//! and paths.
 //!
 //! A comparison that can't be decided there holds and fails, so it never takes an event away from a rule.
 
 mod leaf;
 mod needs;
+mod socket;
 
 use lanner_event::EventType;
 use lanner_event::prefilter::{Interest, Places};
@@ -83,13 +85,15 @@ struct Bound<'p> {
     source: &'p Source,
     plan: &'p Plan,
     ty: EventType,
+    /// Decide by what sockets are, even where the source of events doesn't.
+    by_socket: bool,
     known: FxHashMap<Edge, Interest>,
     undecided: Vec<String>,
 }
 
 impl<'p> Bound<'p> {
     fn new(source: &'p Source, plan: &'p Plan, ty: EventType) -> Bound<'p> {
-        Bound { source, plan, ty, known: FxHashMap::default(), undecided: Vec::new() }
+        Bound { source, plan, ty, by_socket: false, known: FxHashMap::default(), undecided: Vec::new() }
     }
 
     fn of(&mut self, edge: Edge) -> Interest {
@@ -122,7 +126,7 @@ impl<'p> Bound<'p> {
 
     fn leaf(&mut self, edge: Edge) -> Interest {
         let predicate = &self.source.graph.predicates[self.plan.leaves[edge.node() - 1].predicate as usize];
-        leaf::interest(predicate, edge.negated(), self.ty).unwrap_or_else(|| {
+        leaf::interest(predicate, edge.negated(), self.ty, self.by_socket).unwrap_or_else(|| {
             self.undecided.extend(predicate.term.fields().iter().map(ToString::to_string));
             Interest::all()
         })
@@ -131,8 +135,8 @@ impl<'p> Bound<'p> {
 
 #[cfg(test)]
 mod tests {
-    use lanner_event::prefilter::{PathTest, READS, SUCCESS, States, WRITES};
-    use lanner_event::types;
+    use lanner_event::prefilter::{PathTest, READS, SUCCESS, SocketClass, States, WRITES};
+    use lanner_event::types::{self, self as t};
     use lanner_rules::{LoadOptions, SourceText, load};
 
     use super::*;
@@ -200,6 +204,42 @@ mod tests {
         let or = opens("(proc.name = cat and fd.name = /a/b or fd.filename = x and not proc.name = dog)");
         assert_eq!(or.paths.len(), 2);
         assert!(or.whatever.is_empty());
+    }
+
+    fn classes(types: &str, ty: EventType, condition: &str, success: bool) -> Vec<SocketClass> {
+        let interest = engine(&format!("evt.type in ({types}) and {condition}")).interest(ty).unwrap();
+        let state = |class: &SocketClass| class.bits() | if success { SUCCESS } else { 0 };
+        SocketClass::ALL.into_iter().filter(|class| interest.whatever.has(state(class))).collect()
+    }
+
+    #[test]
+    fn sockets_are_decided_by_family_and_protocol() {
+        use SocketClass::*;
+        let of = |condition: &str| classes("connect, accept4", t::SOCKET_CONNECT_X, condition, true);
+        let ip = [Unknown, Tcp4, Tcp6, Udp4, Udp6, Other4, Other6, Other];
+        assert_eq!(of("(fd.typechar = 4 or fd.typechar = 6)"), ip);
+        assert_eq!(of("fd.sockfamily = ip"), ip);
+        assert_eq!(
+            of("fd.type in (ipv4, ipv6) and fd.l4proto = udp"),
+            [Unknown, Udp4, Udp6, Other4, Other6, Other]
+        );
+        assert_eq!(of("fd.type = ipv6"), [Unknown, Tcp6, Udp6, Other6, Other]);
+        assert_eq!(of("not fd.type in (ipv4, ipv6)"), [Unknown, Unix, Netlink, Other]);
+        assert_eq!(of("fd.type = unix"), [Unknown, Unix, Other]);
+        // a socket whose role isn't known has no protocol
+        assert!(of("fd.l4proto != tcp").contains(&Tcp4));
+        assert_eq!(of("fd.name = x and fd.port = 53").len(), SocketClass::ALL.len());
+        // what counts from the state alone
+        assert_eq!(of("fd.connected = false").len(), SocketClass::ALL.len());
+    }
+
+    #[test]
+    fn streams_that_have_carried_data_are_connected() {
+        use SocketClass::*;
+        let condition = "fd.l4proto != tcp and fd.connected = false and fd.name_changed = true";
+        let of = |success| classes("sendto, sendmsg", t::SOCKET_SENDTO_X, condition, success);
+        assert_eq!(of(true), [Unknown, Udp4, Udp6, Other4, Other6, Unix, Netlink, Other]);
+        assert_eq!(of(false), []);
     }
 
     #[test]

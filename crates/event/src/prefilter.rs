@@ -7,6 +7,7 @@
 mod hash;
 mod path;
 mod sieve;
+mod socket;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::{EventInfo, EventType, ParamType, types};
 
 pub use hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, PROBES, Slot, TABLE};
 pub use sieve::{Sieve, Sieves};
+pub use socket::SocketClass;
 
 /// Longest path that is decided; longer ones are let through.
 pub const LONGEST_PATH: usize = 255;
@@ -24,7 +26,8 @@ pub const LONGEST_SEARCHED: usize = 128;
 
 /// Set in a state: the call succeeded.
 pub const SUCCESS: u8 = 1;
-/// Set in a state: an open call asked for reading.
+/// Set in a state: an open call asked for reading. In the place of this bit and the next three, the states of calls
+/// over sockets have a [`SocketClass`].
 pub const READS: u8 = 1 << 1;
 /// Set in a state: an open call asked for writing.
 pub const WRITES: u8 = 1 << 2;
@@ -145,6 +148,30 @@ pub enum Keep {
     Closes,
     /// Of `fcntl` what copies an fd or changes whether it outlives a new program.
     FdCommands,
+    /// Of connects those that succeeded or go on in the background.
+    Connects,
+    /// The same, but for unix sockets.
+    ConnectsButUnix,
+    /// Of accepts those that succeeded, but for unix sockets: such an fd is told to be unknown when it is used.
+    AcceptsButUnix,
+    /// Of exchanges over sockets those that succeeded and may tell something new of both ends: none over sockets of
+    /// netlink and families without ends, and over TCP none after the ends have been told.
+    Exchanges,
+    /// The same, but for unix sockets.
+    ExchangesButUnix,
+}
+
+impl Keep {
+    /// What is needed if rules look at unix sockets, or whoever else does.
+    #[must_use]
+    pub fn with_unix(self) -> Keep {
+        match self {
+            Keep::ConnectsButUnix => Keep::Connects,
+            Keep::AcceptsButUnix => Keep::Successes,
+            Keep::ExchangesButUnix => Keep::Exchanges,
+            other => other,
+        }
+    }
 }
 
 /// In which states, and at which paths, events of a type may matter to a rule.
@@ -226,6 +253,8 @@ pub struct Places {
     pub fixed: u8,
     /// Parameters that are paths; at most two.
     pub paths: Vec<usize>,
+    /// The parameter with the fd of the socket that the call is about.
+    pub socket: Option<usize>,
 }
 
 impl Places {
@@ -243,7 +272,7 @@ impl Places {
             types::SYSCALL_CREAT_X => (None, WRITES | CREATES | TRUNCATES),
             _ => (None, 0),
         };
-        (paths.len() <= 2).then_some(Places { flags, fixed, paths })
+        (paths.len() <= 2).then_some(Places { flags, fixed, paths, socket: socket::place(info.code) })
     }
 }
 
@@ -301,5 +330,9 @@ mod tests {
         assert_eq!(of(types::SYSCALL_CLOSE_X).unwrap().paths, [] as [usize; 0]);
         assert_eq!(of(types::PROCEXIT_1_E), None);
         assert_eq!(of(types::SYSCALL_GETUID_X), None);
+        assert_eq!(
+            (of(types::SOCKET_ACCEPT4_6_X).unwrap().socket, of(types::SYSCALL_CLOSE_X).unwrap().socket),
+            (Some(0), None)
+        );
     }
 }

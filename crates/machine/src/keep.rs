@@ -4,7 +4,7 @@ use lanner_event::prefilter::Keep;
 use lanner_event::{EventType, types};
 
 /// Calls that tell the machine something only when they succeed.
-const SUCCESSES: [EventType; 45] = [
+const SUCCESSES: [EventType; 35] = [
     types::SYSCALL_OPEN_BY_HANDLE_AT_X,
     types::SYSCALL_CLOSE_RANGE_X,
     types::SYSCALL_DUP_1_X,
@@ -30,16 +30,6 @@ const SUCCESSES: [EventType; 45] = [
     types::SOCKET_SOCKET_X,
     types::SOCKET_SOCKETPAIR_X,
     types::SOCKET_BIND_X,
-    types::SOCKET_ACCEPT_5_X,
-    types::SOCKET_ACCEPT4_6_X,
-    types::SOCKET_SEND_X,
-    types::SOCKET_SENDTO_X,
-    types::SOCKET_SENDMSG_X,
-    types::SOCKET_SENDMMSG_X,
-    types::SOCKET_RECV_X,
-    types::SOCKET_RECVFROM_X,
-    types::SOCKET_RECVMSG_X,
-    types::SOCKET_RECVMMSG_X,
     types::SYSCALL_CHDIR_X,
     types::SYSCALL_FCHDIR_X,
     types::SYSCALL_CHROOT_X,
@@ -53,7 +43,7 @@ const SUCCESSES: [EventType; 45] = [
 ];
 
 /// Calls that tell the machine nothing.
-const NOTHING: [EventType; 31] = [
+const NOTHING: [EventType; 32] = [
     types::SYSCALL_RENAME_X,
     types::SYSCALL_RENAMEAT_X,
     types::SYSCALL_RENAMEAT2_X,
@@ -79,6 +69,7 @@ const NOTHING: [EventType; 31] = [
     types::SYSCALL_STAT_X,
     types::SYSCALL_LSTAT_X,
     types::SYSCALL_NEWFSTATAT_X,
+    types::SOCKET_LISTEN_X,
     types::SYSCALL_PTRACE_X,
     types::SYSCALL_KILL_X,
     types::SYSCALL_TKILL_X,
@@ -87,8 +78,21 @@ const NOTHING: [EventType; 31] = [
     types::SYSCALL_DELETE_MODULE_X,
 ];
 
+/// Calls that move data over sockets.
+const EXCHANGES: [EventType; 8] = [
+    types::SOCKET_SEND_X,
+    types::SOCKET_SENDTO_X,
+    types::SOCKET_SENDMSG_X,
+    types::SOCKET_SENDMMSG_X,
+    types::SOCKET_RECV_X,
+    types::SOCKET_RECVFROM_X,
+    types::SOCKET_RECVMSG_X,
+    types::SOCKET_RECVMMSG_X,
+];
+
 /// What the machine needs of events of a type that no rule needs, given that a file which was opened unseen is
-/// told of before the first event that uses it.
+/// told of before the first event that uses it,
+/// and that nobody looks at what unix sockets are connected to.
 pub fn keep(ty: EventType) -> Keep {
     match ty {
         types::SYSCALL_OPEN_X
@@ -97,6 +101,9 @@ pub fn keep(ty: EventType) -> Keep {
         | types::SYSCALL_OPENAT2_X => Keep::Opens,
         types::SYSCALL_CLOSE_X => Keep::Closes,
         types::SYSCALL_FCNTL_X => Keep::FdCommands,
+        types::SOCKET_CONNECT_X => Keep::ConnectsButUnix,
+        types::SOCKET_ACCEPT_5_X | types::SOCKET_ACCEPT4_6_X => Keep::AcceptsButUnix,
+        _ if EXCHANGES.contains(&ty) => Keep::ExchangesButUnix,
         _ if SUCCESSES.contains(&ty) => Keep::Successes,
         _ if NOTHING.contains(&ty) => Keep::Nothing,
         _ => Keep::All,

@@ -70,6 +70,9 @@ struct scratch {
 	u64 own_file;	 /* the file that it works on */
 	s64 own_fd;	 /* and its descriptor */
 	struct operation operation;
+	u64 socket;	  /* that the call is about, by sockets.h */
+	s64 socket_fd;	  /* and its fd */
+	u32 socket_class; /* and what it is, where that was asked for */
 	u64 found, unclean; /* of a path, by sieve.h */
 	u64 asked_from;	    /* where the call has the path that was looked at last; 0: none was */
 	u32 asked_len;	    /* without its NUL */

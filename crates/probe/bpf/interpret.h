@@ -11,6 +11,7 @@
 #include "fds.h"
 #include "message.h"
 #include "net.h"
+#include "sockets.h"
 #include "output.h"
 #include "quota.h"
 #include "same.h"
@@ -634,8 +635,12 @@ static __always_inline void note_fds(struct scratch *s, const struct plan *plan,
 	s32 made[2] = {-1, -1};
 
 	if (plan->makes == MAKES_FD) {
-		if (made_fd(s, plan))
+		if (made_fd(s, plan)) {
 			note_made(s->ret, told, knowledge_of(s, plan));
+			/* what user space takes a copy for is what it takes the original for */
+			if (!plan->opens)
+				forget_socket(s->ret);
+		}
 		return;
 	}
 	if (s->ret < 0)
@@ -644,9 +649,21 @@ static __always_inline void note_fds(struct scratch *s, const struct plan *plan,
 		bpf_probe_read_user(made, sizeof(made), (void *)s->args[plan->makes == MAKES_PIPE ? 0 : 3]);
 		note_made(made[0], told, NOT_NOTED);
 		note_made(made[1], told, NOT_NOTED);
-	} else if (!told && plan->type == EV_SYSCALL_CLOSE_X) {
-		note_made(s->args[0], told, NOT_NOTED);
+	} else if (plan->type == EV_SYSCALL_CLOSE_X) {
+		forget_socket(s->args[0]);
+		if (!told)
+			note_made(s->args[0], told, NOT_NOTED);
 	}
+}
+
+/*
+ * Whether user space knows both ends of a stream after such an event, even if it knew nothing before. Connecting and
+ * receiving alone tell it nothing of an fd that it doesn't know.
+ */
+static __always_inline bool tells_whole_socket(u32 type)
+{
+	return type == EV_SOCKET_SENDTO_X || type == EV_SOCKET_SENDMSG_X || type == EV_SOCKET_SEND_X ||
+	       type == EV_SOCKET_ACCEPT_5_X || type == EV_SOCKET_ACCEPT4_6_X;
 }
 
 SEC("tp_btf/sys_exit")
@@ -668,6 +685,8 @@ int interpret(void *ctx)
 	told = write_event();
 	if (can_hide && hiding)
 		note_fds(s, plan_of(s), told);
+	if (told && s->ret >= 0 && tells_whole_socket(plan_of(s)->type))
+		note_socket();
 	end_copies(s->plan);
 	return 0;
 }

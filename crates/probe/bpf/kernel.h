@@ -383,6 +383,10 @@ struct sock {
 	u32 sk_ack_backlog, sk_max_ack_backlog;
 };
 
+struct tcp_sock {
+	u8 fastopen_connect : 1, syn_fastopen : 1;
+};
+
 struct socket {
 	struct sock *sk;
 };
@@ -456,6 +460,7 @@ struct bpf_iter__task_file {
 #define AF_INET 2
 #define AF_INET6 10
 #define AF_NETLINK 16
+#define SOCK_STREAM 1
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
 #define S_IFMT 0170000

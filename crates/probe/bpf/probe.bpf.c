@@ -104,6 +104,7 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 	s->nr = nr;
 	s->file_known = 0;
 	s->asked_from = 0;
+	s->socket_class = 0;
 	s->revealed = close == CLOSES_SEEN;
 	s->ret = ret;
 	read_args(s, regs);

@@ -8,6 +8,7 @@
 
 #include "caller.h"
 #include "fds.h"
+#include "sockets.h"
 
 #define STATE_SUCCESS 1
 #define STATE_READS 2
@@ -17,9 +18,21 @@
 
 #define PATH_SEARCHED 128 /* longer ones are not searched for four bytes but let through */
 #define PATH_WORDS 32
-#define FACTOR 0x9e3779b97f4a7c15ull
+#define SOCKET_RETURNED 255 /* in place of an argument: the call's result */
 
-enum { KEEP_ALL, KEEP_NOTHING, KEEP_SUCCESSES, KEEP_OPENS, KEEP_CLOSES, KEEP_FD_COMMANDS };
+enum {
+	KEEP_ALL,
+	KEEP_NOTHING,
+	KEEP_SUCCESSES,
+	KEEP_OPENS,
+	KEEP_CLOSES,
+	KEEP_FD_COMMANDS,
+	KEEP_CONNECTS,
+	KEEP_CONNECTS_BUT_UNIX,
+	KEEP_ACCEPTS_BUT_UNIX,
+	KEEP_EXCHANGES,
+	KEEP_EXCHANGES_BUT_UNIX,
+};
 enum { TEST_EXACT = 1, TEST_PREFIX, TEST_SUFFIX, TEST_GRAM };
 
 struct sieve {
@@ -36,6 +49,8 @@ struct sieve {
 	u8 path_args[2];  /* arguments that are paths, plus one */
 	u8 prefixes;	  /* lengths of prefixes that are asked for: bit 0 for 4, then 8, 12, 16, 24, 32 bytes */
 	u8 suffixes;	  /* lengths of suffixes that are asked for: bit 0 for one byte */
+	u8 socket_arg;	  /* the argument with a socket's fd, plus one, or SOCKET_RETURNED */
+	u8 unused;
 };
 
 _Static_assert(sizeof(struct sieve) == 32, "two fit into a cache line");
@@ -52,12 +67,6 @@ u64 grams[GRAM_WORDS] = {};
 u32 generation = 0;
 /* A bit for each key in `slots`: nearly all that isn't there is settled by one look. */
 u64 known[KNOWN_WORDS] __attribute__((aligned(64))) = {};
-
-static __always_inline u64 mix(u64 hash, u64 word)
-{
-	hash = (hash ^ word) * FACTOR;
-	return hash ^ hash >> 32;
-}
 
 /* All bits if it is 0, else none; without a branch, because the verifier follows both sides of each. */
 static __always_inline u64 all_if_zero(u64 value)
@@ -266,6 +275,11 @@ static __always_inline u8 state_of(struct scratch *s, const struct sieve *sieve)
 {
 	u8 state = sieve->fixed | (s->ret >= 0 ? STATE_SUCCESS : 0);
 
+	if (sieve->socket_arg) {
+		s->socket_fd = sieve->socket_arg == SOCKET_RETURNED ? s->ret : (s32)s->args[(sieve->socket_arg - 1) & 3];
+		find_socket();
+		return state | bounded(s->socket_class, 15) << 1;
+	}
 	if (sieve->flags_arg) {
 		u64 flags = s->args[(sieve->flags_arg - 1) & 3];
 		u32 access = flags & 3;
@@ -290,6 +304,16 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 		return s->ret >= 0 && !(is_plain_fd(task, s->ret) && note_fd(task, s->ret, HIDDEN));
 	case KEEP_CLOSES:
 		return s->ret >= 0 && !closes_unseen(task, (s32)s->args[0]);
+	case KEEP_CONNECTS:
+	case KEEP_CONNECTS_BUT_UNIX:
+		if (s->ret < 0 && s->ret != -EINPROGRESS)
+			return false;
+		return sieve->keep == KEEP_CONNECTS || s->socket_class != SOCKET_UNIX;
+	case KEEP_ACCEPTS_BUT_UNIX:
+		return s->ret >= 0 && !(s->socket_class == SOCKET_UNIX && note_fd(task, s->ret, HIDDEN));
+	case KEEP_EXCHANGES:
+	case KEEP_EXCHANGES_BUT_UNIX:
+		return s->ret >= 0 && tells_ends(s, task, sieve->keep == KEEP_EXCHANGES_BUT_UNIX);
 	case KEEP_FD_COMMANDS:
 		if (s->ret < 0)
 			return false;

@@ -356,12 +356,13 @@ pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Resul
     writeln!(out, "];")?;
     writeln!(
         out,
-        "/// Each plan's parameters that are texts or open flags, with the argument that has them.\n\
+        "/// Each plan's parameters that are fds and other whole numbers, texts or open flags, with the argument that has them.\n\
          pub static PLACES: [&[(usize, u8)]; {}] = [",
         plans.len()
     )?;
     for plan in plans {
-        let told = |param: &&Param| matches!(KINDS[param.kind], "str" | "openflags") && param.size == 0;
+        let told =
+            |param: &&Param| matches!(KINDS[param.kind], "int" | "str" | "openflags") && param.size == 0;
         let places = plan.params.iter().enumerate().filter(|(_, param)| told(param) && param.source < 6);
         let places: Vec<(usize, usize)> = places.map(|(i, param)| (i, param.source)).collect();
         writeln!(out, "&{places:?},")?;

@@ -226,6 +226,7 @@ fn choose_maps(purpose: &Purpose<'_>, open: &mut OpenProbeSkel<'_>, notes: Notes
     maps.rings.reuse_fd(purpose.rings.by_cpu.as_fd()).map_err(map_error("rings"))?;
     maps.scratch_map.set_max_entries(purpose.rings.cpus).map_err(map_error("scratch_map"))?;
     maps.hidden_fds.set_autocreate(notes != Notes::None).map_err(map_error("hidden_fds"))?;
+    maps.told_sockets.set_autocreate(notes != Notes::None).map_err(map_error("told_sockets"))?;
     maps.told.set_autocreate(notes != Notes::None).map_err(map_error("told"))?;
     let of_copies =
         [&mut maps.copies, &mut maps.long_names, &mut maps.long_name_buffer, &mut maps.message_addresses];

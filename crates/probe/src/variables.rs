@@ -79,6 +79,12 @@ fn sieve(plan: usize, sieve: &Sieve) -> Option<bpf::sieve> {
         None => 0,
         Some(at) => argument(at)?,
     };
+    let socket_arg = match &sieve.places.socket {
+        None => 0,
+        // the result
+        Some(0) => u8::MAX,
+        Some(at) => argument(at)?,
+    };
     Some(bpf::sieve {
         whatever: sieve.whatever.0 as u32,
         paths: sieve.paths.0 as u32,
@@ -93,5 +99,7 @@ fn sieve(plan: usize, sieve: &Sieve) -> Option<bpf::sieve> {
         path_args,
         prefixes: sieve.prefixes,
         suffixes: sieve.suffixes,
+        socket_arg,
+        ..bpf::sieve::default()
     })
 }

@@ -3,12 +3,16 @@
 
 #[path = "prefilter/caller.rs"]
 mod caller;
+#[path = "prefilter/sockets.rs"]
+mod sockets;
 mod support;
 
 use std::ffi::CString;
 use std::process::Command;
 
-use lanner_event::prefilter::{Interest, Keep, PathTest, Prefilter, READS, SUCCESS, Sieves, States, WRITES};
+use lanner_event::prefilter::{
+    Interest, Keep, PathTest, Prefilter, READS, SUCCESS, Sieves, SocketClass, States, WRITES,
+};
 use lanner_event::{EventBuf, EventType, types as t};
 use support::call::{Arg::N, Arg::P, call};
 use support::{Watch, number, text};
@@ -252,7 +256,7 @@ fn the_kernel_decides_as_the_tables_say() {
             &0u64.to_ne_bytes(),
         ];
         let event = EventBuf::new(1, 1, 0, t::SYSCALL_OPENAT_2_X, &params).unwrap();
-        let expected = sieves.may_matter(&event.event().unwrap());
+        let expected = sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown);
         assert_eq!(!events.is_empty(), expected, "{path:?} {flags}");
         if let Some(event) = events.first() {
             // older kernels read nothing from an empty text

@@ -10,14 +10,25 @@ use crate::glob::Glob;
 use crate::matcher::{Matcher, Number, TextMatcher};
 use crate::predicate::{Predicate, Test};
 
-/// The events for which a comparison may hold (or fail, if it is `negated`). `None`: can't be decided.
-pub(super) fn interest(predicate: &Predicate, negated: bool, ty: EventType) -> Option<Interest> {
+use super::socket::by_socket;
+
+/// The events for which a comparison may hold (or fail, if it is `negated`), decided by the socket too if the source of
+/// events knows it or `sockets` says so. `None`: can't be decided.
+pub(super) fn interest(
+    predicate: &Predicate,
+    negated: bool,
+    ty: EventType,
+    sockets: bool,
+) -> Option<Interest> {
     let field = predicate.term.as_field()?;
     let (Test::Fits(matcher) | Test::Shares(matcher)) = &predicate.test else { return None };
     let info = ty.info()?;
     let places = Places::of(info)?;
     if let Some(states) = by_state(field, matcher, &places, info, negated) {
         return Some(Interest::states(states));
+    }
+    if places.socket.is_some() || sockets {
+        return by_socket(field, matcher, info, negated).map(Interest::states);
     }
     let part = part_of_path(field, &places, info)?;
     match matcher {

@@ -1,8 +1,11 @@
 //! What rules need beyond the events that they may match: every event, or what every open file is.
 
-use lanner_event::{EventInfo, ParamType};
+use lanner_event::prefilter::{SUCCESS, SocketClass, States};
+use lanner_event::{Category, EventInfo, EventType, ParamInfo, ParamType, types};
 use lanner_fields::Field;
 
+use super::Bound;
+use crate::engine::Source;
 use crate::plan::Plan;
 use crate::{CompiledRule, Engine};
 
@@ -13,6 +16,8 @@ pub struct Needs {
     pub every_event: Option<(String, String)>,
     /// One that looks, at a later call, at how a file was opened: no open may be missing.
     pub every_open: Option<(String, String)>,
+    /// One that looks, at a later call, at what a unix socket is connected to or was accepted from.
+    pub unix_sockets: Option<(String, String)>,
 }
 
 /// Fields whose values depend on which events came before.
@@ -55,6 +60,12 @@ impl Engine {
                     plan.leaves.iter().map(|leaf| &source.graph.predicates[leaf.predicate as usize]);
                 let compared: Vec<&Field> = predicates.flat_map(|predicate| predicate.fields()).collect();
                 let shown: Vec<&Field> = shown(rule).collect();
+                let unix = UnixSockets::of(source, &plan, ty, info);
+                // what has to do with files alone shows no name of a socket that it is given
+                let seen = shown.iter().filter(|_| !info.is(Category::File));
+                for field in compared.iter().chain(seen).filter(|field| unix.told_by(field, info)) {
+                    note(|needs| &mut needs.unix_sockets, field);
+                }
                 for field in compared.iter().chain(&shown) {
                     if COUNTING.contains(&field.info().name) {
                         note(|needs| &mut needs.every_event, field);
@@ -79,6 +90,39 @@ impl Engine {
     }
 }
 
+/// How a rule may see unix sockets in events of a type.
+struct UnixSockets {
+    /// As the fd that the event is about, in these states.
+    subject: States,
+    /// The event connects it.
+    connects: bool,
+    /// As another fd of the call.
+    beside: bool,
+}
+
+impl UnixSockets {
+    fn of(source: &Source, plan: &Plan, ty: EventType, info: &EventInfo) -> UnixSockets {
+        // One that is accepted comes with what there is to know of it.
+        let fds = info.params.iter().skip(1).filter(|param| is_used(param)).count();
+        if fds == 0 {
+            return UnixSockets { subject: States::NONE, connects: false, beside: false };
+        }
+        let bound = Bound { by_socket: true, ..Bound::new(source, plan, ty) }.of(plan.roots[0]);
+        let connects = ty == types::SOCKET_CONNECT_X;
+        UnixSockets { subject: bound.hull().and(SocketClass::Unix.states()), connects, beside: fds > 1 }
+    }
+
+    /// Whether a field tells more of such an fd than its number.
+    fn told_by(&self, field: &Field, info: &EventInfo) -> bool {
+        let own = field.info().class.name == "fd" && field.info().name != "fd.num";
+        let any = tells_path(field, info);
+        // A connect that succeeds says itself all that there is to know, but what the socket was called before.
+        let new = self.connects && field.info().name != "fd.name_changed";
+        let subject = if new { self.subject.and(States::without(SUCCESS)) } else { self.subject };
+        (own || any) && !subject.is_empty() || !own && any && self.beside
+    }
+}
+
 fn shown(rule: &CompiledRule) -> impl Iterator<Item = &Field> {
     rule.output.fields().chain(rule.extra_fields.iter().flat_map(|(_, format, _)| format.fields()))
 }
@@ -91,12 +135,19 @@ fn is_fd(ty: ParamType) -> bool {
     matches!(ty, ParamType::Fd | ParamType::Fd32)
 }
 
-/// Whether calls of the type use files that were opened before; directories, which are always known, aside.
+/// Whether a parameter is an fd that was made before; directories, which are always known, aside.
+fn is_used(param: &ParamInfo) -> bool {
+    is_fd(param.ty) && !param.name.contains("dir")
+}
+
+fn is_of_sockets(info: &EventInfo) -> bool {
+    info.symbol.starts_with("SOCKET_")
+}
+
+/// Whether calls of the type use files that were opened before.
 fn uses_files(info: &EventInfo) -> bool {
-    let socket = info.symbol.starts_with("SOCKET_");
     // The first parameter is the result.
-    let used = |param: &&lanner_event::ParamInfo| is_fd(param.ty) && !param.name.contains("dir");
-    !socket && info.params.iter().skip(1).any(|param| used(&param))
+    !is_of_sockets(info) && info.params.iter().skip(1).any(is_used)
 }
 
 /// Whether a field says what each fd is of those that the call waits for.
@@ -138,6 +189,31 @@ mod tests {
         assert_eq!(open("evt.type = connect and fd.name = x"), None);
         assert_eq!(open("evt.type = execve and proc.fdopencount > 9"), Some("proc.fdopencount".into()));
         assert_eq!(open("evt.type = poll and evt.args contains :f"), Some("evt.args".into()));
+    }
+
+    #[test]
+    fn unix_sockets_are_needed_where_a_rule_may_see_one() {
+        let unix = |condition: &str| engine(condition).needs().unix_sockets.map(|(_, field)| field);
+        assert_eq!(unix("evt.type = connect and fd.typechar in (4, 6) and fd.name contains x"), None);
+        assert_eq!(unix("evt.type = connect and fd.name contains x"), Some("fd.name".into()));
+        assert_eq!(unix("evt.type = connect and fd.type = unix"), Some("fd.type".into()));
+        assert_eq!(unix("evt.type = dup2 and fd.num = 0"), None);
+        assert_eq!(unix("evt.type = dup2 and fd.type = ipv4 and fd.name contains x"), None);
+        assert_eq!(
+            unix("evt.type = dup2 and fd.type = ipv4 and evt.args contains x"),
+            Some("evt.args".into())
+        );
+        assert_eq!(unix("evt.type = shutdown and fd.name contains x"), Some("fd.name".into()));
+        assert_eq!(unix("evt.type = close and evt.args contains x"), Some("evt.args".into()));
+        assert_eq!(unix("evt.type = socket and evt.args contains x"), None);
+        assert_eq!(unix("evt.type = accept4 and evt.args contains x"), None);
+        assert_eq!(unix("evt.type = connect and evt.rawres >= 0 and fd.name contains x"), None);
+        assert_eq!(
+            unix("evt.type = connect and evt.rawres >= 0 and fd.name_changed = true"),
+            Some("fd.name_changed".into())
+        );
+        assert_eq!(unix("evt.type = fchmod and fd.name contains x"), Some("fd.name".into()));
+        assert_eq!(unix("evt.type = openat and fd.name = /etc/x"), None);
     }
 
     #[test]

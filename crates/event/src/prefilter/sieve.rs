@@ -4,7 +4,7 @@ use super::hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, Slot, Table};
 use super::path::is_clean;
 use super::{
     CREATES, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, PathTest, Places, Prefilter, READS, SUCCESS,
-    States, TRUNCATES, WRITES,
+    SocketClass, States, TRUNCATES, WRITES,
 };
 use crate::{EVENTS, Event, EventType};
 
@@ -124,10 +124,10 @@ impl Sieves {
         &self.table.known
     }
 
-    /// Whether an event may matter to a rule.
-    pub fn may_matter(&self, event: &Event<'_>) -> bool {
+    /// Whether an event may matter to a rule. `socket` is what the socket is that a call over one is about.
+    pub fn may_matter(&self, event: &Event<'_>, socket: SocketClass) -> bool {
         let Some(sieve) = self.get(event.ty()) else { return true };
-        let Some(state) = state_of(&sieve.places, event) else { return true };
+        let Some(state) = state_of(&sieve.places, event, socket) else { return true };
         if sieve.whatever.has(state) {
             return true;
         }
@@ -143,10 +143,13 @@ impl Sieves {
 }
 
 /// The state that a call was in when it ended; `None` if the event doesn't say.
-fn state_of(places: &Places, event: &Event<'_>) -> Option<u8> {
+fn state_of(places: &Places, event: &Event<'_>, socket: SocketClass) -> Option<u8> {
     let mut state = places.fixed;
     if event.i64(0)? >= 0 {
         state |= SUCCESS;
+    }
+    if places.socket.is_some() {
+        state |= socket.bits();
     }
     if let Some(at) = places.flags {
         let flags = event.u32(at)?;
@@ -199,7 +202,9 @@ mod tests {
             (PathTest::suffix(b"/.bashrc").unwrap(), States::with(WRITES).and(States::with(SUCCESS))),
             (PathTest::holds(b"id_rsa").unwrap(), States::ALL),
         ]);
-        let matters = |fd, name: &str, flags| sieves.may_matter(&open(fd, name, flags).event().unwrap());
+        let matters = |fd, name: &str, flags| {
+            sieves.may_matter(&open(fd, name, flags).event().unwrap(), SocketClass::Unknown)
+        };
         assert!(matters(3, "/etc/shadow", 1) && matters(-2, "/etc/shadow", 3));
         assert!(!matters(3, "/etc/shadow", 2) && !matters(3, "/etc/shadow-", 1));
         assert!(matters(-1, "/usr/bin/x", 2) && !matters(3, "/usr/bin/x", 1));
@@ -216,13 +221,14 @@ mod tests {
         let close =
             EventBuf::new(1, 2, 0, types::SYSCALL_CLOSE_X, &[&0i64.to_ne_bytes(), &3i64.to_ne_bytes()])
                 .unwrap();
-        assert!(sieves([]).may_matter(&close.event().unwrap()));
+        assert!(sieves([]).may_matter(&close.event().unwrap(), SocketClass::Unknown));
     }
 
     #[test]
     fn what_finds_no_room_in_the_table_is_let_through() {
         let many = (0..5000).map(|n| (PathTest::Exact(format!("/file/{n}").as_bytes().into()), States::ALL));
         let sieves = sieves(many);
-        assert!((0..5000).all(|n| sieves.may_matter(&open(3, &format!("/file/{n}"), 1).event().unwrap())));
+        let matters = |event: EventBuf| sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown);
+        assert!((0..5000).all(|n| matters(open(3, &format!("/file/{n}"), 1))));
     }
 }

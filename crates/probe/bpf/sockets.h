@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What the socket is that a call is about, and whether user space knows its ends.
+ *
+ * Data that goes over a stream of TCP tells user space nothing new once it has been told of both ends: of any
+ * exchange after that, none is needed. It is noted by the number of the fd, the socket and its ends, so that it counts
+ * for no other socket that the number comes to mean, nor for one that is connected anew.
+ */
+#ifndef LANNER_SOCKETS_H
+#define LANNER_SOCKETS_H
+
+#include "fds.h"
+#include "net.h"
+
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define EINPROGRESS 115
+#define FACTOR 0x9e3779b97f4a7c15ull
+#define SOCKETS_NOTED 64 /* a power of two; those of one place take turns */
+
+/* In the order of lanner_event's SocketClass. Those of IPv6 come right behind those of IPv4. */
+enum {
+	SOCKET_UNKNOWN,
+	SOCKET_TCP4,
+	SOCKET_TCP6,
+	SOCKET_UDP4,
+	SOCKET_UDP6,
+	SOCKET_OTHER4,
+	SOCKET_OTHER6,
+	SOCKET_UNIX,
+	SOCKET_NETLINK,
+	SOCKET_OTHER,
+};
+
+struct told_socket {
+	u64 which, ends;
+};
+
+struct told_sockets {
+	struct told_socket by_fd[SOCKETS_NOTED];
+};
+
+/* Of a process: sockets of whose ends user space was told. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct told_sockets);
+} told_sockets SEC(".maps");
+
+static __always_inline u64 mix(u64 hash, u64 word)
+{
+	hash = (hash ^ word) * FACTOR;
+	return hash ^ hash >> 32;
+}
+
+/* Whether data may have gone with the handshake, so that what is sent says where to. */
+static __always_inline bool is_fast_open(struct sock *sk)
+{
+	struct tcp_sock *tcp = (void *)sk;
+
+	return BPF_CORE_READ_BITFIELD_PROBED(tcp, syn_fastopen) || BPF_CORE_READ_BITFIELD_PROBED(tcp, fastopen_connect);
+}
+
+/* Finds what the socket is of which the call has the fd. */
+__noinline int find_socket(void)
+{
+	struct scratch *s = get_scratch();
+	struct sock *sk;
+	u16 family, kind, protocol;
+	u32 class = SOCKET_OTHER4;
+
+	if (!s)
+		return 0;
+	sk = sock_of_file(file_of_fd(s->socket_fd));
+	s->socket = (u64)sk;
+	s->socket_class = SOCKET_UNKNOWN;
+	if (!sk)
+		return 0;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (family != AF_INET && family != AF_INET6) {
+		s->socket_class = family == AF_UNIX ? SOCKET_UNIX : family == AF_NETLINK ? SOCKET_NETLINK : SOCKET_OTHER;
+		return 0;
+	}
+	kind = BPF_CORE_READ(sk, sk_type);
+	protocol = BPF_CORE_READ(sk, sk_protocol);
+	if (kind == SOCK_STREAM && protocol == IPPROTO_TCP && !is_fast_open(sk))
+		class = SOCKET_TCP4;
+	else if (kind == SOCK_DGRAM && protocol == IPPROTO_UDP)
+		class = SOCKET_UDP4;
+	s->socket_class = class + (family == AF_INET6);
+	return 0;
+}
+
+static __always_inline bool is_tcp(struct scratch *s)
+{
+	return s->socket_class == SOCKET_TCP4 || s->socket_class == SOCKET_TCP6;
+}
+
+/* Both ends of a stream as one number; 0 if it has no other end. */
+static __always_inline u64 ends_of(struct sock *sk, bool v6)
+{
+	u64 words[4] = {}, hash;
+	u16 port = BPF_CORE_READ(sk, __sk_common.skc_dport);
+
+	if (!port)
+		return 0;
+	hash = mix((u64)sk, (u64)port << 16 | BPF_CORE_READ(sk, __sk_common.skc_num));
+	if (!v6)
+		return mix(hash, (u64)BPF_CORE_READ(sk, __sk_common.skc_daddr) << 32 |
+					 BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr)) | 1;
+	bpf_probe_read_kernel(&words[0], 16, &sk->__sk_common.skc_v6_daddr);
+	bpf_probe_read_kernel(&words[2], 16, &sk->__sk_common.skc_v6_rcv_saddr);
+	for (u32 i = 0; i < 4; i++)
+		hash = mix(hash, words[i]);
+	return hash | 1;
+}
+
+/* Where it is noted for an fd of the current process that user space knows its socket, or NULL. */
+static __always_inline struct told_socket *place_of_socket(struct task_struct *task, s64 fd, u64 flags)
+{
+	struct told_sockets *told;
+
+	if (!can_hide || fd < 0)
+		return NULL;
+	/* another table has other sockets under the same numbers */
+	if ((u64)followed(task)->group_leader->files != (u64)followed(task)->files)
+		return NULL;
+	told = bpf_task_storage_get(&told_sockets, task->group_leader, 0, flags);
+	return told ? &told->by_fd[bounded(fd, SOCKETS_NOTED - 1)] : NULL;
+}
+
+/* Which socket under which number. The number of its inode is no other socket's for a long time. */
+static __always_inline u64 which_socket(s64 fd)
+{
+	return (u64)BPF_CORE_READ(file_of_fd(fd), f_inode, i_ino) << 32 | (u32)fd;
+}
+
+/* Notes that user space was told of both ends of the socket that the call is about. */
+__noinline int note_socket(void)
+{
+	struct scratch *s = get_scratch();
+	struct told_socket *told;
+
+	if (!can_hide || !s || !is_tcp(s))
+		return 0;
+	told = place_of_socket(bpf_get_current_task_btf(), s->socket_fd, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!told)
+		return 0;
+	told->which = which_socket(s->socket_fd);
+	told->ends = ends_of((struct sock *)s->socket, s->socket_class == SOCKET_TCP6);
+	return 1;
+}
+
+/* Notes that user space no longer takes the fd for what it was, or for something else. */
+__noinline int forget_socket(s32 fd)
+{
+	struct told_socket *told;
+
+	if (!can_hide)
+		return 0;
+	told = place_of_socket(bpf_get_current_task_btf(), fd, 0);
+	if (told && (u32)told->which == (u32)fd)
+		told->which = 0;
+	return 0;
+}
+
+/* Whether what went over the socket may tell user space something of its ends. */
+static __always_inline bool tells_ends(struct scratch *s, struct task_struct *task, bool but_unix)
+{
+	struct told_socket *told;
+
+	if (s->socket_class == SOCKET_UNIX)
+		return !but_unix;
+	if (s->socket_class == SOCKET_NETLINK || s->socket_class == SOCKET_OTHER)
+		return false;
+	if (!is_tcp(s))
+		return true;
+	told = place_of_socket(task, s->socket_fd, 0);
+	return !told || told->which != which_socket(s->socket_fd) || !told->ends ||
+	       told->ends != ends_of((struct sock *)s->socket, s->socket_class == SOCKET_TCP6);
+}
+
+#endif

@@ -1,0 +1,274 @@
+//! What is dropped by the socket that a call is about.
+
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lanner_event::prefilter::{Interest, Keep, Prefilter, SUCCESS, Sieves, SocketClass, States};
+use lanner_event::{EventBuf, EventType, types as t};
+
+use crate::support::call::{Arg::N, Arg::P, call};
+use crate::support::number;
+use crate::{told, types_of, watch};
+
+const CALLS: [EventType; 4] =
+    [t::SOCKET_CONNECT_X, t::SOCKET_SENDTO_X, t::SOCKET_RECVFROM_X, t::SOCKET_LISTEN_X];
+const IPPROTO_MPTCP: i32 = 262;
+
+fn prefilter(interest: &Interest, keep: Keep) -> Prefilter {
+    let types = CALLS.into_iter().map(|ty| (ty, (interest.clone(), keep)));
+    Prefilter { types: types.collect() }
+}
+
+/// Fds of all classes, as far as the kernel has them.
+fn sockets() -> Vec<(i64, SocketClass)> {
+    use libc::{
+        AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET, SOCK_STREAM,
+    };
+    let made = [
+        (AF_INET, SOCK_STREAM, 0, SocketClass::Tcp4),
+        (AF_INET6, SOCK_STREAM, 0, SocketClass::Tcp6),
+        (AF_INET, SOCK_DGRAM, 0, SocketClass::Udp4),
+        (AF_INET6, SOCK_DGRAM, libc::IPPROTO_UDP, SocketClass::Udp6),
+        (AF_INET, SOCK_STREAM, IPPROTO_MPTCP, SocketClass::Other4),
+        (AF_INET, SOCK_RAW, libc::IPPROTO_TCP, SocketClass::Other4),
+        (AF_INET6, SOCK_RAW, libc::IPPROTO_ICMPV6, SocketClass::Other6),
+        (AF_UNIX, SOCK_STREAM, 0, SocketClass::Unix),
+        (AF_UNIX, SOCK_DGRAM, 0, SocketClass::Unix),
+        (AF_UNIX, SOCK_SEQPACKET, 0, SocketClass::Unix),
+        (AF_NETLINK, SOCK_RAW, 0, SocketClass::Netlink),
+        (AF_PACKET, SOCK_DGRAM, 0, SocketClass::Other),
+    ];
+    let all = made.into_iter().filter_map(|(family, kind, protocol, class)| {
+        let kind = kind | libc::SOCK_NONBLOCK;
+        let fd = call(libc::SYS_socket, &[N(family.into()), N(kind.into()), N(protocol.into())]);
+        (fd >= 0).then_some((fd, class))
+    });
+    let file = call(libc::SYS_openat, &[N(libc::AT_FDCWD.into()), P(b"/dev/null\0"), N(0), N(0)]);
+    all.chain([(file, SocketClass::Unknown), (-1, SocketClass::Unknown)]).collect()
+}
+
+/// A call over an fd: its type and its result.
+fn does(what: usize, fd: i64, to: &[u8]) -> (EventType, i64) {
+    let buffer = [0u8; 16];
+    match what {
+        0 => {
+            // nobody listens there
+            let len = N(to.len() as i64);
+            (t::SOCKET_CONNECT_X, call(libc::SYS_connect, &[N(fd), P(to), len]))
+        }
+        1 => {
+            let args = [N(fd), P(b"data"), N(4), N(libc::MSG_NOSIGNAL.into()), N(0), N(0)];
+            (t::SOCKET_SENDTO_X, call(libc::SYS_sendto, &args))
+        }
+        2 => {
+            let args = [N(fd), P(&buffer), N(16), N(libc::MSG_DONTWAIT.into()), N(0), N(0)];
+            (t::SOCKET_RECVFROM_X, call(libc::SYS_recvfrom, &args))
+        }
+        _ => (t::SOCKET_LISTEN_X, call(libc::SYS_listen, &[N(fd), N(1)])),
+    }
+}
+
+#[test]
+fn the_kernel_decides_by_sockets_as_the_tables_say() {
+    let _alone = alone();
+    let types = [&CALLS[..], &[t::SYSCALL_MUNLOCKALL_X]].concat();
+    let Some(mut watch) = watch(&types) else { return };
+    let sockets = sockets();
+    assert!(sockets.iter().any(|(_, class)| class.is_tcp()));
+    // 127.0.0.1, port 1
+    let to = [2u8, 0, 0, 1, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut seed = 11u64;
+    let mut next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        seed >> 33
+    };
+    let (mut let_through, mut dropped) = (0, 0);
+    for round in 0..60 {
+        // some rounds ask for one class, others for any states
+        let states = match round {
+            0..10 => SocketClass::ALL[round].states(),
+            10..20 => SocketClass::ALL[round - 10].states().and(States::with(SUCCESS)),
+            _ => States(next() & 0xffff_ffff),
+        };
+        let prefilter = prefilter(&Interest::states(states), Keep::Nothing);
+        watch.probe.update_prefilter(&prefilter);
+        told(&mut watch);
+        let sieves = Sieves::new(&prefilter);
+        for (fd, class) in &sockets {
+            let what = next() as usize % 4;
+            let (ty, result) = does(what, *fd, &to);
+            let events = told(&mut watch);
+            let expected = sieves.may_matter(&finished(ty, result).event().unwrap(), *class);
+            assert_eq!(!events.is_empty(), expected, "{class:?} {} {result}", ty.info().unwrap().name);
+            for event in &events {
+                assert_eq!(
+                    (event.event().unwrap().ty(), number(&event.event().unwrap(), "fd")),
+                    (ty, Some(*fd))
+                );
+            }
+            if expected { let_through += 1 } else { dropped += 1 }
+        }
+    }
+    assert!(let_through > 100 && dropped > 100, "{let_through} {dropped}");
+    for (fd, _) in sockets {
+        call(libc::SYS_close, &[N(fd)]);
+    }
+}
+
+/// An event of which nothing but the result is looked at.
+fn finished(ty: EventType, result: i64) -> EventBuf {
+    let result = result.to_ne_bytes();
+    let count = ty.info().unwrap().params.len();
+    let params: Vec<&[u8]> = (0..count).map(|at| if at == 0 { &result[..] } else { &[] }).collect();
+    EventBuf::new(1, 1, 0, ty, &params).unwrap()
+}
+
+fn send(fd: i64) {
+    assert_eq!(call(libc::SYS_sendto, &[N(fd), P(b"data"), N(4), N(0), N(0), N(0)]), 4);
+}
+
+fn receive(fd: i64) {
+    let buffer = [0u8; 16];
+    assert!(call(libc::SYS_recvfrom, &[N(fd), P(&buffer), N(16), N(0), N(0), N(0)]) > 0);
+}
+
+const EXCHANGES: [EventType; 6] = [
+    t::SOCKET_SENDTO_X,
+    t::SOCKET_RECVFROM_X,
+    t::SOCKET_ACCEPT4_6_X,
+    t::SYSCALL_CLOSE_X,
+    t::SYSCALL_FCNTL_X,
+    t::SYSCALL_MUNLOCKALL_X,
+];
+
+/// A prefilter for a machine that rules ask nothing of.
+fn for_the_state() -> Prefilter {
+    let nothing = |keep| (Interest::default(), keep);
+    Prefilter {
+        types: [
+            (t::SOCKET_SENDTO_X, nothing(Keep::ExchangesButUnix)),
+            (t::SOCKET_RECVFROM_X, nothing(Keep::ExchangesButUnix)),
+            (t::SOCKET_ACCEPT4_6_X, nothing(Keep::AcceptsButUnix)),
+            (t::SYSCALL_CLOSE_X, nothing(Keep::Closes)),
+            (t::SYSCALL_FCNTL_X, nothing(Keep::FdCommands)),
+        ]
+        .into(),
+    }
+}
+
+/// Sockets of one process whose numbers differ by 64 take turns in being noted: one test after the other.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn number_of(socket: &impl AsRawFd) -> i64 {
+    socket.as_raw_fd().into()
+}
+
+#[test]
+fn data_over_a_stream_is_told_once() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let Ok(listener) = TcpListener::bind(address) else { continue };
+        let pair = || {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            (client, listener.accept().unwrap().0)
+        };
+        watch.probe.update_prefilter(&Prefilter::default());
+        let (client, server) = pair();
+        watch.probe.update_prefilter(&for_the_state());
+        told(&mut watch);
+        // what came alone tells nothing of an fd that isn't known
+        send(number_of(&client));
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X], "{address}");
+        for _ in 0..3 {
+            send(number_of(&client));
+        }
+        assert_eq!(types_of(&told(&mut watch)), [], "{address}");
+        receive(number_of(&server));
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_RECVFROM_X], "{address}");
+        send(number_of(&server));
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X], "{address}");
+        receive(number_of(&client));
+        assert_eq!(types_of(&told(&mut watch)), [], "{address}");
+        // another socket of the same number
+        let (next, accepted) = pair();
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_ACCEPT4_6_X]);
+        let flags = N(libc::O_CLOEXEC.into());
+        call(libc::SYS_dup3, &[N(number_of(&next)), N(number_of(&client)), flags]);
+        send(number_of(&client));
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X], "{address}");
+        // of one that was accepted both ends are known
+        receive(number_of(&accepted));
+        send(number_of(&accepted));
+        assert_eq!(types_of(&told(&mut watch)), [], "{address}");
+        // a copy is another fd
+        let copy = call(libc::SYS_fcntl, &[N(number_of(&accepted)), N(libc::F_DUPFD_CLOEXEC.into()), N(0)]);
+        assert_eq!(types_of(&told(&mut watch)), [t::SYSCALL_FCNTL_X]);
+        send(copy);
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X], "{address}");
+        call(libc::SYS_close, &[N(copy)]);
+        told(&mut watch);
+    }
+}
+
+#[test]
+fn a_stream_that_is_connected_anew_is_told_anew() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    let listeners = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let fd = call(libc::SYS_socket, &[N(libc::AF_INET.into()), N(libc::SOCK_STREAM.into()), N(0)]);
+    watch.probe.update_prefilter(&for_the_state());
+    for listener in &listeners {
+        let port = listener.local_addr().unwrap().port().to_be_bytes();
+        let to = [2u8, 0, port[0], port[1], 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(call(libc::SYS_connect, &[N(fd), P(&to), N(16)]), 0);
+        told(&mut watch);
+        send(fd);
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X]);
+        send(fd);
+        assert_eq!(types_of(&told(&mut watch)), []);
+        // AF_UNSPEC: no longer connected
+        assert_eq!(call(libc::SYS_connect, &[N(fd), P(&[0; 16]), N(16)]), 0);
+    }
+    call(libc::SYS_close, &[N(fd)]);
+}
+
+#[test]
+fn datagrams_are_told_and_unix_sockets_are_not() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    let place = format!("/tmp/lanner-unix-{}", std::process::id());
+    let listener = UnixListener::bind(&place).unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    udp.connect(udp.local_addr().unwrap()).unwrap();
+    watch.probe.update_prefilter(&for_the_state());
+    told(&mut watch);
+    for _ in 0..2 {
+        send(number_of(&udp));
+        receive(number_of(&udp));
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X, t::SOCKET_RECVFROM_X]);
+    }
+    // while another test begins a thread, the fd table is taken for one that processes share
+    let accepted = (0..100).find_map(|_| {
+        let client = UnixStream::connect(&place).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        told(&mut watch).is_empty().then_some((client, server))
+    });
+    let (client, server) = accepted.unwrap();
+    send(number_of(&server));
+    receive(number_of(&client));
+    send(number_of(&client));
+    assert_eq!(types_of(&told(&mut watch)), []);
+    // a copy is of something that nobody was told of
+    let copy = call(libc::SYS_fcntl, &[N(number_of(&server)), N(libc::F_DUPFD.into()), N(0)]);
+    let events = told(&mut watch);
+    assert_eq!(types_of(&events), [t::ITER_TASK_FILE_REGULAR_E, t::SYSCALL_FCNTL_X]);
+    assert_eq!(events[0].event().unwrap().text(1).unwrap_or_default(), b"");
+    call(libc::SYS_close, &[N(copy)]);
+    std::fs::remove_file(&place).unwrap();
+}
