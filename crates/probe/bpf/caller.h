@@ -7,12 +7,14 @@
  *
  * A page can be moved, and page tables given back, while they are read. Therefore they are followed once more
  * afterwards: what is in the same place then was there all the time. Plain loads give 0 where nothing is. Whenever
- * anything is other than expected, the helper reads.
+ * anything is other than expected, the helper reads. Most paths lie in the page that one was read from last: then its
+ * place is known before, and followed to only once, afterwards.
  */
 #ifndef LANNER_CALLER_H
 #define LANNER_CALLER_H
 
 #include "copies.h"
+#include "fds.h"
 
 /* Where the kernel has all memory mapped; 0: not known, or not to be used. */
 u64 direct_map = 0;
@@ -86,11 +88,22 @@ static __always_inline u64 place_of(u64 table, u64 base, u64 user, bool five)
 }
 
 #if defined(__TARGET_ARCH_x86)
-static __always_inline u64 tables_of_caller(void)
+/* The page tables of the current thread. */
+static __always_inline u64 tables_of(struct task_struct *task)
 {
-	struct mm_struct *mm = AS(task_struct, bpf_get_current_task_btf())->mm;
+	struct mm_struct *mm = AS(task_struct, task)->mm;
 
 	return kernel_word((u64)__builtin_preserve_access_index(&mm->pgd));
+}
+
+/* Where the byte was when its page was read last, or else where it is; 0 if it isn't there. */
+static __always_inline u64 likely_place(struct scratch *s, u64 base, u64 user)
+{
+	u64 within = user & (PAGE_SIZE - 1);
+
+	if (s->page_user == user - within && s->page_tables == s->tables)
+		return s->page_place + within;
+	return place_of(s->tables, base, user, five_levels);
 }
 
 /*
@@ -99,14 +112,13 @@ static __always_inline u64 tables_of_caller(void)
  */
 static __always_inline long read_mapped(struct scratch *s, u64 user)
 {
-	u64 table, place, base = direct_map;
+	u64 place, base = direct_map;
 	u8 *to = &s->asked[ASKED_START];
-	u32 room = PAGE_SIZE - (user & (PAGE_SIZE - 1));
+	u32 within = user & (PAGE_SIZE - 1), room = PAGE_SIZE - within;
 
 	if (!can_cast || !base)
 		return 0;
-	table = tables_of_caller();
-	place = place_of(table, base, user, five_levels);
+	place = likely_place(s, base, user);
 	if (!place)
 		return 0;
 	s->asked_len = 0;
@@ -125,13 +137,23 @@ static __always_inline long read_mapped(struct scratch *s, u64 user)
 			break;
 		}
 	}
-	/* in memory, so that the verifier takes what the loop's rounds find for one */
-	if (place_of(table, base, user, five_levels) != place)
+	if (place_of(s->tables, base, user, five_levels) != place) {
+		s->page_tables = 0;
 		return 0;
+	}
+	s->page_tables = s->tables;
+	s->page_user = user - within;
+	s->page_place = place - within;
+	/* in memory, so that the verifier takes what the loop's rounds find for one */
 	return *(volatile u32 *)&s->asked_len;
 }
 
 #else
+static __always_inline u64 tables_of(struct task_struct *task)
+{
+	return 0;
+}
+
 static __always_inline long read_mapped(struct scratch *s, u64 user)
 {
 	return 0;
@@ -163,11 +185,13 @@ int find_direct_map(u64 *args)
 
 	if (!can_cast)
 		return 0;
-	table = tables_of_caller();
+	table = tables_of(bpf_get_current_task_btf());
 	base = (table & ~((1ull << 30) - 1)) - (args[2] << 30);
 	place = place_of(table, base, args[0], five);
 	if (!place || kernel_word(place) != args[1])
 		return 0;
+	/* while it is at it */
+	find_notes();
 	direct_map = base;
 	five_levels = five;
 	return 1;

@@ -66,7 +66,7 @@ struct scratch {
 	u32 message_number; /* its place among them */
 	u32 extras;	 /* parameters behind those of the event table */
 	u32 uring;	 /* an operation of io_uring is told, whose texts and addresses are in kernel memory */
-	u64 tid;	 /* and who submitted it */
+	u64 tid;	 /* who made the call or submitted the operation */
 	u64 own_file;	 /* the file that it works on */
 	s64 own_fd;	 /* and its descriptor */
 	struct operation operation;
@@ -74,6 +74,13 @@ struct scratch {
 	s64 socket_fd;	  /* and its fd */
 	u32 socket_class; /* and what it is, where that was asked for */
 	u64 found, unclean; /* of a path, by sieve.h */
+	u64 unread;	    /* bytes of the ring that are unread at most, if nobody else writes to it */
+	u32 unchecked;	    /* bytes written since it was looked how many are */
+	u32 over;	    /* more are than the agent is woken for */
+	u64 task;	    /* the caller, where programs can follow it */
+	u64 tables;	    /* its page tables */
+	/* the page that a path was read from last: whose tables, where the caller has it, and where it lies */
+	u64 page_tables, page_user, page_place;
 	u64 asked_from;	    /* where the call has the path that was looked at last; 0: none was */
 	u32 asked_len;	    /* without its NUL */
 	u32 revealed;	    /* the call closes an fd that was told of */

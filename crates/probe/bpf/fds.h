@@ -55,6 +55,58 @@ u8 hiding = 0;
 /* Standard input, output and error are looked at without being used: of them no close is left out. */
 #define STANDARD_FDS 3
 
+/* Where the kernel has the map of notes; 0: not known. And the map's number among those of which a thread has a cache. */
+u64 notes_map = 0;
+u32 notes_number = 0;
+
+/* Whether the kernel has of a thread's memory what is looked at here. */
+#define HAS_STORAGE                                                                                            \
+	(bpf_core_field_exists(struct task_struct, bpf_storage) && bpf_core_field_exists(struct bpf_local_storage, cache) && \
+	 bpf_core_field_exists(struct bpf_local_storage_map, cache_idx) &&                                     \
+	 bpf_core_field_exists(struct bpf_local_storage_data, data))
+
+/* Run once by the loader. */
+static __always_inline void find_notes(void)
+{
+	struct bpf_local_storage_map *map = plain(&hidden_fds);
+
+	if (!HAS_STORAGE)
+		return;
+	notes_number = BPF_CORE_READ(map, cache_idx);
+	notes_map = (u64)map;
+}
+
+static __always_inline u64 word_of_kernel(u64 at)
+{
+	u64 word = 0;
+
+	peek(&word, sizeof(word), (const void *)at);
+	return word;
+}
+
+#define NOT_AT_HAND 0xff
+
+/*
+ * What is noted of an fd with a process' first thread, by loads alone, as bpf_local_storage_lookup begins: helpers and
+ * what they call in turn cost several times as much. NOT_AT_HAND: it has to be asked for.
+ */
+static __always_inline u32 glance_at_note(struct task_struct *main, s64 fd)
+{
+	u64 storage, data, place;
+
+	if (!can_cast || !HAS_STORAGE || !notes_map || fd < 0 || fd >= HIDDEN_MOST)
+		return NOT_AT_HAND;
+	storage = (u64)main->bpf_storage;
+	if (!storage)
+		return NOT_NOTED;
+	place = bpf_core_field_offset(struct bpf_local_storage, cache) + 8 * (u64)(notes_number & 15);
+	data = word_of_kernel(storage + place);
+	if (!data || word_of_kernel(data + bpf_core_field_offset(struct bpf_local_storage_data, smap)) != notes_map)
+		return NOT_AT_HAND;
+	data += bpf_core_field_offset(struct bpf_local_storage_data, data);
+	return word_of_kernel(data + (fd & ~7ull)) >> 8 * (fd & 7) & 0xff;
+}
+
 /* Has no fd of the current thread taken for known. */
 __noinline int doubt_all(void)
 {
@@ -74,20 +126,25 @@ __noinline int doubt_all(void)
 	return 1;
 }
 
+/* Whether a thread's fds are those of its process alone: other processes that have the table can close them unseen. */
+static __always_inline bool has_own_table(struct task_struct *seen)
+{
+	return (u64)seen->group_leader->files == (u64)seen->files &&
+	       seen->files->count.counter <= seen->signal->nr_threads;
+}
+
 /*
  * Notes something of the current process's fd; false if that can't be. It is noted with the first thread, for all that
  * share its table: a copy of the table has the same fds.
  */
 static __always_inline bool note_fd(struct task_struct *task, s64 fd, u8 what)
 {
-	struct task_struct *main, *seen;
+	struct task_struct *main;
 	struct hidden *hidden;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return false;
-	seen = followed(task);
-	/* other processes that have the table can close its fds unseen */
-	if ((u64)seen->group_leader->files != (u64)seen->files || seen->files->count.counter > seen->signal->nr_threads)
+	if (!has_own_table(followed(task)))
 		return false;
 	main = task->group_leader;
 	hidden = bpf_task_storage_get(&hidden_fds, main, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -95,6 +152,17 @@ static __always_inline bool note_fd(struct task_struct *task, s64 fd, u8 what)
 		return false;
 	hidden->fds[bounded(fd, HIDDEN_MOST - 1)] = what;
 	return true;
+}
+
+/* Notes that the current process's fd was opened unseen; false if that can't be. */
+static __always_inline bool hide_fd(struct task_struct *task, s64 fd)
+{
+	struct task_struct *seen;
+
+	if (!can_cast)
+		return note_fd(task, fd, HIDDEN);
+	seen = followed(task);
+	return has_own_table(seen) && (glance_at_note(seen->group_leader, fd) == HIDDEN || note_fd(task, fd, HIDDEN));
 }
 
 /*
@@ -112,6 +180,16 @@ static __always_inline struct hidden *hidden_of(struct task_struct *task)
 	return hidden || !doubt_all() ? hidden : bpf_task_storage_get(&hidden_fds, task, 0, 0);
 }
 
+/* What is noted of an fd of the current process, by loads alone; or NOT_AT_HAND. */
+static __always_inline u32 note_at_hand(struct task_struct *task, s64 fd)
+{
+	struct task_struct *seen = followed(task);
+
+	if (!can_cast || (u64)seen->group_leader->files != (u64)seen->files)
+		return NOT_AT_HAND;
+	return glance_at_note(seen->group_leader, fd);
+}
+
 /* Where something may be noted of an fd of the current process, or NULL. */
 static __always_inline u8 *note_of(struct task_struct *task, s64 fd)
 {
@@ -126,8 +204,12 @@ static __always_inline u8 *note_of(struct task_struct *task, s64 fd)
 /* Whether user space knows nothing true of an fd. */
 static __always_inline bool is_hidden(struct task_struct *task, s64 fd)
 {
-	u8 *note = note_of(task, fd);
+	u32 known = note_at_hand(task, fd);
+	u8 *note;
 
+	if (known != NOT_AT_HAND)
+		return known == HIDDEN;
+	note = note_of(task, fd);
 	return note && *note == HIDDEN;
 }
 
@@ -137,8 +219,12 @@ static __always_inline bool is_hidden(struct task_struct *task, s64 fd)
  */
 static __always_inline bool closes_unseen(struct task_struct *task, s64 fd)
 {
-	u8 *note = note_of(task, fd);
+	u32 known = note_at_hand(task, fd);
+	u8 *note;
 
+	if (known == HIDDEN || known == NOT_NOTED)
+		return known;
+	note = note_of(task, fd);
 	if (!note || *note == NOT_NOTED)
 		return false;
 	*note = *note == UNSURE ? NOT_NOTED : HIDDEN;
@@ -148,8 +234,11 @@ static __always_inline bool closes_unseen(struct task_struct *task, s64 fd)
 /* Notes that user space knows what the current process's new fd is. */
 static __always_inline void reveal_fd(struct task_struct *task, s64 fd)
 {
-	u8 *note = note_of(task, fd);
+	u8 *note;
 
+	if (note_at_hand(task, fd) == NOT_NOTED)
+		return;
+	note = note_of(task, fd);
 	if (note && *note)
 		*note = NOT_NOTED;
 }
@@ -206,17 +295,8 @@ static __always_inline bool is_plain(u32 mode)
 /* Whether the current thread's open file of that number is a plain one. */
 static __always_inline bool is_plain_fd(struct task_struct *task, s64 fd)
 {
-	struct fdtable *table;
-	struct file *file;
+	struct file *file = can_cast ? file_of_followed(followed(task), fd) : file_of_number(fd);
 
-	if (!can_cast) {
-		file = file_of_number(fd);
-		return file && is_plain(BPF_CORE_READ(file, f_inode, i_mode));
-	}
-	table = followed(task)->files->fdt;
-	if (fd < 0 || fd >= table->max_fds)
-		return false;
-	bpf_core_read(&file, sizeof(file), &table->fd[fd]);
 	return file && is_plain(BPF_CORE_READ(file, f_inode, i_mode));
 }
 

@@ -52,6 +52,18 @@ __noinline u64 open_file(s64 fd)
 	return file;
 }
 
+/* The open file of that number of a thread that can be followed, or NULL. */
+static __always_inline struct file *file_of_followed(struct task_struct *seen, s64 fd)
+{
+	struct fdtable *table = seen->files->fdt;
+	struct file *file = NULL;
+
+	if (fd < 0 || fd >= table->max_fds)
+		return NULL;
+	bpf_core_read(&file, sizeof(file), &table->fd[fd]);
+	return file;
+}
+
 static __always_inline struct file *file_of_fd(s64 fd)
 {
 	return (struct file *)open_file(fd);
@@ -71,6 +83,16 @@ static __always_inline struct file *returned_file(struct scratch *s)
 		s->file_known = 1;
 	}
 	return (struct file *)s->file;
+}
+
+/* The same where a call's event is begun, without the cost of a function. */
+static __always_inline struct file *file_returned_now(struct scratch *s)
+{
+	if (can_cast && !s->uring && !s->file_known) {
+		s->file = (u64)file_of_followed(AS(task_struct, s->task), s->ret);
+		s->file_known = 1;
+	}
+	return returned_file(s);
 }
 
 /* A device number of the kernel as user space has it. */

@@ -212,6 +212,12 @@ static __always_inline u64 flags_of_opened(struct scratch *s, struct file *file,
 	return flags | (asked & ~(u64)(FLAGS_THAT_STAY | O_CLOEXEC));
 }
 
+/* Whether the flags of an open are those that were converted last: most files are opened as the one before was. */
+static __always_inline bool flags_are_made(struct scratch *s, u64 flags)
+{
+	return s->flags_of == (u64)(u32)flags + 1;
+}
+
 static __always_inline void put_open_flags(struct scratch *s, const struct param *p)
 {
 	bool missing;
@@ -219,8 +225,7 @@ static __always_inline void put_open_flags(struct scratch *s, const struct param
 	s->open_flags = source_of(s, p, &missing);
 	if (p->size && s->ret >= 0 && returned_file(s))
 		s->open_flags = flags_of_opened(s, returned_file(s), s->open_flags);
-	/* most files are opened with the flags that the one before was */
-	if (s->flags_of != (u64)(u32)s->open_flags + 1) {
+	if (!flags_are_made(s, s->open_flags)) {
 		s->flags_made = convert(SET_OPEN_FLAGS, (u32)s->open_flags);
 		s->flags_of = (u64)(u32)s->open_flags + 1;
 	}
@@ -295,6 +300,13 @@ static __always_inline bool put_plain(struct scratch *s, const struct param *p)
 		if (!s->asked_from || s->asked_from != argument(s, p->source) || is_older(s, p))
 			return false;
 		put_asked();
+		return true;
+	case KIND_OPENFLAGS:
+		value = argument(s, p->source);
+		if (p->size || !s->file_known || !flags_are_made(s, value))
+			return false;
+		s->open_flags = value;
+		put_u32(s, s->flags_made | open_file_flags((struct file *)s->file));
 		return true;
 	case KIND_OPENMODE:
 		if (creates(s))
@@ -475,10 +487,10 @@ __noinline int write_event(void)
 		return 0;
 	s->asked_told = 0;
 	if (want_resolved && s->ret >= 0 && plan_of(s)->opens)
-		opened = returned_file(s);
+		opened = file_returned_now(s);
 	copied = want_beginnings && is_copied();
 	s->extras = opened ? 2 : s->uring || copied;
-	begin(s, plan_of(s)->type);
+	begin_at(s, plan_of(s)->type, boot_time + bpf_ktime_get_boot_ns(), s->tid);
 	count = plan_of(s)->count;
 	for (u32 i = 0; i < PLAN_PARAMS; i++) {
 		if (i >= count)
@@ -559,10 +571,13 @@ __noinline int tell_file(s32 fd)
 {
 	struct scratch *s = get_scratch();
 	struct file *file;
-	u32 mode = 0;
+	u32 mode = 0, known;
 	u8 *note;
 
 	if (!s || !can_hide)
+		return 0;
+	known = note_at_hand(bpf_get_current_task_btf(), fd);
+	if (known == NOT_NOTED || known == TOLD)
 		return 0;
 	note = note_of(bpf_get_current_task_btf(), fd);
 	if (!note || (*note != HIDDEN && *note != UNSURE))

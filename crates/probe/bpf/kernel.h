@@ -322,8 +322,19 @@ enum cgroup_subsys_id {
 	memory_cgrp_id,
 };
 
+struct bpf_local_storage_map {
+	u16 cache_idx;
+};
+struct bpf_local_storage_data {
+	struct bpf_local_storage_map *smap;
+	u8 data[];
+};
+struct bpf_local_storage {
+	struct bpf_local_storage_data *cache[16];
+};
 struct task_struct {
 	struct thread_info thread_info;
+	struct bpf_local_storage *bpf_storage;
 	unsigned int flags;
 	struct mm_struct *mm;
 	int exit_code;

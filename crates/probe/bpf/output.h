@@ -102,6 +102,17 @@ static __always_inline void count_lost(u32 type, enum lost_reason reason)
 		lost->by_reason[reason] += 1;
 }
 
+/*
+ * Whether to ask how much of the ring is unread before `len` bytes are written. Not while there is surely less than the
+ * agent is woken for; other CPUs may write to the same ring, each as much without asking.
+ */
+static __always_inline bool must_look(struct scratch *s, u32 len)
+{
+	s->unread += len;
+	s->unchecked += len;
+	return s->over || s->unread >= wakeup_bytes || s->unchecked >= wakeup_bytes / 16;
+}
+
 /* Hands over the event that has been written; false if it is lost. */
 static __always_inline bool hand_over(struct scratch *s)
 {
@@ -122,12 +133,19 @@ static __always_inline bool hand_over(struct scratch *s)
 		count_lost(s->type, LOST_NO_BUFFER);
 		return false;
 	}
-	/* one wakeup when the mark is passed: the agent looks by itself every few milliseconds */
-	unread = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-	flags = unread < wakeup_bytes && unread + len >= wakeup_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-	if (!has_room(s, unread, len)) {
-		count_lost(s->type, LOST_RING_FULL);
-		return false;
+	flags = BPF_RB_NO_WAKEUP;
+	if (must_look(s, len)) {
+		unread = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+		/* one wakeup when the mark is passed: the agent looks by itself every few milliseconds */
+		if (!s->over && unread + len >= wakeup_bytes)
+			flags = BPF_RB_FORCE_WAKEUP;
+		s->over = unread + len >= wakeup_bytes;
+		s->unread = unread + len;
+		s->unchecked = 0;
+		if (!has_room(s, unread, len)) {
+			count_lost(s->type, LOST_RING_FULL);
+			return false;
+		}
 	}
 	if (bpf_ringbuf_output(ring, s->data, len, flags)) {
 		count_lost(s->type, LOST_RING_FULL);

@@ -34,6 +34,7 @@ int BPF_PROG(on_enter, struct pt_regs *regs, long id)
 	s->file = 0;
 	s->ret = -1;
 	s->asked_from = 0;
+	s->tid = tid_of(this_task());
 	read_args(s, regs);
 	if (plan == PLAN_SOCKETCALL)
 		plan = socketcall_entries[unpack_socketcall(s)];

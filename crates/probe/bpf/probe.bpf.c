@@ -27,10 +27,8 @@ static __always_inline u32 plan_wanted(u64 nr, bool compat)
 	return compat ? wanted[nr] >> 16 : wanted[nr] & 0xffff;
 }
 
-static __always_inline bool skipped(void)
+static __always_inline bool is_skipped(u32 pid)
 {
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
-
 	for (u32 i = 0; i < 8; i++) {
 		if (i >= skip_count)
 			return false;
@@ -38,6 +36,11 @@ static __always_inline bool skipped(void)
 			return true;
 	}
 	return false;
+}
+
+static __always_inline bool skipped(void)
+{
+	return is_skipped(bpf_get_current_pid_tgid() >> 32);
 }
 
 #include "call.h"
@@ -117,7 +120,10 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 		return 0;
 	}
 	s->plan = plan - 1;
-	if ((!s->revealed && !passes(s, task)) || skipped()) {
+	s->tid = tid_of(task);
+	if (can_cast)
+		s->task = (u64)task;
+	if ((!s->revealed && !passes(s, task)) || is_skipped(pid_of_process(task))) {
 		end_copies(s->plan);
 		return 0;
 	}

@@ -301,7 +301,7 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 	case KEEP_SUCCESSES:
 		return s->ret >= 0;
 	case KEEP_OPENS:
-		return s->ret >= 0 && !(is_plain_fd(task, s->ret) && note_fd(task, s->ret, HIDDEN));
+			return s->ret >= 0 && !(is_plain_fd(task, s->ret) && hide_fd(task, s->ret));
 	case KEEP_CLOSES:
 		return s->ret >= 0 && !closes_unseen(task, (s32)s->args[0]);
 	case KEEP_CONNECTS:
@@ -352,6 +352,8 @@ static __always_inline bool passes(struct scratch *s, struct task_struct *task)
 	if (sieve->whatever & state)
 		return true;
 	if (sieve->paths & state) {
+		if (can_cast)
+			s->tables = tables_of(task);
 		for (u32 i = 0; i < 2; i++) {
 			u32 arg = sieve->path_args[i];
 
