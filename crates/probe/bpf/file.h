@@ -85,14 +85,18 @@ static __always_inline struct file *returned_file(struct scratch *s)
 	return (struct file *)s->file;
 }
 
-/* The same where a call's event is begun, without the cost of a function. */
-static __always_inline struct file *file_returned_now(struct scratch *s)
+/* Whether the call returned one, found with less effort if that can be. */
+__noinline int has_returned_file(void)
 {
+	struct scratch *s = get_scratch();
+
+	if (!s)
+		return 0;
 	if (can_cast && !s->uring && !s->file_known) {
 		s->file = (u64)file_of_followed(AS(task_struct, s->task), s->ret);
 		s->file_known = 1;
 	}
-	return returned_file(s);
+	return returned_file(s) != NULL;
 }
 
 /* A device number of the kernel as user space has it. */

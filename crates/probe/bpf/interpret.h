@@ -279,8 +279,19 @@ static __always_inline u32 is_older(struct scratch *s, const struct param *p)
 	return p->offset && argument(s, p->offset - 1) == argument(s, p->source);
 }
 
+/* The flags of an open that are as they were made last, and what the file adds to them. */
+__noinline int put_made_flags(void)
+{
+	struct scratch *s = get_scratch();
+
+	if (s)
+		put_u32(s, s->flags_made | open_file_flags((struct file *)s->file));
+	return 0;
+}
+
 /*
  * Writes one of the parameters that most events consist of, without the cost of a function; false if it is another.
+ * What stands here is checked in each round of a loop: what branches is a function of its own.
  */
 static __always_inline bool put_plain(struct scratch *s, const struct param *p)
 {
@@ -306,7 +317,7 @@ static __always_inline bool put_plain(struct scratch *s, const struct param *p)
 		if (p->size || !s->file_known || !flags_are_made(s, value))
 			return false;
 		s->open_flags = value;
-		put_u32(s, s->flags_made | open_file_flags((struct file *)s->file));
+		put_made_flags();
 		return true;
 	case KIND_OPENMODE:
 		if (creates(s))
@@ -479,17 +490,16 @@ __noinline u32 is_copied(void)
 __noinline int write_event(void)
 {
 	struct scratch *s = get_scratch();
-	struct file *opened = NULL;
 	bool as_asked = false;
 	u32 count, copied;
 
 	if (!s)
 		return 0;
 	s->asked_told = 0;
-	if (want_resolved && s->ret >= 0 && plan_of(s)->opens)
-		opened = file_returned_now(s);
 	copied = want_beginnings && is_copied();
-	s->extras = opened ? 2 : s->uring || copied;
+	s->extras = s->uring || copied;
+	if (want_resolved && s->ret >= 0 && plan_of(s)->opens && has_returned_file())
+		s->extras = 2;
 	begin_at(s, plan_of(s)->type, boot_time + bpf_ktime_get_boot_ns(), s->tid);
 	count = plan_of(s)->count;
 	for (u32 i = 0; i < PLAN_PARAMS; i++) {
