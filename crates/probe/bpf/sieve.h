@@ -301,7 +301,7 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 	case KEEP_SUCCESSES:
 		return s->ret >= 0;
 	case KEEP_OPENS:
-			return s->ret >= 0 && !(is_plain_fd(task, s->ret) && hide_fd(task, s->ret));
+		return s->ret >= 0 && !(is_plain_fd(task, s->ret) && hide_fd(task, s->ret));
 	case KEEP_CLOSES:
 		return s->ret >= 0 && !closes_unseen(task, (s32)s->args[0]);
 	case KEEP_CONNECTS:
