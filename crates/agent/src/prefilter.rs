@@ -36,6 +36,7 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
         };
         let Some(interest) = engine.interest(ty) else { continue };
         prefilter.types.insert(ty, (interest, keep));
+        prefilter.classes.extend(engine.argument_classes(ty).map(|classes| (ty, classes)));
     }
     prefilter
 }
@@ -118,7 +119,9 @@ fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
         };
         let Some(info) = pushed.ty.info().filter(live) else { continue };
         let same = |(known, _): &&mut (Pushed, Vec<_>)| {
-            known.interest == pushed.interest && known.undecided == pushed.undecided
+            known.interest == pushed.interest
+                && known.undecided == pushed.undecided
+                && known.values == pushed.values
         };
         match groups.iter_mut().find(same) {
             Some((_, names)) => names.push(info.name),
@@ -129,10 +132,13 @@ fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
 }
 
 fn in_words(pushed: &Pushed) -> String {
-    let Pushed { ty, interest, undecided } = pushed;
+    let Pushed { ty, interest, undecided, values } = pushed;
     let over_socket = ty.info().and_then(Places::of).is_some_and(|places| places.socket.is_some());
     if over_socket && !interest.whatever.is_empty() && interest.whatever != States::ALL {
         return over(interest.whatever);
+    }
+    if let Some(values) = values {
+        return with_values(interest.hull(), values);
     }
     if interest.whatever == States::ALL {
         return match &undecided[..] {
@@ -202,6 +208,19 @@ fn over(set: States) -> String {
         ([], _) => format!("those that {verb} over other sockets"),
         (_, true) => format!("those that {verb}"),
         _ => format!("those that {verb} over {}", names.join(", ")),
+    }
+}
+
+/// States of calls with certain values of an argument in words.
+fn with_values(set: States, values: &[String]) -> String {
+    let verb = match (set.and(States::with(SUCCESS)), set.and(States::without(SUCCESS))) {
+        (_, fail) if fail.is_empty() => "succeed",
+        (succeed, _) if succeed.is_empty() => "fail",
+        _ => "are made",
+    };
+    match values {
+        [] => format!("those that {verb} with certain arguments"),
+        values => format!("those that {verb} with {}", values.join(", ")),
     }
 }
 

@@ -4,12 +4,13 @@
 //!
 //! A comparison that can't be decided there holds and fails, so it never takes an event away from a rule.
 
+mod argument;
 mod leaf;
 mod needs;
 mod socket;
 
 use lanner_event::EventType;
-use lanner_event::prefilter::{Interest, Places};
+use lanner_event::prefilter::{ArgumentClasses, Interest, Places};
 use rustc_hash::FxHashMap;
 
 use crate::engine::Source;
@@ -28,6 +29,8 @@ pub struct Pushed {
     pub interest: Interest,
     /// Fields of the rule's comparisons that can't be decided at the source.
     pub undecided: Vec<String>,
+    /// Values of the call's argument with which the rule may match, as they are shown, if it tells them apart.
+    pub values: Option<Vec<String>>,
 }
 
 impl Engine {
@@ -40,7 +43,14 @@ impl Engine {
         };
         let plan = Plan::new(&source.graph, &source.roots, ty);
         let mut bound = Bound::new(source, &plan, ty);
+        bound.classes = self.argument_classes(ty).unwrap_or_default();
         Some(plan.roots.iter().fold(Interest::default(), |all, root| all.or(&bound.of(*root))))
+    }
+
+    /// How the rules tell values of the call's argument apart, if they do. The states of [`Engine::interest`] are meant so.
+    pub fn argument_classes(&self, ty: EventType) -> Option<ArgumentClasses> {
+        let source = self.syscall_source().filter(|source| source.types.contains(ty))?;
+        argument::classes(source, &Plan::new(&source.graph, &source.roots, ty), ty.info()?)
     }
 
     /// The same for one rule, type by type.
@@ -52,15 +62,18 @@ impl Engine {
         let types = source.types.iter().map(|ty| (ty, plan_for(ty))).filter(|(_, plan)| !plan.is_empty());
         let pushed = types.map(|(ty, plan)| {
             let mut bound = Bound::new(source, &plan, ty);
+            let classes = ty.info().and_then(|info| argument::classes(source, &plan, info));
+            bound.classes = classes.unwrap_or_default();
             let root = plan.roots[0];
             let interest = match ty.info().and_then(Places::of) {
                 Some(_) => bound.of(root),
                 None => Interest::all(),
             };
+            let values = ty.info().and_then(|info| argument::shown(&bound.classes, interest.hull(), info));
             let mut undecided = bound.undecided;
             undecided.sort();
             undecided.dedup();
-            Pushed { ty, interest, undecided }
+            Pushed { ty, interest, undecided, values }
         });
         pushed.collect()
     }
@@ -87,13 +100,23 @@ struct Bound<'p> {
     ty: EventType,
     /// Decide by what sockets are, even where the source of events doesn't.
     by_socket: bool,
+    /// How values of the call's argument are told apart; empty: not at all.
+    classes: ArgumentClasses,
     known: FxHashMap<Edge, Interest>,
     undecided: Vec<String>,
 }
 
 impl<'p> Bound<'p> {
     fn new(source: &'p Source, plan: &'p Plan, ty: EventType) -> Bound<'p> {
-        Bound { source, plan, ty, by_socket: false, known: FxHashMap::default(), undecided: Vec::new() }
+        Bound {
+            source,
+            plan,
+            ty,
+            by_socket: false,
+            classes: ArgumentClasses::default(),
+            known: FxHashMap::default(),
+            undecided: Vec::new(),
+        }
     }
 
     fn of(&mut self, edge: Edge) -> Interest {
@@ -126,10 +149,19 @@ impl<'p> Bound<'p> {
 
     fn leaf(&mut self, edge: Edge) -> Interest {
         let predicate = &self.source.graph.predicates[self.plan.leaves[edge.node() - 1].predicate as usize];
-        leaf::interest(predicate, edge.negated(), self.ty, self.by_socket).unwrap_or_else(|| {
-            self.undecided.extend(predicate.term.fields().iter().map(ToString::to_string));
-            Interest::all()
-        })
+        let by_argument = || {
+            if self.classes.by_value().is_empty() {
+                return None;
+            }
+            argument::by_argument(predicate, &self.classes, self.ty.info()?, edge.negated())
+                .map(Interest::states)
+        };
+        by_argument()
+            .or_else(|| leaf::interest(predicate, edge.negated(), self.ty, self.by_socket))
+            .unwrap_or_else(|| {
+                self.undecided.extend(predicate.term.fields().iter().map(ToString::to_string));
+                Interest::all()
+            })
     }
 }
 
@@ -240,6 +272,30 @@ mod tests {
         let of = |success| classes("sendto, sendmsg", t::SOCKET_SENDTO_X, condition, success);
         assert_eq!(of(true), [Unknown, Udp4, Udp6, Other4, Other6, Unix, Netlink, Other]);
         assert_eq!(of(false), []);
+    }
+
+    #[test]
+    fn values_of_arguments_are_told_apart() {
+        let told = |condition: &str| {
+            let engine = engine(condition);
+            let pushed = engine.pushed(RuleId::from_index(0)).into_iter();
+            pushed.filter(|pushed| pushed.ty != t::SYSCALL_PTRACE_E).find_map(|pushed| pushed.values)
+        };
+        let ptrace = "evt.type = ptrace and proc.name != gdb and";
+        assert_eq!(
+            told(&format!(
+                "{ptrace} (evt.arg.request contains PTRACE_ATTACH or evt.arg.request = PTRACE_SEIZE)"
+            )),
+            Some(vec!["PTRACE_ATTACH".into(), "PTRACE_SEIZE".into()])
+        );
+        assert_eq!(told(&format!("{ptrace} evt.rawarg.request = 11")), Some(vec!["PTRACE_ATTACH".into()]));
+        assert_eq!(told(&format!("{ptrace} evt.arg.pid = 1")), None);
+        assert_eq!(told(&format!("{ptrace} (evt.arg.request = PTRACE_SEIZE or proc.name = x)")), None);
+        let engine = engine(&format!("{ptrace} not evt.arg.request in (PTRACE_CONT, PTRACE_SYSCALL)"));
+        let classes = engine.argument_classes(t::SYSCALL_PTRACE_X).unwrap();
+        let whatever = engine.interest(t::SYSCALL_PTRACE_X).unwrap().whatever;
+        let matters = |value| whatever.has(ArgumentClasses::bits(classes.of(value)));
+        assert!(matters(11) && !matters(8) && !matters(13) && matters(9999));
     }
 
     #[test]

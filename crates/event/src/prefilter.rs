@@ -4,6 +4,7 @@
 //! It is a bound from above: what it lets through need not matter, but what matters is let through. The source
 //! of events runs it where they come to be; [`Sieves::may_matter`] is the same decision over a finished event.
 
+pub mod argument;
 mod hash;
 mod path;
 mod sieve;
@@ -14,9 +15,16 @@ use std::fmt;
 
 use crate::{EventInfo, EventType, ParamType, types};
 
+pub use argument::ArgumentClasses;
 pub use hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, PROBES, Slot, TABLE};
 pub use sieve::{Sieve, Sieves};
 pub use socket::SocketClass;
+
+/// Arguments of which values can be told apart at once; a power of two.
+pub const CHOICES: usize = 4;
+
+/// Values that can be told apart, of all arguments together; a power of two.
+pub const CLASSES: usize = 256;
 
 /// Longest path that is decided; longer ones are let through.
 pub const LONGEST_PATH: usize = 255;
@@ -27,7 +35,7 @@ pub const LONGEST_SEARCHED: usize = 128;
 /// Set in a state: the call succeeded.
 pub const SUCCESS: u8 = 1;
 /// Set in a state: an open call asked for reading. In the place of this bit and the next three, the states of calls
-/// over sockets have a [`SocketClass`].
+/// over sockets have a [`SocketClass`], and those of calls with an argument that is told apart its class.
 pub const READS: u8 = 1 << 1;
 /// Set in a state: an open call asked for writing.
 pub const WRITES: u8 = 1 << 2;
@@ -242,6 +250,8 @@ impl Interest {
 pub struct Prefilter {
     /// By type.
     pub types: BTreeMap<EventType, (Interest, Keep)>,
+    /// How values of an argument are told apart, by type.
+    pub classes: BTreeMap<EventType, ArgumentClasses>,
 }
 
 /// Where events of a type have the result, the flags and the paths that are decided by. `None`: not decided.
@@ -255,6 +265,8 @@ pub struct Places {
     pub paths: Vec<usize>,
     /// The parameter with the fd of the socket that the call is about.
     pub socket: Option<usize>,
+    /// A number of which values are told apart, if rules ask for some ([`ArgumentClasses`]).
+    pub argument: Option<usize>,
 }
 
 impl Places {
@@ -272,7 +284,13 @@ impl Places {
             types::SYSCALL_CREAT_X => (None, WRITES | CREATES | TRUNCATES),
             _ => (None, 0),
         };
-        (paths.len() <= 2).then_some(Places { flags, fixed, paths, socket: socket::place(info.code) })
+        (paths.len() <= 2).then_some(Places {
+            flags,
+            fixed,
+            paths,
+            socket: socket::place(info.code),
+            argument: argument::place(info.code),
+        })
     }
 }
 

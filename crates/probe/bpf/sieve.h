@@ -50,7 +50,7 @@ struct sieve {
 	u8 prefixes;	  /* lengths of prefixes that are asked for: bit 0 for 4, then 8, 12, 16, 24, 32 bytes */
 	u8 suffixes;	  /* lengths of suffixes that are asked for: bit 0 for one byte */
 	u8 socket_arg;	  /* the argument with a socket's fd, plus one, or SOCKET_RETURNED */
-	u8 unused;
+	u8 choice;	  /* of `choices`, plus one: how values of an argument are told apart */
 };
 
 _Static_assert(sizeof(struct sieve) == 32, "two fit into a cache line");
@@ -59,8 +59,17 @@ struct slot {
 	u64 key, states;
 };
 
+/* An argument of which values are told apart: from `first` on, `classes` has the class of each, 0 of any above. */
+struct choice {
+	u16 first, len;
+	u8 param; /* which parameter of the plan it is */
+	u8 unused[3];
+};
+
 /* By plan. */
 struct sieve sieves[PLANS_ROOM] __attribute__((aligned(64))) = {};
+struct choice choices[CHOICES] __attribute__((aligned(64))) = {};
+u8 classes[CLASSES] __attribute__((aligned(64))) = {};
 struct slot slots[SLOTS] __attribute__((aligned(64))) = {};
 u64 grams[GRAM_WORDS] = {};
 /* How often what is asked for has changed; at least 1 where a sieve is used. */
@@ -271,6 +280,21 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 	return what & 1;
 }
 
+/* The class of the value that the call was given, as the event has it. */
+static __always_inline u32 class_of_argument(struct scratch *s, u32 number)
+{
+	const struct choice *choice = &choices[bounded(number, CHOICES - 1)];
+	const struct param *p;
+	u32 i = choice->param;
+	u64 value;
+
+	if (i >= PLAN_PARAMS)
+		return 0;
+	p = &plan_of(s)->params[i];
+	value = convert(p->set, argument(s, p->source));
+	return value < choice->len ? classes[bounded(choice->first + value, CLASSES - 1)] : 0;
+}
+
 static __always_inline u8 state_of(struct scratch *s, const struct sieve *sieve)
 {
 	u8 state = sieve->fixed | (s->ret >= 0 ? STATE_SUCCESS : 0);
@@ -288,6 +312,8 @@ static __always_inline u8 state_of(struct scratch *s, const struct sieve *sieve)
 		state |= access == 1 || access == 2 ? STATE_WRITES : 0;
 		state |= flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? STATE_CREATES : 0;
 		state |= flags & O_TRUNC ? STATE_TRUNCATES : 0;
+	} else if (sieve->choice) {
+		state |= (class_of_argument(s, sieve->choice - 1) & 15) << 1;
 	}
 	return state;
 }

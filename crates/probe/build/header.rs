@@ -56,6 +56,8 @@ pub fn write(plans: &[Plan], conversions: &[Conversion], calls: &[Call]) -> Resu
         ("CONVERSION_STEPS_ROOM", steps.next_power_of_two()),
         ("CONVERSION_LONGEST", longest),
         ("SLOTS", prefilter::TABLE),
+        ("CHOICES", prefilter::CHOICES),
+        ("CLASSES", prefilter::CLASSES),
         ("SLOT_PROBES", prefilter::PROBES),
         ("GRAM_WORDS", prefilter::GRAM_WORDS),
         ("KNOWN_WORDS", prefilter::KNOWN_WORDS),

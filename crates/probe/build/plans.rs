@@ -361,8 +361,9 @@ pub fn rust(plans: &[Plan], calls: &[Call], conversions: &[Conversion]) -> Resul
         plans.len()
     )?;
     for plan in plans {
-        let told =
-            |param: &&Param| matches!(KINDS[param.kind], "int" | "str" | "openflags") && param.size == 0;
+        let told = |param: &&Param| {
+            matches!(KINDS[param.kind], "int" | "num" | "str" | "openflags") && param.size == 0
+        };
         let places = plan.params.iter().enumerate().filter(|(_, param)| told(param) && param.source < 6);
         let places: Vec<(usize, usize)> = places.map(|(i, param)| (i, param.source)).collect();
         writeln!(out, "&{places:?},")?;

@@ -1,6 +1,6 @@
 //! What is written into the variables of the BPF side: which calls are wanted, and what of them can be dropped.
 
-use lanner_event::prefilter::{Sieve, Sieves};
+use lanner_event::prefilter::{CHOICES, CLASSES, Sieve, Sieves};
 use lanner_event::{EventType, types};
 
 use crate::EventSet;
@@ -58,13 +58,47 @@ pub fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
     }
     globals.grams.copy_from_slice(sieves.grams());
     globals.known.copy_from_slice(sieves.known());
+    let mut choices = Choices::default();
     for (plan, place) in globals.sieves.iter_mut().enumerate() {
-        *place = plans::PLANS.get(plan).and_then(|ty| sieve(plan, sieves.get(*ty)?)).unwrap_or_default();
+        let made = plans::PLANS
+            .get(plan)
+            .and_then(|ty| sieves.get(*ty))
+            .and_then(|of| sieve(plan, of, &mut choices));
+        *place = made.unwrap_or_default();
+    }
+    globals.choices.copy_from_slice(&choices.places);
+    globals.classes[..choices.classes.len()].copy_from_slice(&choices.classes);
+}
+
+/// What is written of arguments of which values are told apart.
+#[derive(Default)]
+struct Choices {
+    places: [bpf::choice; CHOICES],
+    count: u8,
+    classes: Vec<u8>,
+}
+
+impl Choices {
+    /// The place for a parameter, plus one; 0 if there is none or nothing to be told apart.
+    fn add(&mut self, param: usize, classes: &[u8]) -> u8 {
+        let known = self.classes.windows(classes.len().max(1)).position(|known| known == classes);
+        let first = known.unwrap_or(self.classes.len());
+        let fits = usize::from(self.count) < CHOICES && first + classes.len() <= CLASSES;
+        let numbers = (u16::try_from(first), u16::try_from(classes.len()), u8::try_from(param));
+        let (true, false, (Ok(first), Ok(len), Ok(param))) = (fits, classes.is_empty(), numbers) else {
+            return 0;
+        };
+        if known.is_none() {
+            self.classes.extend_from_slice(classes);
+        }
+        self.places[usize::from(self.count)] = bpf::choice { first, len, param, ..bpf::choice::default() };
+        self.count += 1;
+        self.count
     }
 }
 
 /// What is decided at the end of a plan's call. `None`: nothing, because the plan can't read what it takes.
-fn sieve(plan: usize, sieve: &Sieve) -> Option<bpf::sieve> {
+fn sieve(plan: usize, sieve: &Sieve, choices: &mut Choices) -> Option<bpf::sieve> {
     // the kernel side looks at the first four arguments
     let argument = |at: &usize| {
         let (_, argument) =
@@ -85,6 +119,11 @@ fn sieve(plan: usize, sieve: &Sieve) -> Option<bpf::sieve> {
         Some(0) => u8::MAX,
         Some(at) => argument(at)?,
     };
+    let choice = match &sieve.places.argument {
+        None => 0,
+        // it says itself where it is
+        Some(at) => argument(at).map_or(0, |_| choices.add(*at, sieve.classes.by_value())),
+    };
     Some(bpf::sieve {
         whatever: sieve.whatever.0 as u32,
         paths: sieve.paths.0 as u32,
@@ -100,6 +139,6 @@ fn sieve(plan: usize, sieve: &Sieve) -> Option<bpf::sieve> {
         prefixes: sieve.prefixes,
         suffixes: sieve.suffixes,
         socket_arg,
-        ..bpf::sieve::default()
+        choice,
     })
 }

@@ -1,6 +1,8 @@
 //! What is dropped before it is written.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[path = "prefilter/arguments.rs"]
+mod arguments;
 #[path = "prefilter/caller.rs"]
 mod caller;
 #[path = "prefilter/sockets.rs"]

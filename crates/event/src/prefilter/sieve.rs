@@ -1,10 +1,11 @@
 //! A prefilter as tables, in the form in which the source of events runs it.
 
+use super::argument;
 use super::hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, Slot, Table};
 use super::path::is_clean;
 use super::{
-    CREATES, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, PathTest, Places, Prefilter, READS, SUCCESS,
-    SocketClass, States, TRUNCATES, WRITES,
+    ArgumentClasses, CREATES, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, PathTest, Places, Prefilter,
+    READS, SUCCESS, SocketClass, States, TRUNCATES, WRITES,
 };
 use crate::{EVENTS, Event, EventType};
 
@@ -40,6 +41,8 @@ pub struct Sieve {
     pub suffixes: u8,
     /// Where such events have what is decided by.
     pub places: Places,
+    /// How values of the argument are told apart; all are of class 0 if this is empty.
+    pub classes: ArgumentClasses,
 }
 
 /// A prefilter, made ready.
@@ -74,6 +77,7 @@ impl Sieves {
                 prefixes: 0,
                 suffixes: 0,
                 places,
+                classes: prefilter.classes.get(ty).cloned().unwrap_or_default(),
             };
             for (test, states) in &interest.paths {
                 if sieve.places.paths.is_empty() {
@@ -127,7 +131,7 @@ impl Sieves {
     /// Whether an event may matter to a rule. `socket` is what the socket is that a call over one is about.
     pub fn may_matter(&self, event: &Event<'_>, socket: SocketClass) -> bool {
         let Some(sieve) = self.get(event.ty()) else { return true };
-        let Some(state) = state_of(&sieve.places, event, socket) else { return true };
+        let Some(state) = state_of(sieve, event, socket) else { return true };
         if sieve.whatever.has(state) {
             return true;
         }
@@ -143,13 +147,18 @@ impl Sieves {
 }
 
 /// The state that a call was in when it ended; `None` if the event doesn't say.
-fn state_of(places: &Places, event: &Event<'_>, socket: SocketClass) -> Option<u8> {
+fn state_of(sieve: &Sieve, event: &Event<'_>, socket: SocketClass) -> Option<u8> {
+    let places = &sieve.places;
     let mut state = places.fixed;
     if event.i64(0)? >= 0 {
         state |= SUCCESS;
     }
     if places.socket.is_some() {
         state |= socket.bits();
+    }
+    if let Some(at) = places.argument {
+        let class = argument::value(event, at).map_or(0, |value| sieve.classes.of(value));
+        state |= ArgumentClasses::bits(class);
     }
     if let Some(at) = places.flags {
         let flags = event.u32(at)?;

@@ -18,7 +18,7 @@ const IPPROTO_MPTCP: i32 = 262;
 
 fn prefilter(interest: &Interest, keep: Keep) -> Prefilter {
     let types = CALLS.into_iter().map(|ty| (ty, (interest.clone(), keep)));
-    Prefilter { types: types.collect() }
+    Prefilter { types: types.collect(), ..Prefilter::default() }
 }
 
 /// Fds of all classes, as far as the kernel has them.
@@ -155,6 +155,7 @@ fn for_the_state() -> Prefilter {
             (t::SYSCALL_FCNTL_X, nothing(Keep::FdCommands)),
         ]
         .into(),
+        ..Prefilter::default()
     }
 }
 
