@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use lanner_container::{Request, Resolver, ResolverError, RuntimeFound};
+use lanner_container::{CgroupNews, Request, Resolver, ResolverError, RuntimeFound};
 use lanner_machine::{Container, ContainerId, Machine};
+use lanner_probe::{NewCgroups, Probe};
 
 use crate::accounts::{AccountReader, Accounts};
 use crate::domains::Domains;
@@ -23,13 +25,13 @@ pub struct Enrichment {
 }
 
 impl Enrichment {
-    /// Starts the threads. The configuration's root is the host's.
+    /// Starts the threads. The configuration's root is the host's; the probe tells of new cgroups.
     ///
     /// # Errors
     /// When the system refuses them.
-    pub fn start(config: lanner_container::Config) -> Result<Enrichment, ResolverError> {
+    pub fn start(config: lanner_container::Config, probe: &mut Probe) -> Result<Enrichment, ResolverError> {
         let host_root = config.host_root.clone();
-        let resolver = Resolver::start(config)?;
+        let resolver = Resolver::start_with(config, probe.new_cgroups().map(news).transpose()?)?;
         let accounts = AccountReader::start(host_root.clone()).map_err(ResolverError::from)?;
         Ok(Enrichment { resolver, accounts, domains: Domains::default(), host_root, unasked: Vec::new() })
     }
@@ -86,4 +88,14 @@ impl Enrichment {
         self.resolver.drain(on_container);
         self.accounts.drain(on_accounts);
     }
+}
+
+fn news(mut cgroups: NewCgroups) -> io::Result<CgroupNews> {
+    let fd = cgroups.as_fd().try_clone_to_owned()?;
+    Ok(CgroupNews::new(
+        fd,
+        Box::new(move || {
+            cgroups.take();
+        }),
+    ))
 }

@@ -91,7 +91,7 @@ pub fn run(
     let config = &program.config;
     let resolver_config =
         lanner_container::Config { host_root: host_root.clone(), ..config.containers.clone() };
-    let mut enrichment = Enrichment::start(resolver_config)?;
+    let mut enrichment = Enrichment::start(resolver_config, &mut probe)?;
     enrichment.want_domains(domains::names(&program.engine)).map_err(ResolverError::from)?;
     if options.crew.as_deref().is_some_and(Crew::parses) {
         probe.update_events(&asked(&program, options.crew.as_deref()))?;

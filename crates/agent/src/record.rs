@@ -96,7 +96,7 @@ pub fn run(
         ..ProbeOptions::default()
     })?;
     let containers = lanner_container::Config { host_root: host_root(), ..config.containers.clone() };
-    let enrichment = Enrichment::start(containers).map_err(RecordError::Resolver)?;
+    let enrichment = Enrichment::start(containers, &mut probe).map_err(RecordError::Resolver)?;
     let mut recorder = Recorder::new(options.filter, files, enrichment, config.enrichment_timeout);
     probe.snapshot(&mut |event| {
         recorder.machine.apply(event);

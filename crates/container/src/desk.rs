@@ -7,6 +7,7 @@ use lanner_machine::{Container, Runtime};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::bundle;
+use crate::cgroups::{CgroupNews, Cgroups};
 use crate::client::News;
 use crate::config::Config;
 use crate::early::Early;
@@ -15,7 +16,7 @@ use crate::request::Request;
 use crate::runtimes::Runtimes;
 use crate::socket::Answer;
 use crate::sockets::{Sockets, has_no_interface};
-use crate::watcher::Watcher;
+use crate::watcher;
 
 /// A container's processes may run a little before its runtime can be asked about it, so the first retry
 /// comes soon.
@@ -67,12 +68,12 @@ impl Desk {
     }
 
     /// Runs until the resolver is dropped.
-    pub(crate) async fn run(self, mut incoming: mpsc::Receiver<Request>) {
+    pub(crate) async fn run(self, mut incoming: mpsc::Receiver<Request>, cgroups: Option<CgroupNews>) {
+        let cgroups = cgroups.and_then(|news| Cgroups::new(news).ok());
         let (sender, mut news) = mpsc::channel(MAX_NEWS);
         self.lookups.sockets.watch(&sender);
-        if let Some(watcher) = Watcher::new(self.lookups.config.clone(), self.lookups.early.clone()) {
-            tokio::spawn(watcher.run(self.lookups.sockets.clone()));
-        }
+        let Lookups { config, early, sockets, .. } = &*self.lookups;
+        tokio::spawn(watcher::watch(config.clone(), early.clone(), sockets.clone(), cgroups));
         if let Some(kubernetes) = &self.lookups.kubernetes {
             tokio::spawn(kubernetes.clone().run());
         }

@@ -5,6 +5,7 @@
 //! This crate must not know rules, events or outputs. It fills [`lanner_machine::Container`] and nothing else.
 
 mod bundle;
+mod cgroups;
 mod client;
 mod config;
 mod desk;
@@ -24,6 +25,7 @@ mod told;
 mod watcher;
 
 pub use bundle::state::{BareContainer, bare_containers};
+pub use cgroups::CgroupNews;
 pub use config::Config;
 pub use init_config::InitConfigError;
 pub use kubernetes::KubernetesConfig;

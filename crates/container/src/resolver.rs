@@ -8,6 +8,7 @@ use lanner_machine::Container;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use crate::cgroups::CgroupNews;
 use crate::config::Config;
 use crate::desk::Desk;
 use crate::request::Request;
@@ -33,6 +34,12 @@ pub struct Resolver {
 impl Resolver {
     /// Starts the thread. It ends when the resolver is dropped.
     pub fn start(config: Config) -> Result<Resolver, ResolverError> {
+        Resolver::start_with(config, None)
+    }
+
+    /// The same, where there is word of new cgroups: the folders in which runtimes describe containers are watched only
+    /// when one has come into being, not all the time.
+    pub fn start_with(config: Config, cgroups: Option<CgroupNews>) -> Result<Resolver, ResolverError> {
         let (requests, incoming) = mpsc::channel(config.max_pending.max(1));
         let (outgoing, answers) = mpsc::channel(config.max_pending.max(1));
         let runtimes = Runtimes::find(&config);
@@ -40,7 +47,7 @@ impl Resolver {
         let known = runtimes.clone();
         // The kernel keeps 15 bytes of a thread's name.
         thread::Builder::new().name("lanner-runtimes".into()).spawn(move || {
-            event_loop.block_on(async { Desk::new(config, known, outgoing).run(incoming).await })
+            event_loop.block_on(async { Desk::new(config, known, outgoing).run(incoming, cgroups).await })
         })?;
         Ok(Resolver { requests, answers: Mutex::new(answers), runtimes })
     }

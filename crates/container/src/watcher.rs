@@ -1,15 +1,17 @@
 //! Descriptions read the moment they are written, before the container's first process runs.
 
 use std::collections::HashMap;
+use std::fs::DirEntry;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use tokio::io::unix::AsyncFd;
 
 use crate::bundle::read_written;
+use crate::cgroups::Cgroups;
 use crate::config::Config;
 use crate::early::Early;
 use crate::keeper::{Keeper, Records};
@@ -17,6 +19,13 @@ use crate::sockets::Sockets;
 
 /// Folders of bundles that appear later are looked for so often.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How long folders are watched after the last cgroup has come into being: longer than a runtime takes from there to
+/// its last description.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// What changed longer ago is no container that is about to run.
+const RECENT: Duration = Duration::from_secs(60);
 
 /// What a watched folder is.
 #[derive(Clone, Copy)]
@@ -36,8 +45,31 @@ impl AsRawFd for Watches {
     }
 }
 
-/// Watches the folders in which runtimes write descriptions.
-pub(crate) struct Watcher {
+/// Watches the folders in which runtimes write descriptions: while containers come up, as word of their cgroups says, or
+/// all the time where there is none. A watch makes every open in its file system dearer, whoever makes it.
+pub(crate) async fn watch(
+    config: Arc<Config>,
+    early: Early,
+    sockets: Arc<Sockets>,
+    mut cgroups: Option<Cgroups>,
+) {
+    loop {
+        if let Some(new) = &mut cgroups
+            && new.next().await.is_err()
+        {
+            cgroups = None;
+        }
+        let Some(watcher) = Watcher::new(config.clone(), early.clone()) else { return };
+        let Some(new) = &mut cgroups else { return watcher.run(&sockets).await };
+        tokio::select! {
+            () = watcher.run(&sockets) => {}
+            () = new.quiet(QUIET) => {}
+        }
+    }
+}
+
+/// The folders that are watched.
+struct Watcher {
     config: Arc<Config>,
     early: Early,
     inotify: AsyncFd<Watches>,
@@ -46,15 +78,15 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     /// Nothing where the system refuses a watch: bundles are then read when somebody asks.
-    pub(crate) fn new(config: Arc<Config>, early: Early) -> Option<Watcher> {
+    fn new(config: Arc<Config>, early: Early) -> Option<Watcher> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok()?;
         // SAFETY: `Watches` owns its descriptor and neither closes nor replaces it while it lives.
         let inotify = unsafe { AsyncFd::register(Watches(inotify)) }.ok()?;
         Some(Watcher { config, early, inotify, folders: HashMap::new() })
     }
 
-    /// Runs as long as lanner does.
-    pub(crate) async fn run(mut self, sockets: Arc<Sockets>) {
+    /// Runs until the watch breaks.
+    async fn run(mut self, sockets: &Sockets) {
         loop {
             self.watch_keepers(&sockets.records());
             let pause = tokio::time::sleep(LOOK);
@@ -140,11 +172,13 @@ impl Watcher {
             Some(name) if self.read_description(keeper, &path.join(name)) => {
                 let _ = self.inotify.get_ref().0.rm_watch(watch);
             }
-            // Containers that are there already are looked up when somebody asks; of containerd's namespaces
+            // Containers that are there for long are looked up when somebody asks; of containerd's namespaces
             // the next ones are awaited.
-            None if is_new && keeper == Keeper::Containerd && depth == 0 => {
-                for namespace in std::fs::read_dir(&path).into_iter().flatten().flatten() {
-                    self.watch(Folder::On(keeper, 1), namespace.path());
+            None if is_new && depth + 1 < keeper.way().len() => {
+                for entry in std::fs::read_dir(&path).into_iter().flatten().flatten() {
+                    if (keeper == Keeper::Containerd && depth == 0) || is_recent(&entry) {
+                        self.watch(Folder::On(keeper, depth + 1), entry.path());
+                    }
                 }
             }
             Some(_) | None => {}
@@ -158,6 +192,13 @@ impl Watcher {
         container.into_iter().for_each(|container| self.early.keep(container));
         found
     }
+}
+
+fn is_recent(entry: &DirEntry) -> bool {
+    let changed = entry.metadata().and_then(|metadata| metadata.modified());
+    // one of the future, after the clock was set, is
+    changed
+        .is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age < RECENT) || changed > SystemTime::now())
 }
 
 /// What has happened; nothing when the watch is broken.

@@ -65,6 +65,7 @@ static __always_inline u64 unpack_socketcall(struct scratch *s)
 #include "keep.h"
 #include "turn.h"
 #include "uring.h"
+#include "cgroups.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);

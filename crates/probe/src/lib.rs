@@ -6,6 +6,7 @@
 
 mod btf;
 mod calls;
+mod cgroups;
 mod code;
 mod copies;
 mod direct;
@@ -32,6 +33,7 @@ mod types;
 mod variables;
 mod verify;
 
+pub use cgroups::NewCgroups;
 pub use error::ProbeError;
 pub use options::{
     Attachment, CallPoint, EventSet, Lost, LostReason, Missing, ProbeOptions, SnapshotSource, SnapshotStats,
@@ -161,6 +163,11 @@ impl Probe {
         if self.loaded.rings.iter().map(Ring::waiting).max() == Some(Waiting::Some) {
             std::thread::sleep(rest.min(longest));
         }
+    }
+
+    /// Word of new cgroups; nothing where the kernel refused the program, or when it was handed out before.
+    pub fn new_cgroups(&mut self) -> Option<NewCgroups> {
+        self.loaded.new_cgroups.take()
     }
 
     /// Says of what is opened from now on where the kernel found it, or not.

@@ -8,6 +8,7 @@ use lanner_event::prefilter::Sieves;
 use libbpf_rs::MapHandle;
 
 use crate::calls::{self, Calls};
+use crate::cgroups::{self, NewCgroups};
 use crate::copies::{self, Copies};
 use crate::direct;
 use crate::log;
@@ -45,6 +46,9 @@ pub struct Loaded {
     points: Points,
     calls: Calls,
     copies: Copies,
+    /// Word of new cgroups, until somebody wants it.
+    pub new_cgroups: Option<NewCgroups>,
+    _of_cgroups: Option<OwnedFd>,
 }
 
 /// Says an error of libbpf as one of the system.
@@ -133,6 +137,7 @@ fn attach(
 ) -> Result<Loaded, ProbeError> {
     let Taken { notes, why_no_more, boot_time, mut globals, variables, maps, of_calls, programs } = taken;
     let (lost, unreadable) = (maps.handle("lost_map")?, maps.handle("unreadable")?);
+    let new_cgroups = maps.handle("new_cgroups")?;
     let mut shared = SharedGlobals::new(variables.as_fd())
         .map_err(|source| ProbeError::Map { map: ".bss".into(), source })?;
     let ring_bytes = rings.bytes;
@@ -153,6 +158,8 @@ fn attach(
 
     // threads first, so that no call comes from one that was never seen to begin
     let threads = Threads::attach(&programs, &mut without)?;
+    let of_cgroups = cgroups::attach(&programs, &mut without)?;
+    let new_cgroups = of_cgroups.is_some().then(|| NewCgroups::new(new_cgroups)).transpose()?;
     let copies = kernel.copies.and_then(|specs| match (notes, &why_no_more) {
         (Notes::All, _) => Ok(specs),
         (_, why) => Err(copies::WhyNot::NoNotes(why.clone().unwrap_or_default())),
@@ -178,6 +185,7 @@ fn attach(
     let mut points = threads.points();
     points.extend(calls.points());
     points.extend(copies.points());
+    points.extend(of_cgroups.iter().map(|_| format!("tp_btf/{}", cgroups::TRACEPOINT)));
     points.extend(few.attached().map(|name| format!("tp_btf/{name}")));
     let attachment = Attachment {
         kernel: kernel_release(),
@@ -208,6 +216,8 @@ fn attach(
         points: few,
         calls,
         copies,
+        new_cgroups,
+        _of_cgroups: of_cgroups,
     })
 }
 

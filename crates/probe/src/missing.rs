@@ -1,10 +1,10 @@
 //! Programs that may be missing: when the kernel refuses one, the others run all the same.
 
-use crate::{Missing, ProbeError, direct};
+use crate::{Missing, ProbeError, cgroups, direct};
 
 /// The programs without which the others still tell the truth, and what is unseen without each. All that calls are
 /// told by belongs to the one at their end, which can't be missing.
-const OPTIONAL: [(&str, &str); 9] = [
+const OPTIONAL: [(&str, &str); 10] = [
     ("on_fork", "the children's side of clone and fork (threads are taken from their parents' calls)"),
     ("on_exec", "programs that are run (those that can't be run are told)"),
     ("on_exit", "the end of threads (those that are gone are found by and by)"),
@@ -13,6 +13,7 @@ const OPTIONAL: [(&str, &str); 9] = [
     ("on_signal", "signals that are delivered"),
     ("on_complete", "what io_uring carries out"),
     ("on_submit", "what io_uring carries out"),
+    (cgroups::PROGRAM, "nothing (the folders of containers are watched all the time)"),
     (direct::PROGRAM, "nothing (names are read by the kernel's own function, which is slower)"),
 ];
 

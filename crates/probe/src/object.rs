@@ -8,6 +8,7 @@ use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{MapCore, MapHandle, OpenProgram, ProgramType, libbpf_sys as sys};
 
 use crate::calls::{self, Shared};
+use crate::cgroups;
 use crate::direct;
 use crate::load::{boot_time, map_error, no_globals, refused};
 use crate::missing::Without;
@@ -252,6 +253,9 @@ fn choose_programs(purpose: &Purpose<'_>, open: &mut OpenProbeSkel<'_>, notes: N
     for program in [&mut open.progs.on_submit, &mut open.progs.on_complete] {
         program.set_autoload(purpose.kernel.io_uring.is_some());
     }
+    let has_cgroups =
+        purpose.kernel.types.is_some_and(|types| types.tracepoint(cgroups::TRACEPOINT).is_some());
+    open.progs.on_cgroup.set_autoload(has_cgroups);
     open.progs.find_direct_map.set_autoload(by_page_tables(purpose, notes));
     for mut program in open.open_object_mut().progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
