@@ -21,6 +21,7 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
     if off(&needs, base).is_some() {
         return prefilter;
     }
+    prefilter.addresses = engine.addresses();
     for ty in watched.iter() {
         let Some(info) = ty.info().filter(|info| Places::of(info).is_some()) else { continue };
         // Whoever adds a call by name wants to have it all.
@@ -194,6 +195,10 @@ fn over(set: States) -> String {
             (false, false) => {}
         }
     }
+    let anywhere = has(SocketClass::Tcp4Elsewhere) || has(SocketClass::Tcp6Elsewhere);
+    if let Some(tcp) = names.first_mut().filter(|name| name.starts_with("TCP") && !anywhere) {
+        tcp.push_str(" with addresses that rules ask for");
+    }
     for (name, class) in [("unix sockets", SocketClass::Unix), ("netlink", SocketClass::Netlink)] {
         names.extend(has(class).then(|| name.to_owned()));
     }
@@ -204,7 +209,7 @@ fn over(set: States) -> String {
         (succeed, _) if succeed.is_empty() => "fail",
         _ => "are made",
     };
-    match (&names[..], names.len() == 5) {
+    match (&names[..], names.len() == 5 && anywhere) {
         ([], _) => format!("those that {verb} over other sockets"),
         (_, true) => format!("those that {verb}"),
         _ => format!("those that {verb} over {}", names.join(", ")),

@@ -9,6 +9,9 @@ mod leaf;
 mod needs;
 mod socket;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use lanner_event::EventType;
 use lanner_event::prefilter::{ArgumentClasses, Interest, Places};
 use rustc_hash::FxHashMap;
@@ -45,6 +48,12 @@ impl Engine {
         let mut bound = Bound::new(source, &plan, ty);
         bound.classes = self.argument_classes(ty).unwrap_or_default();
         Some(plan.roots.iter().fold(Interest::default(), |all, root| all.or(&bound.of(*root))))
+    }
+
+    /// The IP addresses that rules about system calls ask for.
+    pub fn addresses(&self) -> BTreeSet<IpAddr> {
+        let predicates = self.syscall_source().into_iter().flat_map(|source| &source.graph.predicates);
+        predicates.flat_map(socket::addresses).copied().collect()
     }
 
     /// How the rules tell values of the call's argument apart, if they do. The states of [`Engine::interest`] are meant so.
@@ -248,14 +257,14 @@ mod tests {
     fn sockets_are_decided_by_family_and_protocol() {
         use SocketClass::*;
         let of = |condition: &str| classes("connect, accept4", t::SOCKET_CONNECT_X, condition, true);
-        let ip = [Unknown, Tcp4, Tcp6, Udp4, Udp6, Other4, Other6, Other];
+        let ip = [Unknown, Tcp4, Tcp6, Udp4, Udp6, Other4, Other6, Other, Tcp4Elsewhere, Tcp6Elsewhere];
         assert_eq!(of("(fd.typechar = 4 or fd.typechar = 6)"), ip);
         assert_eq!(of("fd.sockfamily = ip"), ip);
         assert_eq!(
             of("fd.type in (ipv4, ipv6) and fd.l4proto = udp"),
             [Unknown, Udp4, Udp6, Other4, Other6, Other]
         );
-        assert_eq!(of("fd.type = ipv6"), [Unknown, Tcp6, Udp6, Other6, Other]);
+        assert_eq!(of("fd.type = ipv6"), [Unknown, Tcp6, Udp6, Other6, Other, Tcp6Elsewhere]);
         assert_eq!(of("not fd.type in (ipv4, ipv6)"), [Unknown, Unix, Netlink, Other]);
         assert_eq!(of("fd.type = unix"), [Unknown, Unix, Other]);
         // a socket whose role isn't known has no protocol
@@ -263,6 +272,26 @@ mod tests {
         assert_eq!(of("fd.name = x and fd.port = 53").len(), SocketClass::ALL.len());
         // what counts from the state alone
         assert_eq!(of("fd.connected = false").len(), SocketClass::ALL.len());
+    }
+
+    #[test]
+    fn streams_are_decided_by_addresses_that_rules_ask_for() {
+        use SocketClass::*;
+        let of = |condition: &str| classes("sendto, sendmsg", t::SOCKET_SENDTO_X, condition, true);
+        let asked = [Unknown, Tcp4, Tcp6, Udp4, Udp6, Other4, Other6, Other];
+        for condition in
+            ["fd.sip = 10.0.0.9", "fd.rip in (10.0.0.9, 10.0.0.7)", "fd.ip = fe80::9 and fd.sport = 80"]
+        {
+            assert_eq!(of(condition), asked, "{condition}");
+        }
+        for condition in
+            ["fd.sip != 10.0.0.9", "not fd.sip in (10.0.0.9)", "fd.snet = 10.0.0.0/8", "fd.sip exists"]
+        {
+            assert!(of(condition).contains(&Tcp4Elsewhere), "{condition}");
+        }
+        let engine = engine("evt.type = connect and (fd.sip in (10.0.0.9, fe80::9) or fd.cip != 10.0.0.1)");
+        let addresses = ["10.0.0.9", "fe80::9"].map(|text| text.parse().unwrap());
+        assert_eq!(engine.addresses(), addresses.into());
     }
 
     #[test]

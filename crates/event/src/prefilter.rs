@@ -4,17 +4,20 @@
 //! It is a bound from above: what it lets through need not matter, but what matters is let through. The source
 //! of events runs it where they come to be; [`Sieves::may_matter`] is the same decision over a finished event.
 
+mod address;
 pub mod argument;
 mod hash;
 mod path;
 mod sieve;
 mod socket;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::{EventInfo, EventType, ParamType, types};
 
+pub use address::{ADDRESS_WORDS, Addresses};
 pub use argument::ArgumentClasses;
 pub use hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, PROBES, Slot, TABLE};
 pub use sieve::{Sieve, Sieves};
@@ -252,6 +255,8 @@ pub struct Prefilter {
     pub types: BTreeMap<EventType, (Interest, Keep)>,
     /// How values of an argument are told apart, by type.
     pub classes: BTreeMap<EventType, ArgumentClasses>,
+    /// IP addresses that rules ask for.
+    pub addresses: BTreeSet<IpAddr>,
 }
 
 /// Where events of a type have the result, the flags and the paths that are decided by. `None`: not decided.

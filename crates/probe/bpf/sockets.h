@@ -30,6 +30,8 @@ enum {
 	SOCKET_UNIX,
 	SOCKET_NETLINK,
 	SOCKET_OTHER,
+	SOCKET_TCP4_ELSEWHERE,
+	SOCKET_TCP6_ELSEWHERE,
 };
 
 struct told_socket {
@@ -48,6 +50,10 @@ struct {
 	__type(value, struct told_sockets);
 } told_sockets SEC(".maps");
 
+/* Addresses that rules ask for, a bit for the hash of each, as lanner_event's Addresses has them; and whether any does. */
+u64 addresses[ADDRESS_WORDS] = {};
+u8 by_address = 0;
+
 static __always_inline u64 mix(u64 hash, u64 word)
 {
 	hash = (hash ^ word) * FACTOR;
@@ -60,6 +66,37 @@ static __always_inline bool is_fast_open(struct sock *sk)
 	struct tcp_sock *tcp = (void *)sk;
 
 	return BPF_CORE_READ_BITFIELD_PROBED(tcp, syn_fastopen) || BPF_CORE_READ_BITFIELD_PROBED(tcp, fastopen_connect);
+}
+
+static __always_inline bool is_asked(u64 hash)
+{
+	return addresses[bounded(hash >> 60, ADDRESS_WORDS - 1)] >> (hash >> 54 & 63) & 1;
+}
+
+static __always_inline bool is_asked_ipv6(const struct in6_addr *address)
+{
+	u64 words[2] = {};
+
+	bpf_probe_read_kernel(words, sizeof(words), address);
+	/* IPv4 in it */
+	if (!words[0] && (u32)words[1] == 0xffff0000)
+		return is_asked(mix(0, words[1] >> 32));
+	return is_asked(mix(mix(1, words[0]), words[1]));
+}
+
+/*
+ * Whether the stream has two ends and no rule asks for the address of either. Of a connect that failed, they need not be
+ * those that it was given.
+ */
+static __always_inline bool is_elsewhere(struct scratch *s, struct sock *sk, bool v6)
+{
+	if (!by_address || !BPF_CORE_READ(sk, __sk_common.skc_dport) ||
+	    (s->ret < 0 && plan_of(s)->type == EV_SOCKET_CONNECT_X))
+		return false;
+	if (v6)
+		return !is_asked_ipv6(&sk->__sk_common.skc_v6_daddr) && !is_asked_ipv6(&sk->__sk_common.skc_v6_rcv_saddr);
+	return !is_asked(mix(0, BPF_CORE_READ(sk, __sk_common.skc_daddr))) &&
+	       !is_asked(mix(0, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr)));
 }
 
 /* Finds what the socket is of which the call has the fd. */
@@ -85,7 +122,7 @@ __noinline int find_socket(void)
 	kind = BPF_CORE_READ(sk, sk_type);
 	protocol = BPF_CORE_READ(sk, sk_protocol);
 	if (kind == SOCK_STREAM && protocol == IPPROTO_TCP && !is_fast_open(sk))
-		class = SOCKET_TCP4;
+		class = is_elsewhere(s, sk, family == AF_INET6) ? SOCKET_TCP4_ELSEWHERE : SOCKET_TCP4;
 	else if (kind == SOCK_DGRAM && protocol == IPPROTO_UDP)
 		class = SOCKET_UDP4;
 	s->socket_class = class + (family == AF_INET6);
@@ -94,7 +131,13 @@ __noinline int find_socket(void)
 
 static __always_inline bool is_tcp(struct scratch *s)
 {
-	return s->socket_class == SOCKET_TCP4 || s->socket_class == SOCKET_TCP6;
+	return s->socket_class == SOCKET_TCP4 || s->socket_class == SOCKET_TCP6 ||
+	       s->socket_class >= SOCKET_TCP4_ELSEWHERE;
+}
+
+static __always_inline bool is_ipv6(struct scratch *s)
+{
+	return s->socket_class == SOCKET_TCP6 || s->socket_class == SOCKET_TCP6_ELSEWHERE;
 }
 
 /* Both ends of a stream as one number; 0 if it has no other end. */
@@ -148,7 +191,7 @@ __noinline int note_socket(void)
 	if (!told)
 		return 0;
 	told->which = which_socket(s->socket_fd);
-	told->ends = ends_of((struct sock *)s->socket, s->socket_class == SOCKET_TCP6);
+	told->ends = ends_of((struct sock *)s->socket, is_ipv6(s));
 	return 1;
 }
 
@@ -178,7 +221,7 @@ static __always_inline bool tells_ends(struct scratch *s, struct task_struct *ta
 		return true;
 	told = place_of_socket(task, s->socket_fd, 0);
 	return !told || told->which != which_socket(s->socket_fd) || !told->ends ||
-	       told->ends != ends_of((struct sock *)s->socket, s->socket_class == SOCKET_TCP6);
+	       told->ends != ends_of((struct sock *)s->socket, is_ipv6(s));
 }
 
 #endif

@@ -57,6 +57,7 @@ pub fn write(plans: &[Plan], conversions: &[Conversion], calls: &[Call]) -> Resu
         ("CONVERSION_LONGEST", longest),
         ("SLOTS", prefilter::TABLE),
         ("CHOICES", prefilter::CHOICES),
+        ("ADDRESS_WORDS", prefilter::ADDRESS_WORDS),
         ("CLASSES", prefilter::CLASSES),
         ("SLOT_PROBES", prefilter::PROBES),
         ("GRAM_WORDS", prefilter::GRAM_WORDS),

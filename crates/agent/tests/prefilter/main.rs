@@ -91,7 +91,7 @@ impl Hidden {
 }
 
 /// What the kernel knows of the socket that a call is about, as far as a machine that has seen all can tell.
-fn socket_of(event: &Event<'_>, machine: &Machine) -> (i64, SocketClass, Ends) {
+fn socket_of(event: &Event<'_>, machine: &Machine, sieves: &Sieves) -> (i64, SocketClass, Ends) {
     let num = Places::of(event.info).and_then(|places| event.i64(places.socket?)).unwrap_or(-1);
     let Some(fd) = machine.fd(event.tid, num) else { return (num, SocketClass::Unknown, Ends::None) };
     let class = match (fd.kind, fd.l4) {
@@ -105,7 +105,24 @@ fn socket_of(event: &Event<'_>, machine: &Machine) -> (i64, SocketClass, Ends) {
         (FdKind::Netlink, _) => SocketClass::Netlink,
         _ => SocketClass::Unknown,
     };
-    (num, class, sorted(fd.ends))
+    (num, placed(class, event, fd, sieves), sorted(fd.ends))
+}
+
+/// The class, as the addresses of both ends have it.
+fn placed(class: SocketClass, event: &Event<'_>, fd: &Fd, sieves: &Sieves) -> SocketClass {
+    let asked = sieves.addresses();
+    let failed = event.ty() == t::SOCKET_CONNECT_X && event.i64(0) < Some(0);
+    match (class, fd.ends) {
+        _ if asked.is_empty() || failed => class,
+        (_, Ends::Ip { source, dest: Some(dest) })
+            if asked.may_have(source.ip) || asked.may_have(dest.ip) =>
+        {
+            class
+        }
+        (SocketClass::Tcp4, Ends::Ip { dest: Some(_), .. }) => SocketClass::Tcp4Elsewhere,
+        (SocketClass::Tcp6, Ends::Ip { dest: Some(_), .. }) => SocketClass::Tcp6Elsewhere,
+        _ => class,
+    }
 }
 
 /// The same ends, whoever is said to have begun.
@@ -223,7 +240,7 @@ impl<'e> Comparison<'e> {
 
     fn see(&mut self, event: &Event<'_>) {
         let matched = self.whole.see(event);
-        let socket = socket_of(event, &self.whole.machine);
+        let socket = socket_of(event, &self.whole.machine, &self.sieves);
         let matters = self.sieves.may_matter(event, socket.1);
         assert!(matters || !matched, "{} at {} would be missed", event.info.symbol, event.ts);
         let process = self.whole.machine.thread(event.tid).map_or(event.tid, |thread| thread.pid);

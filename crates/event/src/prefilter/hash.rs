@@ -35,7 +35,7 @@ pub struct Slot {
     pub states: u64,
 }
 
-fn mix(hash: u64, word: u64) -> u64 {
+pub(super) fn mix(hash: u64, word: u64) -> u64 {
     let hash = (hash ^ word).wrapping_mul(FACTOR);
     hash ^ hash >> 32
 }

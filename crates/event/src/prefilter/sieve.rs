@@ -1,5 +1,6 @@
 //! A prefilter as tables, in the form in which the source of events runs it.
 
+use super::address::Addresses;
 use super::argument;
 use super::hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, Slot, Table};
 use super::path::is_clean;
@@ -50,12 +51,14 @@ pub struct Sieve {
 pub struct Sieves {
     by_type: Vec<Option<Sieve>>,
     table: Table,
+    addresses: Addresses,
 }
 
 impl Sieves {
     /// Makes a prefilter ready.
     pub fn new(prefilter: &Prefilter) -> Sieves {
-        let mut sieves = Sieves { by_type: vec![None; EVENTS.len()], table: Table::default() };
+        let mut sieves = Sieves { by_type: vec![None; EVENTS.len()], ..Sieves::default() };
+        prefilter.addresses.iter().for_each(|address| sieves.addresses.insert(*address));
         let mut groups: Vec<&Interest> = Vec::new();
         for (ty, (interest, keep)) in &prefilter.types {
             let Some(places) = ty.info().and_then(Places::of) else { continue };
@@ -126,6 +129,11 @@ impl Sieves {
     /// Which keys are in the table, a bit for each.
     pub fn known(&self) -> &[u64; KNOWN_WORDS] {
         &self.table.known
+    }
+
+    /// Which addresses some rule asks for.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Whether an event may matter to a rule. `socket` is what the socket is that a call over one is about.

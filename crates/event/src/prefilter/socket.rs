@@ -27,11 +27,15 @@ pub enum SocketClass {
     Netlink,
     /// A socket of another family.
     Other,
+    /// A stream of TCP over IPv4 with two ends, neither of which has an address that a rule asks for.
+    Tcp4Elsewhere,
+    /// The same over IPv6.
+    Tcp6Elsewhere,
 }
 
 impl SocketClass {
     /// All of them, in the order of their numbers.
-    pub const ALL: [SocketClass; 10] = [
+    pub const ALL: [SocketClass; 12] = [
         SocketClass::Unknown,
         SocketClass::Tcp4,
         SocketClass::Tcp6,
@@ -42,6 +46,8 @@ impl SocketClass {
         SocketClass::Unix,
         SocketClass::Netlink,
         SocketClass::Other,
+        SocketClass::Tcp4Elsewhere,
+        SocketClass::Tcp6Elsewhere,
     ];
 
     /// What a state of a call over such a socket has set.
@@ -56,7 +62,12 @@ impl SocketClass {
 
     /// Whether it is a stream of TCP.
     pub const fn is_tcp(self) -> bool {
-        matches!(self, SocketClass::Tcp4 | SocketClass::Tcp6)
+        matches!(self, SocketClass::Tcp4 | SocketClass::Tcp6) || self.is_elsewhere()
+    }
+
+    /// Whether it is one whose addresses no rule asks for.
+    pub const fn is_elsewhere(self) -> bool {
+        matches!(self, SocketClass::Tcp4Elsewhere | SocketClass::Tcp6Elsewhere)
     }
 }
 

@@ -49,6 +49,7 @@ fn the_kernel_tells_values_apart_as_the_tables_say() {
         let prefilter = Prefilter {
             types: [(ty, (Interest::states(States(next(1 << 31) << 1)), Keep::Nothing))].into(),
             classes: ArgumentClasses::new(&classes).map(|classes| (ty, classes)).into_iter().collect(),
+            ..Prefilter::default()
         };
         watch.probe.update_prefilter(&prefilter);
         told(&mut watch);

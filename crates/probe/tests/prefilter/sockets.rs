@@ -88,8 +88,8 @@ fn the_kernel_decides_by_sockets_as_the_tables_say() {
     for round in 0..60 {
         // some rounds ask for one class, others for any states
         let states = match round {
-            0..10 => SocketClass::ALL[round].states(),
-            10..20 => SocketClass::ALL[round - 10].states().and(States::with(SUCCESS)),
+            0..12 => SocketClass::ALL[round].states(),
+            12..24 => SocketClass::ALL[round - 12].states().and(States::with(SUCCESS)),
             _ => States(next() & 0xffff_ffff),
         };
         let prefilter = prefilter(&Interest::states(states), Keep::Nothing);
@@ -272,4 +272,57 @@ fn datagrams_are_told_and_unix_sockets_are_not() {
     assert_eq!(events[0].event().unwrap().text(1).unwrap_or_default(), b"");
     call(libc::SYS_close, &[N(copy)]);
     std::fs::remove_file(&place).unwrap();
+}
+
+#[test]
+fn streams_are_told_apart_by_their_addresses() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    let asked_for = |addresses: &[&str]| Prefilter {
+        types: [(t::SOCKET_SENDTO_X, {
+            let (four, six) = (SocketClass::Tcp4.states(), SocketClass::Tcp6.states());
+            (Interest::states(four.or(six)), Keep::Nothing)
+        })]
+        .into(),
+        addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        ..Prefilter::default()
+    };
+    for (listening, own) in
+        [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1"), ("[::ffff:127.0.0.1]:0", "127.0.0.1")]
+    {
+        let Ok(listener) = TcpListener::bind(listening) else { continue };
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let accepted = listener.accept().unwrap().0;
+        for (addresses, told_of) in [
+            (&[][..], true),
+            (&["169.254.169.254", "fd00:ec2::254"][..], false),
+            (&["169.254.169.254", own][..], true),
+        ] {
+            watch.probe.update_prefilter(&asked_for(addresses));
+            told(&mut watch);
+            for socket in [&client, &accepted] {
+                send(number_of(socket));
+                let expected = if told_of { &[t::SOCKET_SENDTO_X][..] } else { &[] };
+                assert_eq!(types_of(&told(&mut watch)), expected, "{listening} {addresses:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_connect_that_fails_is_told_by_what_it_was_given() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&[t::SOCKET_CONNECT_X, t::SYSCALL_MUNLOCKALL_X]) else { return };
+    watch.probe.update_prefilter(&Prefilter {
+        types: [(t::SOCKET_CONNECT_X, (Interest::states(SocketClass::Tcp4.states()), Keep::Nothing))].into(),
+        addresses: ["10.0.0.9".parse().unwrap()].into(),
+        ..Prefilter::default()
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    assert_eq!(types_of(&told(&mut watch)), [], "to an address that no rule asks for");
+    // it is connected elsewhere already, and 10.0.0.9 is what a rule asks for
+    let to = [2u8, 0, 0, 80, 10, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert!(call(libc::SYS_connect, &[N(number_of(&client)), P(&to), N(16)]) < 0);
+    assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_CONNECT_X]);
 }
