@@ -4,7 +4,7 @@
 # at their functions (fexit); what costs how many instructions is counted in boots of their own. Closes with a line for
 # each boot, which names what was skipped.
 # Without KERNEL, what tells most: 5.10 and 6.1 with auto, 6.12 with fexit, and the counts of both latter. With two cores,
-# where one boots after the other, that takes two hours. VMTEST_ALL=1 takes all that the package registry has of 5.10, 6.1,
+# where one boots after the other, that takes an hour. VMTEST_ALL=1 takes all that the package registry has of 5.10, 6.1,
 # 6.12, 6.18 and 7.3, also in other releases of Debian than this one, each with auto and with fexit: several times that. A
 # KERNEL is the beginning of a version (6.1), which is booted with both.
 # VMTEST_ONLY=NAME runs only the test files whose name begins with NAME, VMTEST_CALLS=auto, fexit or sys_exit boots
