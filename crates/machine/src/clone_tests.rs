@@ -181,6 +181,19 @@ fn a_late_event_of_the_parent_does_not_bring_a_child_back() {
 }
 
 #[test]
+fn an_event_of_the_parent_that_was_held_up_on_its_way_does_not_bring_a_child_back() {
+    let mut host = Host::new();
+    let child = Child::of(200, SHELL);
+    host.clone_event(200, 0, &child);
+    let written = host.now;
+    host.exit(200);
+    host.settle();
+    host.now = written;
+    host.clone_event(SHELL, 200, &child);
+    assert!(host.machine.thread(200).is_none());
+}
+
+#[test]
 fn a_thread_out_of_nowhere_is_completed_by_what_follows() {
     let mut host = Host::new();
     let subject = host.open(700, 3, "x");
