@@ -54,9 +54,11 @@ pub(crate) async fn watch(
     mut cgroups: Option<Cgroups>,
 ) {
     loop {
-        if let Some(new) = &mut cgroups
-            && new.next().await.is_err()
-        {
+        let broken = match &mut cgroups {
+            Some(new) => new.next().await.is_err(),
+            None => false,
+        };
+        if broken {
             cgroups = None;
         }
         let Some(watcher) = Watcher::new(config.clone(), early.clone()) else { return };

@@ -6,6 +6,7 @@ mod support;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -77,7 +78,7 @@ fn folders_are_watched_while_containers_come_up() {
     describe(&namespace.join(&long), "redis:7");
     fs::File::open(namespace.join(&long)).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
 
-    let (mut ears, mut mouth) = std::io::pipe().unwrap();
+    let (mut ears, mut mouth) = UnixStream::pair().unwrap();
     let news = CgroupNews::new(
         ears.try_clone().unwrap().into(),
         Box::new(move || {

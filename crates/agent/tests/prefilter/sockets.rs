@@ -54,7 +54,7 @@ struct Socket {
 type Open = BTreeMap<i64, Socket>;
 
 fn end(family: u8, port: u16) -> Vec<u8> {
-    let last = if port.is_multiple_of(3) { 9 } else { 1 };
+    let last = if port % 3 == 0 { 9 } else { 1 };
     let ip = if family == AF_INET {
         vec![10, 0, 0, last]
     } else {
