@@ -203,12 +203,7 @@ fn over(set: States) -> String {
         names.extend(has(class).then(|| name.to_owned()));
     }
     let known = SocketClass::ALL.into_iter().fold(States::NONE, |all, class| all.or(class.states()));
-    let verb = match (set.and(known).and(States::with(SUCCESS)), set.and(known).and(States::without(SUCCESS)))
-    {
-        (_, fail) if fail.is_empty() => "succeed",
-        (succeed, _) if succeed.is_empty() => "fail",
-        _ => "are made",
-    };
+    let verb = verb(set.and(known));
     match (&names[..], names.len() == 5 && anywhere) {
         ([], _) => format!("those that {verb} over other sockets"),
         (_, true) => format!("those that {verb}"),
@@ -216,13 +211,18 @@ fn over(set: States) -> String {
     }
 }
 
-/// States of calls with certain values of an argument in words.
-fn with_values(set: States, values: &[String]) -> String {
-    let verb = match (set.and(States::with(SUCCESS)), set.and(States::without(SUCCESS))) {
+/// How calls in these states end.
+fn verb(set: States) -> &'static str {
+    match (set.and(States::with(SUCCESS)), set.and(States::without(SUCCESS))) {
         (_, fail) if fail.is_empty() => "succeed",
         (succeed, _) if succeed.is_empty() => "fail",
         _ => "are made",
-    };
+    }
+}
+
+/// States of calls with certain values of an argument in words.
+fn with_values(set: States, values: &[String]) -> String {
+    let verb = verb(set);
     match values {
         [] => format!("those that {verb} with certain arguments"),
         values => format!("those that {verb} with {}", values.join(", ")),

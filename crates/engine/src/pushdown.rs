@@ -62,7 +62,7 @@ impl Engine {
         argument::classes(source, &Plan::new(&source.graph, &source.roots, ty), ty.info()?)
     }
 
-    /// The same for one rule, type by type.
+    /// What one rule asks for, type by type.
     pub fn pushed(&self, id: RuleId) -> Vec<Pushed> {
         let Some(source) = self.syscall_source() else { return Vec::new() };
         let own = |(rule, _): &&(RuleId, Edge)| *rule == id;

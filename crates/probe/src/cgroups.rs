@@ -57,11 +57,5 @@ impl AsFd for NewCgroups {
 /// When the kernel refuses it and it can't be done without.
 pub fn attach(programs: &Programs, without: &mut Without) -> Result<Option<OwnedFd>, ProbeError> {
     let Some(program) = programs.get(PROGRAM) else { return Ok(None) };
-    match program::attach_tracing(program.as_fd()) {
-        Ok(link) => Ok(Some(link)),
-        Err(source) => {
-            let error = ProbeError::Attach { program: PROGRAM.into(), source };
-            if without.leave_out(&error) { Ok(None) } else { Err(error) }
-        }
-    }
+    without.attempt(PROGRAM, || program::attach_tracing(program.as_fd()))
 }

@@ -1,5 +1,7 @@
 //! Programs that may be missing: when the kernel refuses one, the others run all the same.
 
+use std::io;
+
 use crate::{Missing, ProbeError, cgroups, direct};
 
 /// The programs without which the others still tell the truth, and what is unseen without each. All that calls are
@@ -38,6 +40,22 @@ impl Without {
         true
     }
 
+    /// What an attempt to attach a program gives, or nothing if that fails and it is done without.
+    ///
+    /// # Errors
+    /// When it fails and the program can't be missing.
+    pub fn attempt<T>(
+        &mut self,
+        program: &str,
+        attach: impl FnOnce() -> io::Result<T>,
+    ) -> Result<Option<T>, ProbeError> {
+        let error = match attach() {
+            Ok(attached) => return Ok(Some(attached)),
+            Err(source) => ProbeError::Attach { program: program.into(), source },
+        };
+        if self.leave_out(&error) { Ok(None) } else { Err(error) }
+    }
+
     /// All of it.
     pub fn into_list(self) -> Vec<Missing> {
         self.0
@@ -46,8 +64,6 @@ impl Without {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     fn attach(program: &str) -> ProbeError {

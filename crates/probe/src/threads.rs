@@ -34,17 +34,10 @@ impl Threads {
         let mut attached = Vec::new();
         for (name, point) in SPECS {
             let Some(program) = programs.get(name) else { continue };
-            let linked = program::attach_tracing(program.as_fd())
-                .and_then(|link| Ok(Attached { point, program: program.try_clone()?, _link: link }));
-            match linked {
-                Ok(one) => attached.push(one),
-                Err(source) => {
-                    let error = ProbeError::Attach { program: name.into(), source };
-                    if !without.leave_out(&error) {
-                        return Err(error);
-                    }
-                }
-            }
+            attached.extend(without.attempt(name, || {
+                let link = program::attach_tracing(program.as_fd())?;
+                Ok(Attached { point, program: program.try_clone()?, _link: link })
+            })?);
         }
         Ok(Threads(attached))
     }
