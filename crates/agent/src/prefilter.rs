@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use lanner_engine::{Engine, Needs, Pushed, RuleId};
+use lanner_engine::{Engine, Needs, Others, Pushed, RuleId};
 use lanner_event::prefilter::{
     CREATES, Interest, Keep, PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States, TRUNCATES,
     WRITES,
 };
+use lanner_event::types;
 use lanner_plugin::host::Crew;
 use lanner_probe::EventSet;
 
@@ -37,6 +38,11 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
         };
         let Some(interest) = engine.interest(ty) else { continue };
         prefilter.types.insert(ty, (interest, keep));
+        // whoever doesn't hear of new programs takes a process for what it was before
+        if let Some(others) = engine.others(ty).filter(|_| watched.contains(types::SYSCALL_EXECVE_19_X)) {
+            prefilter.names.extend(others.names);
+            prefilter.others.insert(ty, others.interest);
+        }
         prefilter.classes.extend(engine.argument_classes(ty).map(|classes| (ty, classes)));
     }
     prefilter
@@ -123,17 +129,36 @@ fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
             known.interest == pushed.interest
                 && known.undecided == pushed.undecided
                 && known.values == pushed.values
+                && known.others == pushed.others
         };
         match groups.iter_mut().find(same) {
             Some((_, names)) => names.push(info.name),
             None => groups.push((pushed, vec![info.name])),
         }
     }
-    groups.iter().map(|(pushed, names)| format!("{}: {}", names.join(" "), in_words(pushed))).collect()
+    let line = |(pushed, calls): &(Pushed, Vec<_>)| {
+        let others = pushed.others.as_ref().map_or_else(String::new, |others| by_name(pushed, others));
+        format!("{}: {}{others}", calls.join(" "), in_words(pushed, &pushed.interest))
+    };
+    groups.iter().map(line).collect()
 }
 
-fn in_words(pushed: &Pushed) -> String {
-    let Pushed { ty, interest, undecided, values } = pushed;
+/// What names of processes decide.
+fn by_name(pushed: &Pushed, others: &Others) -> String {
+    const SHOWN: usize = 3;
+    let names: Vec<_> = others.names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+    let names = match names.len() {
+        few if few <= SHOWN => names.join(", "),
+        many => format!("one of {many} names"),
+    };
+    match in_words(pushed, &others.interest).as_str() {
+        "none" => format!(", if the process is named {names}"),
+        less => format!(", if the process is named {names}; else {less}"),
+    }
+}
+
+fn in_words(pushed: &Pushed, interest: &Interest) -> String {
+    let Pushed { ty, undecided, values, .. } = pushed;
     let over_socket = ty.info().and_then(Places::of).is_some_and(|places| places.socket.is_some());
     if over_socket && !interest.whatever.is_empty() && interest.whatever != States::ALL {
         return over(interest.whatever);
@@ -231,16 +256,21 @@ fn with_values(set: States, values: &[String]) -> String {
 
 fn paths(interest: &Interest) -> String {
     let mut counts = [0usize; 4];
+    let mut in_root = false;
     for test in interest.paths.keys() {
         counts[match test {
             PathTest::Exact(_) => 0,
             PathTest::Prefix(_) => 1,
             PathTest::Suffix(_) => 2,
             PathTest::Holds(_) => 3,
+            PathTest::TopLevel => {
+                in_root = true;
+                continue;
+            }
         }] += 1;
     }
     let names = ["names", "beginnings", "endings", "parts"];
-    let told: Vec<String> = counts
+    let mut told: Vec<String> = counts
         .iter()
         .zip(names)
         .filter(|(count, _)| **count > 0)
@@ -249,12 +279,13 @@ fn paths(interest: &Interest) -> String {
             format!("{count} {name}")
         })
         .collect();
+    told.extend(in_root.then(|| "the root directory's own".to_owned()));
     format!("by path ({})", told.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
-    use lanner_event::types;
+    use lanner_rules::SourceText;
 
     use super::*;
     use crate::ruleset::{load, own_rules};
@@ -272,6 +303,30 @@ mod tests {
         assert_eq!(
             told,
             "The kernel lets through for 'Set Setuid or Setgid bit':\n  fchmodat chmod fchmod: those that succeed\n"
+        );
+    }
+
+    #[test]
+    fn it_is_said_what_names_of_processes_decide() {
+        let told_of = |condition: &str| {
+            let rule = format!(
+                "- rule: R\n  desc: d\n  condition: evt.type = openat and {condition}\n  output: o\n  priority: INFO\n"
+            );
+            let config = Config::default();
+            let texts = [SourceText::new("r.yaml", &*rule)];
+            let rules = load(&texts, &config).map_err(|error| error.to_string()).unwrap();
+            told(&rules.engine, &config, Some("R"))
+        };
+        let says = |what: &str| format!("The kernel lets through for 'R':\n  openat: {what}\n");
+        assert_eq!(
+            told_of("evt.is_open_read = true and proc.name = tar"),
+            says("those that read, if the process is named tar")
+        );
+        assert_eq!(
+            told_of("(proc.name in (a, b, c, d) and not user.name = x or fd.name = /etc/shadow)"),
+            says(
+                "all, since the kernel can't decide user.name, if the process is named one of 4 names; else those that are made by path (1 name)"
+            )
         );
     }
 

@@ -1,11 +1,12 @@
 //! What rules can spare: for each event type a bound, from above, on the events that a rule may match, made of
 //! what the source of events can decide by itself: how the call ended, what an open asked for, what a socket is,
-//! and paths.
+//! paths, and the name of the process.
 //!
 //! A comparison that can't be decided there holds and fails, so it never takes an event away from a rule.
 
 mod argument;
 mod leaf;
+mod name;
 mod needs;
 mod socket;
 
@@ -21,6 +22,7 @@ use crate::graph::Edge;
 use crate::plan::Plan;
 use crate::{Engine, RuleId};
 
+use name::Names;
 pub use needs::Needs;
 
 /// What a rule asks of events of one type.
@@ -34,6 +36,17 @@ pub struct Pushed {
     pub undecided: Vec<String>,
     /// Values of the call's argument with which the rule may match, as they are shown, if it tells them apart.
     pub values: Option<Vec<String>>,
+    /// What it asks of processes of other names than it asks for, where that is less.
+    pub others: Option<Others>,
+}
+
+/// What is asked of events by processes that have none of some names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Others {
+    /// The names.
+    pub names: Names,
+    /// The events that rules may match.
+    pub interest: Interest,
 }
 
 impl Engine {
@@ -45,9 +58,18 @@ impl Engine {
             return Some(Interest::default());
         };
         let plan = Plan::new(&source.graph, &source.roots, ty);
-        let mut bound = Bound::new(source, &plan, ty);
-        bound.classes = self.argument_classes(ty).unwrap_or_default();
-        Some(plan.roots.iter().fold(Interest::default(), |all, root| all.or(&bound.of(*root))))
+        let classes = self.argument_classes(ty).unwrap_or_default();
+        Some(Bound::new(source, &plan, ty, classes).of_all())
+    }
+
+    /// The events of a type that a rule over system calls may match if the process has another name than rules ask for,
+    /// where those are fewer.
+    pub fn others(&self, ty: EventType) -> Option<Others> {
+        let interest = self.interest(ty)?;
+        let source = self.syscall_source().filter(|source| source.types.contains(ty))?;
+        let plan = Plan::new(&source.graph, &source.roots, ty);
+        let classes = self.argument_classes(ty).unwrap_or_default();
+        Bound::new(source, &plan, ty, classes).others(&interest)
     }
 
     /// The IP addresses that rules about system calls ask for.
@@ -70,19 +92,18 @@ impl Engine {
         let plan_for = |ty: EventType| Plan::new(&source.graph, std::slice::from_ref(root), ty);
         let types = source.types.iter().map(|ty| (ty, plan_for(ty))).filter(|(_, plan)| !plan.is_empty());
         let pushed = types.map(|(ty, plan)| {
-            let mut bound = Bound::new(source, &plan, ty);
             let classes = ty.info().and_then(|info| argument::classes(source, &plan, info));
-            bound.classes = classes.unwrap_or_default();
-            let root = plan.roots[0];
-            let interest = match ty.info().and_then(Places::of) {
-                Some(_) => bound.of(root),
-                None => Interest::all(),
-            };
-            let values = ty.info().and_then(|info| argument::shown(&bound.classes, interest.hull(), info));
+            let classes = classes.unwrap_or_default();
+            let mut bound = Bound::new(source, &plan, ty, classes.clone());
+            let decided = ty.info().and_then(Places::of).is_some();
+            let interest = if decided { bound.of_all() } else { Interest::all() };
+            let values = ty.info().and_then(|info| argument::shown(&classes, interest.hull(), info));
             let mut undecided = bound.undecided;
+            let others = Bound::new(source, &plan, ty, classes).others(&interest).filter(|_| decided);
+            undecided.retain(|field| others.is_none() || field != name::FIELD);
             undecided.sort();
             undecided.dedup();
-            Pushed { ty, interest, undecided, values }
+            Pushed { ty, interest, undecided, values, others }
         });
         pushed.collect()
     }
@@ -111,21 +132,40 @@ struct Bound<'p> {
     by_socket: bool,
     /// How values of the call's argument are told apart; empty: not at all.
     classes: ArgumentClasses,
+    /// Names that the process is taken not to have, as far as the rules that were looked at ask for some. `None`: it may
+    /// have any.
+    without: Option<Names>,
     known: FxHashMap<Edge, Interest>,
     undecided: Vec<String>,
 }
 
 impl<'p> Bound<'p> {
-    fn new(source: &'p Source, plan: &'p Plan, ty: EventType) -> Bound<'p> {
+    fn new(source: &'p Source, plan: &'p Plan, ty: EventType, classes: ArgumentClasses) -> Bound<'p> {
         Bound {
             source,
             plan,
             ty,
             by_socket: false,
-            classes: ArgumentClasses::default(),
+            classes,
+            without: None,
             known: FxHashMap::default(),
             undecided: Vec::new(),
         }
+    }
+
+    /// For all rules of the plan.
+    fn of_all(&mut self) -> Interest {
+        let plan = self.plan;
+        plan.roots.iter().fold(Interest::default(), |all, root| all.or(&self.of(*root)))
+    }
+
+    /// For all rules of the plan, if the process has another name than they ask for; `None` unless that is less than
+    /// what they ask for otherwise.
+    fn others(mut self, otherwise: &Interest) -> Option<Others> {
+        self.without = Some(Names::new());
+        let interest = self.of_all();
+        let names = self.without?;
+        (interest != *otherwise && !names.is_empty()).then_some(Others { names, interest })
     }
 
     fn of(&mut self, edge: Edge) -> Interest {
@@ -165,7 +205,9 @@ impl<'p> Bound<'p> {
             argument::by_argument(predicate, &self.classes, self.ty.info()?, edge.negated())
                 .map(Interest::states)
         };
-        by_argument()
+        let by_name = self.without.as_mut().and_then(|names| name::by_name(predicate, edge.negated(), names));
+        by_name
+            .or_else(by_argument)
             .or_else(|| leaf::interest(predicate, edge.negated(), self.ty, self.by_socket))
             .unwrap_or_else(|| {
                 self.undecided.extend(predicate.term.fields().iter().map(ToString::to_string));
@@ -245,6 +287,42 @@ mod tests {
         let or = opens("(proc.name = cat and fd.name = /a/b or fd.filename = x and not proc.name = dog)");
         assert_eq!(or.paths.len(), 2);
         assert!(or.whatever.is_empty());
+    }
+
+    #[test]
+    fn the_root_directory_is_told_from_those_below() {
+        let opens = opens("(fd.directory = / or fd.name = /etc/shadow)");
+        assert_eq!(
+            opens.paths.keys().cloned().collect::<Vec<_>>(),
+            [exact("/etc/shadow"), PathTest::TopLevel]
+        );
+    }
+
+    #[test]
+    fn less_is_asked_of_processes_of_other_names() {
+        let others = |condition: &str| {
+            let engine = engine(&format!("evt.type = openat and {condition}"));
+            engine.others(types::SYSCALL_OPENAT_2_X)
+        };
+        let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().into()).collect::<Names>();
+        let none = |asked: &[&str]| Some(Others { names: names(asked), interest: Interest::default() });
+        assert_eq!(others("proc.name = tar and evt.is_open_read = true"), none(&["tar"]));
+        assert_eq!(others("proc.name in (tar, cp) and proc.pname = sh"), none(&["cp", "tar"]));
+        let shadow = others("(proc.name = tar or fd.name = /etc/shadow) and not proc.name = cp").unwrap();
+        assert_eq!(
+            shadow,
+            Others { names: names(&["tar"]), interest: Interest::paths([exact("/etc/shadow")]) }
+        );
+        for condition in [
+            "proc.name != tar",
+            "not proc.name in (tar, cp)",
+            "proc.name startswith ta",
+            "tolower(proc.name) = tar",
+            "proc.pname = tar",
+            "proc.name = '<NA>'",
+        ] {
+            assert_eq!(others(condition), None, "{condition}");
+        }
     }
 
     fn classes(types: &str, ty: EventType, condition: &str, success: bool) -> Vec<SocketClass> {
@@ -340,9 +418,9 @@ mod tests {
     #[test]
     fn a_rule_is_told_what_stands_in_the_way() {
         let engine =
-            engine("evt.type in (openat, ptrace) and proc.name = cat and not fd.name startswith /x/y");
+            engine("evt.type in (openat, ptrace) and proc.pname = cat and not fd.name startswith /x/y");
         let pushed = engine.pushed(RuleId::from_index(0));
         assert!(pushed.iter().any(|p| p.ty == types::SYSCALL_PTRACE_X), "{pushed:?}");
-        assert!(pushed.iter().any(|p| p.undecided == ["fd.name", "proc.name"]), "{pushed:?}");
+        assert!(pushed.iter().any(|p| p.undecided == ["fd.name", "proc.pname"]), "{pushed:?}");
     }
 }

@@ -117,6 +117,8 @@ pub enum PathTest {
     Suffix(Box<[u8]>),
     /// It has these four bytes in it somewhere.
     Holds([u8; 4]),
+    /// It names something in the root directory itself.
+    TopLevel,
 }
 
 impl PathTest {
@@ -257,6 +259,11 @@ pub struct Prefilter {
     pub classes: BTreeMap<EventType, ArgumentClasses>,
     /// IP addresses that rules ask for.
     pub addresses: BTreeSet<IpAddr>,
+    /// Names of processes that rules ask for.
+    pub names: BTreeSet<Box<[u8]>>,
+    /// In which events of processes that have none of these names rules are interested, for the types for which that
+    /// are fewer.
+    pub others: BTreeMap<EventType, Interest>,
 }
 
 /// Where events of a type have the result, the flags and the paths that are decided by. `None`: not decided.

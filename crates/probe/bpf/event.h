@@ -37,7 +37,7 @@ struct operation {
 
 /* What was decided of a path. */
 struct seen {
-	u64 what; /* for what, and in the lowest bit whether it matters; see sieve.h */
+	u64 what; /* for what, and whether it matters; see sieve.h */
 	u64 path[SEEN_WORDS];
 };
 
@@ -73,7 +73,7 @@ struct scratch {
 	u64 socket;	  /* that the call is about, by sockets.h */
 	s64 socket_fd;	  /* and its fd */
 	u32 socket_class; /* and what it is, where that was asked for */
-	u64 found, unclean; /* of a path, by sieve.h */
+	u64 found, unclean, slashes; /* of a path, by sieve.h */
 	u64 unread;	    /* bytes of the ring that are unread at most, if nobody else writes to it */
 	u32 unchecked;	    /* bytes written since it was looked how many are */
 	u32 over;	    /* more are than the agent is woken for */

@@ -4,6 +4,7 @@
 #define LANNER_EXIT_H
 
 #include "copies.h"
+#include "names.h"
 #include "output.h"
 #include "task.h"
 
@@ -92,6 +93,7 @@ int BPF_PROG(on_exit, struct task_struct *ending)
 
 	if (can_keep && keeping)
 		forget_copies();
+	forget_name(ending->pid);
 	if (!want_exit || BPF_CORE_READ(task, flags) & PF_KTHREAD || skipped())
 		return 0;
 	s = get_scratch();

@@ -344,6 +344,7 @@ struct task_struct {
 	struct list_head thread_node;
 	struct pid *thread_pid;
 	u64 start_time, start_boottime;
+	unsigned in_execve : 1;
 	unsigned long min_flt, maj_flt;
 	const struct cred *cred;
 	char comm[16];

@@ -6,6 +6,7 @@
 #include "convert.h"
 #include "copies.h"
 #include "fds.h"
+#include "names.h"
 #include "output.h"
 #include "task.h"
 
@@ -327,6 +328,7 @@ int BPF_PROG(on_fork, struct task_struct *forking, struct task_struct *forked)
 	if (type && type != EV_SYSCALL_CLONE3_X)
 		flags |= convert(SET_CLONE_FLAGS, (u32)asked_clone_flags(s));
 	put_clone_end((u64)child, flags);
+	doubt_name(child);
 	submit();
 	return 0;
 }
@@ -367,6 +369,9 @@ int BPF_PROG(on_exec, struct task_struct *executing, pid_t old_pid, struct linux
 	/* what is noted is gone with the first thread, whose place another has taken */
 	if (can_hide && hiding && old_pid != executing->pid)
 		doubt_all();
+	forget_name(executing->pid);
+	if (old_pid != executing->pid)
+		forget_name(old_pid);
 	if (!want_exec || skipped())
 		return 0;
 	s = get_scratch();

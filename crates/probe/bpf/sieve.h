@@ -8,6 +8,7 @@
 
 #include "caller.h"
 #include "fds.h"
+#include "names.h"
 #include "sockets.h"
 
 #define STATE_SUCCESS 1
@@ -33,7 +34,7 @@ enum {
 	KEEP_EXCHANGES,
 	KEEP_EXCHANGES_BUT_UNIX,
 };
-enum { TEST_EXACT = 1, TEST_PREFIX, TEST_SUFFIX, TEST_GRAM };
+enum { TEST_EXACT = 1, TEST_PREFIX, TEST_SUFFIX, TEST_GRAM, TEST_NAME, TEST_TOP_LEVEL };
 
 struct sieve {
 	u32 whatever; /* states in which an event matters whatever its path */
@@ -56,8 +57,15 @@ struct sieve {
 _Static_assert(sizeof(struct sieve) == 32, "two fit into a cache line");
 
 struct slot {
-	u64 key, states;
+	u64 key;
+	u64 states; /* as two halves: see `MATTERS` */
 };
+
+/*
+ * Whether an event matters, whoever made the call, and whether it does if that was a process of a name that no rule
+ * asks for. An event that doesn't matter at all may have the second bit.
+ */
+enum { MATTERS = 1, MATTERS_OF_OTHERS = 2, MATTERS_OF_ALL = 3 };
 
 /* An argument of which values are told apart: from `first` on, `classes` has the class of each, 0 of any above. */
 struct choice {
@@ -68,6 +76,8 @@ struct choice {
 
 /* By plan. */
 struct sieve sieves[PLANS_ROOM] __attribute__((aligned(64))) = {};
+/* States in which an event of a process of a name that no rule asks for matters whatever its path. */
+u32 of_others[PLANS_ROOM] __attribute__((aligned(64))) = {};
 struct choice choices[CHOICES] __attribute__((aligned(64))) = {};
 u8 classes[CLASSES] __attribute__((aligned(64))) = {};
 struct slot slots[SLOTS] __attribute__((aligned(64))) = {};
@@ -143,17 +153,18 @@ static __always_inline u32 path_len(struct scratch *s)
 }
 
 /*
- * The states that an event with the path that was asked for matters in; all of them if that can't be told. What a loop
- * finds is kept in memory, see `struct scratch`.
+ * The states that an event with the path that was asked for matters in, as a slot has them; all of them if that can't be
+ * told. What a loop finds is kept in memory, see `struct scratch`.
  */
 static __always_inline u64 states_of_path(struct scratch *s, const struct sieve *sieve, u32 state)
 {
-	u64 seed = sieve->salt, hash = seed, word;
+	u64 seed = sieve->salt, hash = seed, word, all = (u64)state << 32 | state;
 	u32 prefixes = sieve->starts & state ? sieve->prefixes : 0;
 	u8 *path = &s->asked[ASKED_START];
 
 	s->found = 0;
 	s->unclean = 0;
+	s->slashes = 0;
 	for (u32 i = 0; i < PATH_WORDS; i++) {
 		u32 at = i * 8, left;
 		u64 slashes;
@@ -165,6 +176,7 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 			break;
 		word = *(u64 *)(path + at);
 		slashes = lowest(bytes_that_are(word, '/'), left);
+		s->slashes |= i ? slashes : slashes & ~0xffull;
 		/* `.` and `/` differ in the lowest bit alone; a slash at the end is looked for below */
 		slashes &= bytes_that_are(*(u64 *)(path + at + 1) | EVERY(1), '/');
 		if (slashes)
@@ -181,11 +193,13 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 	if (s->unclean || word >> 56 == '/')
 		return ~0ull;
 	find_test(hash, TEST_EXACT, path_len(s));
+	if (!s->slashes)
+		find_test(seed, TEST_TOP_LEVEL, 0);
 	for (u32 i = 0; i < 8 && sieve->ends & state; i++) {
 		if (sieve->suffixes >> i & 1 && i < path_len(s))
 			find_test(mix(seed, word >> (56 - 8 * i)), TEST_SUFFIX, i + 1);
 	}
-	if (!(sieve->grams & state) || s->found & state)
+	if (!(sieve->grams & state) || (s->found & all) == all)
 		return s->found;
 	if (path_len(s) > PATH_SEARCHED)
 		return ~0ull;
@@ -200,6 +214,16 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 			find_test(mix(seed, four), TEST_GRAM, 0);
 	}
 	return s->found;
+}
+
+/* Bits of what is remembered that say what was decided. */
+#define SEEN_MATTERS 1
+#define SEEN_OF_OTHERS 0x40
+#define SEEN_DECIDED (SEEN_MATTERS | SEEN_OF_OTHERS)
+
+static __always_inline u32 decided(u64 what)
+{
+	return (what & SEEN_MATTERS ? MATTERS : 0) | (what & SEEN_OF_OTHERS ? MATTERS_OF_OTHERS : 0);
 }
 
 /* What is remembered has eight bits for each; two plans or lengths that look alike would hide what matters. */
@@ -244,7 +268,7 @@ static __always_inline void note_seen(struct scratch *s, struct seen *seen, u64 
 }
 
 /*
- * Whether an event with this path matters in this state; so it does if that can't be told. Most paths are asked for
+ * Whether an event with this path matters in this state, by `MATTERS`; so it does if that can't be told. Most paths are asked for
  * again and again, so that what was decided is remembered until something else is asked for. A function of its own,
  * so that the verifier looks at its loops once.
  */
@@ -254,30 +278,59 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 	const struct sieve *sieve;
 	u32 state = 1u << (number & 31);
 	struct seen *seen;
-	u64 what;
+	u64 what, states;
 	long n;
 
 	if (!s)
-		return 1;
+		return MATTERS_OF_ALL;
 	n = read_asked(s, from, older);
 	/* unreadable, empty, too long */
 	if (n <= 1 || n > ASKED_MOST + 1)
-		return 1;
+		return MATTERS_OF_ALL;
 	s->asked_len = n - 1;
 	s->asked_from = older ? 0 : from;
 	if (s->asked[ASKED_START] != '/')
-		return 1;
+		return MATTERS_OF_ALL;
 	/* read before what is asked for is, so that what is remembered is never newer than what it was decided by */
 	what = (u64)*(volatile u32 *)&generation << 32 | path_len(s) << 16 | (s->plan & 0xff) << 8 | (number & 31) << 1;
 	seen = seen_place(s);
-	if (seen->what >> 1 == what >> 1 && is_seen(s, seen))
-		return seen->what & 1;
+	if ((seen->what & ~(u64)SEEN_DECIDED) == what && is_seen(s, seen))
+		return decided(seen->what);
 	sieve = &sieves[bounded(s->plan, PLANS_ROOM - 1)];
-	if (states_of_path(s, sieve, state) & state)
-		what |= 1;
+	states = states_of_path(s, sieve, state);
+	if (states & state)
+		what |= SEEN_MATTERS;
+	if (states >> 32 & state)
+		what |= SEEN_OF_OTHERS;
 	if (path_len(s) <= 8 * SEEN_WORDS)
 		note_seen(s, seen, what);
-	return what & 1;
+	return decided(what);
+}
+
+/* Whether user space knows the current thread by a name that no rule asks for. */
+static __always_inline bool has_other_name(struct scratch *s)
+{
+	struct task_struct *task = current_task();
+	struct name_before *before;
+	struct name name;
+	u64 *lost;
+
+	if (!names_told)
+		return false;
+	lost = count_of_lost_names();
+	if (!lost || *lost)
+		return false;
+	/* in this order: a new name comes after the old one is kept */
+	name = name_now(task);
+	before = name_before(task);
+	if (before) {
+		if (before->unsure)
+			return false;
+		name = before->name;
+	}
+	s->found = 0;
+	find_test(mix(mix(0, name.words[0]), name.words[1]), TEST_NAME, 0);
+	return !s->found;
 }
 
 /* The class of the value that the call was given, as the event has it. */
@@ -369,15 +422,16 @@ static __always_inline u32 closing(struct task_struct *task, u32 plan, s64 ret, 
 static __always_inline bool passes(struct scratch *s, struct task_struct *task)
 {
 	const struct sieve *sieve = &sieves[bounded(s->plan, PLANS_ROOM - 1)];
-	u32 number, state;
+	u32 number, state, matters;
 
 	if (!sieve->used)
 		return true;
 	number = state_of(s, sieve) & 31;
 	state = 1u << number;
-	if (sieve->whatever & state)
-		return true;
-	if (sieve->paths & state) {
+	matters = sieve->whatever & state ? MATTERS : 0;
+	if (of_others[bounded(s->plan, PLANS_ROOM - 1)] & state)
+		matters |= MATTERS_OF_OTHERS;
+	if (matters != MATTERS_OF_ALL && sieve->paths & state) {
 		if (can_cast)
 			s->tables = tables_of(task);
 		for (u32 i = 0; i < 2; i++) {
@@ -386,10 +440,12 @@ static __always_inline bool passes(struct scratch *s, struct task_struct *task)
 			/* two at one address: both copies are looked at */
 			u32 older = i && s->args[(arg - 1) & 3] == s->args[(sieve->path_args[0] - 1) & 3];
 
-			if (arg && path_matters(s->args[(arg - 1) & 3], number, older))
-				return true;
+			if (arg)
+				matters |= path_matters(s->args[(arg - 1) & 3], number, older);
 		}
 	}
+	if (matters & MATTERS && (matters & MATTERS_OF_OTHERS || !has_other_name(s)))
+		return true;
 	return is_kept(s, sieve, task);
 }
 

@@ -117,6 +117,7 @@ impl Probe {
             Some(iterators) => iterators.read(sink),
             None => proc::snapshot(&self.proc, self.loaded.boot_time, sink),
         };
+        self.loaded.settle_names();
         read.map_err(|source| ProbeError::Snapshot { source })
     }
 

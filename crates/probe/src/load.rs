@@ -158,6 +158,7 @@ fn attach(
 
     // threads first, so that no call comes from one that was never seen to begin
     let threads = Threads::attach(&programs, &mut without)?;
+    globals.names_told = u8::from(threads.tell_names());
     let of_cgroups = cgroups::attach(&programs, &mut without)?;
     let new_cgroups = of_cgroups.is_some().then(|| NewCgroups::new(new_cgroups)).transpose()?;
     let copies = kernel.copies.and_then(|specs| match (notes, &why_no_more) {
@@ -235,6 +236,12 @@ impl Loaded {
             self.globals.boot_time = now;
             self.shared.store(&self.globals);
         }
+    }
+
+    /// The snapshot has been read: what threads are called from now on is known.
+    pub fn settle_names(&mut self) {
+        self.globals.names_settled = 1;
+        self.shared.store(&self.globals);
     }
 
     /// Changes what is dropped before it is written. Whatever happens meanwhile is written.

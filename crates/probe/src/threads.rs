@@ -7,8 +7,12 @@ use crate::missing::Without;
 use crate::object::Programs;
 use crate::sys::program;
 
+/// The program that keeps the names that threads had before they gave themselves others.
+pub const RENAMED: &str = "on_rename";
+
 /// The programs and where they go.
-const SPECS: [(&str, &str); 3] = [
+const SPECS: [(&str, &str); 4] = [
+    (RENAMED, "tp_btf/task_rename"),
     ("on_fork", "tp_btf/sched_process_fork"),
     ("on_exec", "tp_btf/sched_process_exec"),
     ("on_exit", "tp_btf/sched_process_exit"),
@@ -16,6 +20,7 @@ const SPECS: [(&str, &str); 3] = [
 
 /// One that is attached.
 struct Attached {
+    name: &'static str,
     point: &'static str,
     program: OwnedFd,
     /// Closing it detaches the program.
@@ -36,10 +41,15 @@ impl Threads {
             let Some(program) = programs.get(name) else { continue };
             attached.extend(without.attempt(name, || {
                 let link = program::attach_tracing(program.as_fd())?;
-                Ok(Attached { point, program: program.try_clone()?, _link: link })
+                Ok(Attached { name, point, program: program.try_clone()?, _link: link })
             })?);
         }
         Ok(Threads(attached))
+    }
+
+    /// Whether nothing is missing that tells by which name user space knows a process.
+    pub fn tell_names(&self) -> bool {
+        [RENAMED, "on_exec"].iter().all(|name| self.0.iter().any(|one| one.name == *name))
     }
 
     /// Where they are attached.

@@ -15,12 +15,13 @@ use crate::sys;
 include!(concat!(env!("OUT_DIR"), "/types.rs"));
 
 /// What it is asked for beside the types of casts: tracepoints where programs are, functions, structures.
-pub const ASKED: [(Kind, &str); 22] = [
+pub const ASKED: [(Kind, &str); 23] = [
     (Kind::TYPEDEF, "btf_trace_sys_enter"),
     (Kind::TYPEDEF, "btf_trace_sys_exit"),
     (Kind::TYPEDEF, "btf_trace_sched_process_fork"),
     (Kind::TYPEDEF, "btf_trace_sched_process_exec"),
     (Kind::TYPEDEF, "btf_trace_sched_process_exit"),
+    (Kind::TYPEDEF, "btf_trace_task_rename"),
     (Kind::TYPEDEF, "btf_trace_sched_switch"),
     (Kind::TYPEDEF, "btf_trace_cgroup_mkdir"),
     (Kind::TYPEDEF, "btf_trace_signal_deliver"),

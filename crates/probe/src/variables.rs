@@ -67,6 +67,8 @@ pub fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
             .and_then(|ty| sieves.get(*ty))
             .and_then(|of| sieve(plan, of, &mut choices));
         *place = made.unwrap_or_default();
+        let of_type = plans::PLANS.get(plan).and_then(|ty| sieves.get(*ty));
+        globals.of_others[plan] = of_type.map_or(0, |of| of.others.0 as u32);
     }
     globals.choices.copy_from_slice(&choices.places);
     globals.classes[..choices.classes.len()].copy_from_slice(&choices.classes);

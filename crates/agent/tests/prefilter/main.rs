@@ -241,7 +241,8 @@ impl<'e> Comparison<'e> {
     fn see(&mut self, event: &Event<'_>) {
         let matched = self.whole.see(event);
         let socket = socket_of(event, &self.whole.machine, &self.sieves);
-        let matters = self.sieves.may_matter(event, socket.1);
+        let name = self.whole.machine.thread(event.tid).map_or_else(Vec::new, |thread| thread.comm.to_vec());
+        let matters = self.sieves.may_matter(event, socket.1, &name);
         assert!(matters || !matched, "{} at {} would be missed", event.info.symbol, event.ts);
         let process = self.whole.machine.thread(event.tid).map_or(event.tid, |thread| thread.pid);
         // the machine takes for a directory what was opened as one

@@ -180,6 +180,7 @@ fn equal(part: Part, wanted: &[u8]) -> Option<PathTest> {
     match part {
         Part::Whole => Some(PathTest::Exact(wanted.into())),
         Part::Name => PathTest::suffix(&[b"/", wanted].concat()),
+        Part::Directory if wanted == b"/" => Some(PathTest::TopLevel),
         Part::Directory => PathTest::prefix(wanted),
     }
 }

@@ -1,6 +1,6 @@
 //! What rules need beyond the events that they may match: every event, or what every open file is.
 
-use lanner_event::prefilter::{SUCCESS, SocketClass, States};
+use lanner_event::prefilter::{ArgumentClasses, SUCCESS, SocketClass, States};
 use lanner_event::{Category, EventInfo, EventType, ParamInfo, ParamType, types};
 use lanner_fields::Field;
 
@@ -107,7 +107,8 @@ impl UnixSockets {
         if fds == 0 {
             return UnixSockets { subject: States::NONE, connects: false, beside: false };
         }
-        let bound = Bound { by_socket: true, ..Bound::new(source, plan, ty) }.of(plan.roots[0]);
+        let bound = Bound { by_socket: true, ..Bound::new(source, plan, ty, ArgumentClasses::default()) }
+            .of(plan.roots[0]);
         let connects = ty == types::SOCKET_CONNECT_X;
         UnixSockets { subject: bound.hull().and(SocketClass::Unix.states()), connects, beside: fds > 1 }
     }

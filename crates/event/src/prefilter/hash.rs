@@ -25,14 +25,46 @@ const EXACT: u64 = 1 << 32;
 const PREFIX: u64 = 2 << 32;
 const SUFFIX: u64 = 3 << 32;
 const GRAM: u64 = 4 << 32;
+const NAME: u64 = 5 << 32;
+const TOP_LEVEL: u64 = 6 << 32;
+
+/// Longest name of a process, with the 0 behind it (`TASK_COMM_LEN` in the kernel's include/linux/sched.h).
+const NAME_ROOM: usize = 16;
 
 /// A place of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Slot {
     /// The hash; 0 if the place is free.
     pub key: u64,
-    /// In which states the event matters then.
+    /// In which states the event matters then: in the lower half whoever made the call, in the upper half if it was a
+    /// process of a name that no rule asks for.
     pub states: u64,
+}
+
+/// In which states an event matters.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Verdict {
+    /// Whoever made the call.
+    pub(super) any: States,
+    /// If it was a process whose name no rule asks for. An event that doesn't matter at all may be in this set.
+    pub(super) others: States,
+}
+
+impl Verdict {
+    pub(super) const ALL: Verdict = Verdict { any: States::ALL, others: States::ALL };
+
+    /// As a [`Slot`] has it.
+    fn packed(self) -> u64 {
+        self.any.0 | self.others.0 << 32
+    }
+
+    fn unpacked(states: u64) -> Verdict {
+        Verdict { any: States(states & States::ALL.0), others: States(states >> 32) }
+    }
+
+    pub(super) fn or(self, more: Verdict) -> Verdict {
+        Verdict { any: self.any.or(more.any), others: self.others.or(more.others) }
+    }
 }
 
 pub(super) fn mix(hash: u64, word: u64) -> u64 {
@@ -65,6 +97,16 @@ fn gram(salt: u32, four: &[u8]) -> u64 {
     mix(mix(u64::from(salt), word(four)), GRAM)
 }
 
+fn top_level(salt: u32) -> u64 {
+    mix(u64::from(salt), TOP_LEVEL)
+}
+
+fn name_key(name: &[u8]) -> u64 {
+    let mut name = name.to_vec();
+    name.resize(name.len().max(NAME_ROOM), 0);
+    mix(hash(0, &name), NAME)
+}
+
 /// The bit of four bytes: word and place in it.
 fn gram_bit(four: &[u8]) -> (usize, u32) {
     let bit = (word(four) as u32).wrapping_mul(FACTOR as u32) >> 20;
@@ -92,13 +134,35 @@ impl Default for Table {
 
 impl Table {
     /// Puts in a test of the group `salt`. False if there is no room.
-    pub(super) fn insert(&mut self, salt: u32, test: &PathTest, states: States) -> bool {
+    pub(super) fn insert(&mut self, salt: u32, test: &PathTest, verdict: Verdict) -> bool {
         let key = match test {
             PathTest::Exact(path) => exact(salt, path),
             PathTest::Prefix(start) => prefix(salt, start),
             PathTest::Suffix(end) => suffix(salt, end),
             PathTest::Holds(four) => gram(salt, four),
+            PathTest::TopLevel => top_level(salt),
         };
+        if !self.put(key, verdict) {
+            return false;
+        }
+        if let PathTest::Holds(four) = test {
+            let (word, bit) = gram_bit(four);
+            self.grams[word] |= 1 << bit;
+        }
+        true
+    }
+
+    /// Puts in a name that rules ask for. False if there is no room.
+    pub(super) fn insert_name(&mut self, name: &[u8]) -> bool {
+        self.put(name_key(name), Verdict::ALL)
+    }
+
+    /// Whether it is a name that rules ask for.
+    pub(super) fn has_name(&self, name: &[u8]) -> bool {
+        self.states(name_key(name)) != 0
+    }
+
+    fn put(&mut self, key: u64, verdict: Verdict) -> bool {
         let places = (0..PROBES).map(|step| (key as usize).wrapping_add(step) % TABLE);
         let Some(at) =
             places.into_iter().find(|at| matches!(self.slots[*at].key, 0) || self.slots[*at].key == key)
@@ -106,13 +170,9 @@ impl Table {
             return false;
         };
         self.slots[at].key = key;
-        self.slots[at].states |= states.0;
+        self.slots[at].states |= verdict.packed();
         let (word, bit) = known_bit(key);
         self.known[word] |= 1 << bit;
-        if let PathTest::Holds(four) = test {
-            let (word, bit) = gram_bit(four);
-            self.grams[word] |= 1 << bit;
-        }
         true
     }
 
@@ -130,8 +190,11 @@ impl Table {
     }
 
     /// The states in which an event at a path matters, by the tests of a group.
-    pub(super) fn of_path(&self, salt: u32, path: &[u8]) -> States {
+    pub(super) fn of_path(&self, salt: u32, path: &[u8]) -> Verdict {
         let mut states = self.states(exact(salt, path));
+        if !path[1..].contains(&b'/') {
+            states |= self.states(top_level(salt));
+        }
         for len in PREFIXES.into_iter().filter(|len| *len <= path.len()) {
             states |= self.states(prefix(salt, &path[..len]));
         }
@@ -144,6 +207,6 @@ impl Table {
                 states |= self.states(gram(salt, four));
             }
         }
-        States(states)
+        Verdict::unpacked(states)
     }
 }

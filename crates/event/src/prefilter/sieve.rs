@@ -1,8 +1,10 @@
 //! A prefilter as tables, in the form in which the source of events runs it.
 
+use std::collections::BTreeMap;
+
 use super::address::Addresses;
 use super::argument;
-use super::hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, Slot, Table};
+use super::hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, Slot, Table, Verdict};
 use super::path::is_clean;
 use super::{
     ArgumentClasses, CREATES, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, PathTest, Places, Prefilter,
@@ -24,6 +26,8 @@ mod flag {
 pub struct Sieve {
     /// States in which an event matters whatever its paths.
     pub whatever: States,
+    /// States in which an event of a process whose name no rule asks for does.
+    pub others: States,
     /// States in which it may because of a path.
     pub paths: States,
     /// States in which the start of a path may be the reason.
@@ -59,18 +63,24 @@ impl Sieves {
     pub fn new(prefilter: &Prefilter) -> Sieves {
         let mut sieves = Sieves { by_type: vec![None; EVENTS.len()], ..Sieves::default() };
         prefilter.addresses.iter().for_each(|address| sieves.addresses.insert(*address));
-        let mut groups: Vec<&Interest> = Vec::new();
+        // where one finds no room, a process of that name would be taken for one that nobody asks for
+        let names_known = prefilter.names.iter().all(|name| sieves.table.insert_name(name));
+        let mut groups: Vec<[&Interest; 2]> = Vec::new();
         for (ty, (interest, keep)) in &prefilter.types {
             let Some(places) = ty.info().and_then(Places::of) else { continue };
-            let known = groups.iter().position(|known| known.paths == interest.paths);
-            let group = known.unwrap_or_else(|| {
-                groups.push(interest);
+            let others = prefilter.others.get(ty).filter(|_| names_known).unwrap_or(interest);
+            let same =
+                |known: &&[&Interest; 2]| known[0].paths == interest.paths && known[1].paths == others.paths;
+            let group = groups.iter().position(|known| same(&known)).unwrap_or_else(|| {
+                groups.push([interest, others]);
                 groups.len() - 1
             });
             // Without a path nothing can be asked of one.
-            let mut whatever = if places.paths.is_empty() { interest.hull() } else { interest.whatever };
+            let whatever = |of: &Interest| if places.paths.is_empty() { of.hull() } else { of.whatever };
+            let (whatever, others_whatever) = (whatever(interest), whatever(others));
             let mut sieve = Sieve {
                 whatever,
+                others: others_whatever,
                 paths: States::NONE,
                 starts: States::NONE,
                 ends: States::NONE,
@@ -82,30 +92,31 @@ impl Sieves {
                 places,
                 classes: prefilter.classes.get(ty).cloned().unwrap_or_default(),
             };
-            for (test, states) in &interest.paths {
+            for (test, verdict) in tests(interest, others) {
                 if sieve.places.paths.is_empty() {
                     continue;
                 }
-                if !sieves.table.insert(sieve.salt, test, *states) {
-                    whatever = whatever.or(*states);
+                let states = verdict.any.or(verdict.others);
+                if !sieves.table.insert(sieve.salt, test, verdict) {
+                    sieve.whatever = sieve.whatever.or(verdict.any);
+                    sieve.others = sieve.others.or(verdict.others);
                     continue;
                 }
-                sieve.paths = sieve.paths.or(*states);
+                sieve.paths = sieve.paths.or(states);
                 match test {
-                    PathTest::Exact(_) => {}
+                    PathTest::Exact(_) | PathTest::TopLevel => {}
                     PathTest::Prefix(start) => {
-                        sieve.starts = sieve.starts.or(*states);
+                        sieve.starts = sieve.starts.or(states);
                         let at = PREFIXES.iter().position(|len| *len == start.len());
                         sieve.prefixes |= at.map_or(u8::MAX, |at| 1 << at);
                     }
                     PathTest::Suffix(end) => {
-                        sieve.ends = sieve.ends.or(*states);
+                        sieve.ends = sieve.ends.or(states);
                         sieve.suffixes |= 1 << (end.len() - 1);
                     }
-                    PathTest::Holds(_) => sieve.grams = sieve.grams.or(*states),
+                    PathTest::Holds(_) => sieve.grams = sieve.grams.or(states),
                 }
             }
-            sieve.whatever = whatever;
             sieves.by_type[usize::from(ty.0)] = Some(sieve);
         }
         sieves
@@ -136,22 +147,37 @@ impl Sieves {
         &self.addresses
     }
 
-    /// Whether an event may matter to a rule. `socket` is what the socket is that a call over one is about.
-    pub fn may_matter(&self, event: &Event<'_>, socket: SocketClass) -> bool {
+    /// Whether an event may matter to a rule. `socket` is what the socket is that a call over one is about, `name` that of
+    /// the process.
+    pub fn may_matter(&self, event: &Event<'_>, socket: SocketClass, name: &[u8]) -> bool {
         let Some(sieve) = self.get(event.ty()) else { return true };
         let Some(state) = state_of(sieve, event, socket) else { return true };
-        if sieve.whatever.has(state) {
-            return true;
+        let mut verdict = Verdict { any: sieve.whatever, others: sieve.others };
+        if sieve.paths.has(state) {
+            for at in &sieve.places.paths {
+                verdict = verdict.or(self.of_path(sieve, state, event.text(*at)));
+            }
         }
-        sieve.paths.has(state)
-            && sieve.places.paths.iter().any(|at| match event.text(*at) {
-                Some(path) if path.len() <= LONGEST_PATH && is_clean(path) => {
-                    let unsearched = sieve.grams.has(state) && path.len() > LONGEST_SEARCHED;
-                    unsearched || self.table.of_path(sieve.salt, path).has(state)
-                }
-                _ => true,
-            })
+        verdict.any.has(state) && (verdict.others.has(state) || self.table.has_name(name))
     }
+
+    fn of_path(&self, sieve: &Sieve, state: u8, path: Option<&[u8]>) -> Verdict {
+        match path {
+            Some(path) if path.len() <= LONGEST_PATH && is_clean(path) => {
+                let unsearched = sieve.grams.has(state) && path.len() > LONGEST_SEARCHED;
+                if unsearched { Verdict::ALL } else { self.table.of_path(sieve.salt, path) }
+            }
+            _ => Verdict::ALL,
+        }
+    }
+}
+
+/// The tests of two interests.
+fn tests<'a>(any: &'a Interest, others: &'a Interest) -> BTreeMap<&'a PathTest, Verdict> {
+    let mut tests: BTreeMap<&PathTest, Verdict> = BTreeMap::new();
+    any.paths.iter().for_each(|(test, states)| tests.entry(test).or_default().any = *states);
+    others.paths.iter().for_each(|(test, states)| tests.entry(test).or_default().others = *states);
+    tests
 }
 
 /// The state that a call was in when it ended; `None` if the event doesn't say.
@@ -220,7 +246,7 @@ mod tests {
             (PathTest::holds(b"id_rsa").unwrap(), States::ALL),
         ]);
         let matters = |fd, name: &str, flags| {
-            sieves.may_matter(&open(fd, name, flags).event().unwrap(), SocketClass::Unknown)
+            sieves.may_matter(&open(fd, name, flags).event().unwrap(), SocketClass::Unknown, b"cat")
         };
         assert!(matters(3, "/etc/shadow", 1) && matters(-2, "/etc/shadow", 3));
         assert!(!matters(3, "/etc/shadow", 2) && !matters(3, "/etc/shadow-", 1));
@@ -238,14 +264,15 @@ mod tests {
         let close =
             EventBuf::new(1, 2, 0, types::SYSCALL_CLOSE_X, &[&0i64.to_ne_bytes(), &3i64.to_ne_bytes()])
                 .unwrap();
-        assert!(sieves([]).may_matter(&close.event().unwrap(), SocketClass::Unknown));
+        assert!(sieves([]).may_matter(&close.event().unwrap(), SocketClass::Unknown, b"cat"));
     }
 
     #[test]
     fn what_finds_no_room_in_the_table_is_let_through() {
         let many = (0..5000).map(|n| (PathTest::Exact(format!("/file/{n}").as_bytes().into()), States::ALL));
         let sieves = sieves(many);
-        let matters = |event: EventBuf| sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown);
+        let matters =
+            |event: EventBuf| sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat");
         assert!((0..5000).all(|n| matters(open(3, &format!("/file/{n}"), 1))));
     }
 }
