@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lanner_agent::ruleset;
 use lanner_event::{EventBuf, EventFlag, EventType, ParamType, types as t};
 use lanner_machine::Thread;
+use lanner_rules::SourceText;
 
 use super::{Comparison, engine};
 
@@ -54,6 +55,7 @@ fn event(dice: &mut Dice, ts: u64, tid: i64, open: &mut Open) -> EventBuf {
         "x",
         "../etc/shadow",
         "/var/log/auth.log",
+        "/top",
         "/",
         "",
     ];
@@ -98,14 +100,23 @@ fn event(dice: &mut Dice, ts: u64, tid: i64, open: &mut Open) -> EventBuf {
 
 #[test]
 fn random_hosts_give_the_same_alerts() {
-    let own = engine(&ruleset::own_rules(&ruleset::catalog()));
+    let by_name = SourceText::new(
+        "names.yaml",
+        "- rule: Named\n  desc: d\n  priority: INFO\n  output: \"%evt.type %fd.name\"\n  condition: >\n    \
+         (evt.type in (openat, open, creat) and fd.num > 2 and proc.name in (tar, dog))\n    \
+         or (evt.type = rename and not proc.name = dog)\n    \
+         or (evt.type in (open, openat) and fd.directory = /)\n",
+    );
+    let texts: Vec<SourceText> =
+        ruleset::own_rules(&ruleset::catalog()).into_iter().chain([by_name]).collect();
+    let own = engine(&texts);
     let (mut alerts, mut spared, mut closes) = (0, 0, 0);
     for seed in 0..30 {
         let mut comparison = Comparison::new(&own);
         for watcher in [&mut comparison.whole, &mut comparison.spared] {
-            for tid in [10, 20] {
+            for (tid, comm) in [(10, "cat"), (20, "dog")] {
                 let thread =
-                    Thread { pid: tid, comm: "cat".into(), cwd: "/etc".into(), ..Thread::unknown(tid) };
+                    Thread { pid: tid, comm: comm.into(), cwd: "/etc".into(), ..Thread::unknown(tid) };
                 watcher.machine.add_thread(thread);
             }
         }
