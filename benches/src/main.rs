@@ -39,6 +39,9 @@ struct Options {
     /// Be one process of a storm on this file; for this program's own use.
     #[arg(long, hide = true)]
     storm: Option<PathBuf>,
+    /// Be a loop of one call, on this file or on none; for this program's own use.
+    #[arg(long, hide = true, num_args = 0..=1)]
+    in_a_loop: Option<Option<PathBuf>>,
     /// How long the storm lasts.
     #[arg(long, hide = true, default_value_t = 5.0)]
     seconds: f64,
@@ -51,6 +54,9 @@ fn main() -> Result<()> {
     let options = Options::parse();
     if let Some(file) = &options.storm {
         return load::storm_process(file, options.seconds);
+    }
+    if let Some(file) = &options.in_a_loop {
+        return load::loop_process(file.as_deref());
     }
     // it is started in other folders too
     let bin = std::path::absolute(&options.bin)?;
