@@ -7,7 +7,8 @@ use lanner_event::prefilter::{
     CREATES, Interest, Keep, PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States, TRUNCATES,
     WRITES,
 };
-use lanner_event::types;
+use lanner_event::{EventType, types};
+use lanner_machine::BIRTHS;
 use lanner_plugin::host::Crew;
 use lanner_probe::EventSet;
 
@@ -23,6 +24,10 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
         return prefilter;
     }
     prefilter.addresses = engine.addresses();
+    let asked = engine.event_types();
+    let by_name =
+        |ty: EventType| base.custom.iter().any(|name| ty.info().is_some_and(|info| info.name == name));
+    prefilter.births_once = !BIRTHS.iter().any(|ty| asked.contains(*ty) || by_name(*ty));
     for ty in watched.iter() {
         let Some(info) = ty.info().filter(|info| Places::of(info).is_some()) else { continue };
         // Whoever adds a call by name wants to have it all.
@@ -56,6 +61,7 @@ pub fn of_program(program: &Program, crew: Option<&Crew>) -> Prefilter {
         Some(None) => return Prefilter::default(),
         Some(Some(parsed)) => {
             prefilter.types.retain(|ty, _| !parsed.contains(&ty.0));
+            prefilter.births_once &= !BIRTHS.iter().any(|ty| parsed.contains(&ty.0));
             // they may look at all that the machine knows
             for (_, keep) in prefilter.types.values_mut() {
                 *keep = if *keep == Keep::Closes { Keep::Successes } else { keep.with_unix() };

@@ -264,6 +264,8 @@ pub struct Prefilter {
     /// In which events of processes that have none of these names rules are interested, for the types for which that
     /// are fewer.
     pub others: BTreeMap<EventType, Interest>,
+    /// Who makes a thread need not tell of it where that does itself, nor that it failed to.
+    pub births_once: bool,
 }
 
 /// Where events of a type have the result, the flags and the paths that are decided by. `None`: not decided.

@@ -42,6 +42,10 @@ const SUCCESSES: [EventType; 35] = [
     types::SYSCALL_SETNS_X,
 ];
 
+/// Calls that make a thread, which tells of itself; the caller's side tells the machine nothing more.
+pub const BIRTHS: [EventType; 4] =
+    [types::SYSCALL_CLONE_20_X, types::SYSCALL_CLONE3_X, types::SYSCALL_FORK_20_X, types::SYSCALL_VFORK_20_X];
+
 /// Calls that tell the machine nothing.
 const NOTHING: [EventType; 32] = [
     types::SYSCALL_RENAME_X,

@@ -52,7 +52,7 @@ pub use cgroup::{CgroupContainer, container_of_cgroups};
 pub use container::{Container, ContainerId, ContainerMount, Owner, Pod, Probe, ProbeKind, Runtime};
 pub use fd::{Endpoint, Ends, Fd, FdKind, L4Proto, Role};
 pub use interface::Interface;
-pub use keep::keep;
+pub use keep::{BIRTHS, keep};
 pub use machine::Machine;
 pub use options::{MachineOptions, MachineStats};
 pub use subject::{Subject, Versions};

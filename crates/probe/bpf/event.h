@@ -30,6 +30,7 @@ struct operation {
 	u8 bytes[ADDRESS_MAX];
 };
 
+#define CGROUPS_KEPT 1024 /* a power of two; a longer text is written anew each time */
 #define ASKED_MOST 255 /* longer paths are not looked at but let through */
 #define ASKED_START 16 /* zeros before, so that the 16 bytes before any path's end can be read */
 #define SEEN 256       /* a power of two */
@@ -77,6 +78,10 @@ struct scratch {
 	u64 unread;	    /* bytes of the ring that are unread at most, if nobody else writes to it */
 	u32 unchecked;	    /* bytes written since it was looked how many are */
 	u32 over;	    /* more are than the agent is woken for */
+	/* of which set of cgroups the text is kept that was written last, and of which cgroup it is */
+	u64 cgroups_of, cgroup_id;
+	u32 cgroups_len;
+	u32 cgroups_plain; /* those that are looked at are one and the same */
 	u64 task;	    /* the caller, where programs can follow it */
 	u64 tables;	    /* its page tables */
 	/* the page that a path was read from last: whose tables, where the caller has it, and where it lies */
@@ -89,6 +94,7 @@ struct scratch {
 	u32 flags_made;	    /* and what they are in the event table */
 	u8 asked[ASKED_START + ASKED_MOST + 9];
 	struct seen seen[SEEN];
+	u8 cgroups[CGROUPS_KEPT];
 	u8 data[EVENT_MAX + 2 * TEXT_MAX];
 	u8 path[3 * TEXT_MAX]; /* where a path is built from its end */
 };

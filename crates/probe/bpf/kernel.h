@@ -286,6 +286,7 @@ struct cred {
 struct kernfs_node {
 	struct kernfs_node *parent;
 	const char *name;
+	u64 id;
 };
 
 /* since 6.15 */

@@ -196,6 +196,11 @@ static __always_inline u64 asked_clone_flags(struct scratch *s)
 	return flags;
 }
 
+/* Whether the children's side is told. */
+u8 births_told = 0;
+/* Whether nobody wants to hear of a child from its parent too. */
+u8 births_once = 0;
+
 /* The parent's side of clone, clone3, fork and vfork; the child's is on_fork. */
 SEC("tp_btf/sys_exit")
 int clone(void *ctx)
@@ -206,6 +211,8 @@ int clone(void *ctx)
 	u32 flags;
 
 	if (!s || s->ret == 0)
+		return 0;
+	if (births_once && (s->ret < 0 || (births_told && want_fork)))
 		return 0;
 	begin(s, plan_of(s)->type);
 	put_u64(s, s->ret);

@@ -187,6 +187,8 @@ static __always_inline u32 append_cgroup(struct scratch *s, struct css_set *set,
 	/* In the unified hierarchy a controller may be off further down; membership is what counts. */
 	if (unified && BPF_CORE_READ(unified, root) == BPF_CORE_READ(cgroup, root))
 		cgroup = unified;
+	else
+		s->cgroups_plain = 0;
 	if (*built != (u64)cgroup) {
 		*path_len = build_cgroup_path((u64)cgroup);
 		*built = (u64)cgroup;
@@ -207,22 +209,40 @@ static __always_inline u32 append_cgroup(struct scratch *s, struct css_set *set,
 		len = append_cgroup(s, set, bpf_core_enum_value(enum cgroup_subsys_id, name##_cgrp_id), \
 				    len, &built, &path_len)
 
-/* The thread's cgroups: `subsystem=path` and NUL, one after the other. */
+/*
+ * The thread's cgroups: `subsystem=path` and NUL, one after the other. What was written last is kept if all are the one
+ * of the unified hierarchy, where nothing can be given another name.
+ */
 __noinline int put_cgroups(u64 task)
 {
 	struct scratch *s = get_scratch();
 	struct css_set *set;
-	u64 built = 0;
+	u64 built = 0, id;
 	u32 path_len = 0, len = 0;
 
 	if (!s)
 		return 0;
 	set = BPF_CORE_READ((struct task_struct *)task, cgroups);
+	id = BPF_CORE_READ(set, dfl_cgrp, kn, id);
+	if (s->cgroups_of == (u64)set && s->cgroup_id == id) {
+		len = bounded(s->cgroups_len, CGROUPS_KEPT - 1);
+		bpf_probe_read_kernel(&s->data[bounded(s->pos, EVENT_MAX - 1)], len, s->cgroups);
+		end_param(s, len);
+		return 0;
+	}
+	s->cgroups_plain = 1;
 	APPEND_CGROUP(cpuset);
 	APPEND_CGROUP(cpu);
 	APPEND_CGROUP(cpuacct);
 	APPEND_CGROUP(io);
 	APPEND_CGROUP(memory);
+	s->cgroups_of = 0;
+	if (s->cgroups_plain && len < CGROUPS_KEPT) {
+		s->cgroups_len = len;
+		s->cgroup_id = id;
+		bpf_probe_read_kernel(s->cgroups, bounded(len, CGROUPS_KEPT - 1), &s->data[bounded(s->pos, EVENT_MAX - 1)]);
+		s->cgroups_of = (u64)set;
+	}
 	end_param(s, len);
 	return 0;
 }

@@ -52,6 +52,11 @@ impl Threads {
         [RENAMED, "on_exec"].iter().all(|name| self.0.iter().any(|one| one.name == *name))
     }
 
+    /// Whether threads that begin are told of.
+    pub fn tell_births(&self) -> bool {
+        self.0.iter().any(|one| one.name == "on_fork")
+    }
+
     /// Where they are attached.
     pub fn points(&self) -> Vec<String> {
         self.0.iter().map(|one| one.point.to_string()).collect()

@@ -59,6 +59,7 @@ pub fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
     globals.grams.copy_from_slice(sieves.grams());
     globals.known.copy_from_slice(sieves.known());
     globals.addresses.copy_from_slice(sieves.addresses().words());
+    globals.births_once = u8::from(sieves.births_once());
     globals.by_address = u8::from(!sieves.addresses().is_empty());
     let mut choices = Choices::default();
     for (plan, place) in globals.sieves.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! Word of new cgroups, by which containers that are about to run are known.
+//! Cgroups: word of new ones, by which containers that are about to run are known, and which a process is in.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod support;
@@ -6,11 +6,13 @@ mod support;
 use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lanner_event::types as t;
 use support::call::{Arg::N, Arg::P, call};
-use support::watch;
+use support::{text, texts, watch};
 
 /// Where cgroups can be made: where some are mounted, or where they are mounted for this test.
 fn tree(mount_point: &Path) -> PathBuf {
@@ -50,4 +52,31 @@ fn each_new_cgroup_is_told_at_once_and_once() {
     fs::create_dir(&group).unwrap();
     fs::remove_dir(&group).unwrap();
     assert!(!news.take(), "the probe is gone");
+}
+
+#[test]
+fn a_program_is_told_with_the_cgroups_that_its_process_is_in() {
+    let Some(mut watch) = watch(&[t::SYSCALL_EXECVE_19_X]) else { return };
+    let tree = tree(&std::env::temp_dir().join("lanner-cgroups"));
+    let name = |which: &str| format!("lanner-in-{which}-{}", std::process::id());
+    // one that is gone may leave its place in memory to the next
+    for (which, stays) in [("a", true), ("b", true), ("a", false), ("b", false), ("c", false), ("d", false)] {
+        let group = tree.join(name(which));
+        fs::create_dir_all(&group).unwrap();
+        let script = format!("echo $$ > {}/cgroup.procs && exec sleep 0", group.display());
+        let mut child = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+        let pid = i64::from(child.id());
+        assert!(child.wait().unwrap().success(), "{script}");
+        let is_it = |event: &lanner_event::EventBuf| {
+            let event = event.event().unwrap();
+            event.tid == pid && text(&event, "comm").as_deref() == Some("sleep")
+        };
+        let events = watch.events_until(|events| events.iter().any(is_it));
+        let event = events.iter().find(|event| is_it(event)).expect("the program is told");
+        let told = texts(&event.event().unwrap(), "cgroups");
+        assert!(told.iter().any(|one| one.ends_with(&format!("=/{}", name(which)))), "{which}: {told:?}");
+        if !stays {
+            fs::remove_dir(&group).unwrap();
+        }
+    }
 }

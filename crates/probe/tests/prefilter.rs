@@ -112,6 +112,36 @@ fn files_that_matter_are_told_and_others_are_not() {
 }
 
 #[test]
+fn a_child_is_told_once() {
+    const BIRTHS: [EventType; 3] = [t::SYSCALL_CLONE_20_X, t::SYSCALL_CLONE3_X, t::SYSCALL_VFORK_20_X];
+    let Some(mut watch) = support::watch(&[&BIRTHS[..], &[t::SYSCALL_MUNLOCKALL_X]].concat()) else { return };
+    let own = support::call::gettid();
+    // of a process that is made, and of one that can't be
+    let sides = |watch: &mut Watch| {
+        told_of_all(watch);
+        let child = i64::from(
+            Command::new("true").spawn().and_then(|mut child| child.wait().map(|_| child.id())).unwrap(),
+        );
+        assert!(call(libc::SYS_clone, &[N(libc::CLONE_SIGHAND.into()), N(0), N(0), N(0), N(0)]) < 0);
+        let events = told_of_all(watch);
+        let births =
+            events.iter().map(|event| event.event().unwrap()).filter(|event| BIRTHS.contains(&event.ty()));
+        let births: Vec<_> = births.filter(|event| [own, child].contains(&event.tid)).collect();
+        let count = |tid, fits: &dyn Fn(i64) -> bool| {
+            births.iter().filter(|event| event.tid == tid && event.i64(0).is_some_and(fits)).count()
+        };
+        (
+            count(child, &|result| result == 0),
+            count(own, &|result| result == child),
+            count(own, &|result| result < 0),
+        )
+    };
+    assert_eq!(sides(&mut watch), (1, 1, 1));
+    watch.probe.update_prefilter(&Prefilter { births_once: true, ..Prefilter::default() });
+    assert_eq!(sides(&mut watch), (1, 0, 0));
+}
+
+#[test]
 fn a_file_is_told_when_it_is_used() {
     let Some(mut watch) = watch(&TYPES) else { return };
     watch.probe.update_prefilter(&prefilter(Interest::default()));

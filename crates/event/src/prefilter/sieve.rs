@@ -56,12 +56,14 @@ pub struct Sieves {
     by_type: Vec<Option<Sieve>>,
     table: Table,
     addresses: Addresses,
+    births_once: bool,
 }
 
 impl Sieves {
     /// Makes a prefilter ready.
     pub fn new(prefilter: &Prefilter) -> Sieves {
-        let mut sieves = Sieves { by_type: vec![None; EVENTS.len()], ..Sieves::default() };
+        let births_once = prefilter.births_once;
+        let mut sieves = Sieves { by_type: vec![None; EVENTS.len()], births_once, ..Sieves::default() };
         prefilter.addresses.iter().for_each(|address| sieves.addresses.insert(*address));
         // where one finds no room, a process of that name would be taken for one that nobody asks for
         let names_known = prefilter.names.iter().all(|name| sieves.table.insert_name(name));
@@ -145,6 +147,11 @@ impl Sieves {
     /// Which addresses some rule asks for.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Whether who makes a thread need not tell of it ([`Prefilter::births_once`]).
+    pub fn births_once(&self) -> bool {
+        self.births_once
     }
 
     /// Whether an event may matter to a rule. `socket` is what the socket is that a call over one is about, `name` that of
