@@ -145,8 +145,8 @@ impl Machine {
     }
 
     /// A file whose opening was left out as mattering to nobody, and which its thread now uses. Other than in a
-    /// snapshot, the event's thread id is that of the thread alone, and what has no path is no file any more: its close
-    /// was left out.
+    /// snapshot, the event's thread id is that of the thread alone, and what has no path is neither a file nor a
+    /// directory any more: its close was left out.
     pub(crate) fn told_of_file(&mut self, event: &Event<'_>) -> Subject {
         self.settle(event.ts);
         let table = self.threads.get(event.tid).and_then(|record| record.table);
@@ -154,7 +154,8 @@ impl Machine {
             return Subject::unresolved(event.tid);
         };
         if fd.kind == FdKind::File && fd.name.is_empty() {
-            if self.tables.get(table, fd.num).is_some_and(|known| known.kind == FdKind::File) {
+            let closed_unseen = [FdKind::File, FdKind::Directory, FdKind::Memfd];
+            if self.tables.get(table, fd.num).is_some_and(|known| closed_unseen.contains(&known.kind)) {
                 self.tables.remove(table, fd.num);
             }
         } else if !self.tables.insert(table, fd, self.options.max_fds) {

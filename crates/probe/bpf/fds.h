@@ -28,7 +28,7 @@ static __always_inline bool copies_fd(struct scratch *s)
 enum {
 	NOT_NOTED, /* what user space takes it for, if for anything, is true */
 	HIDDEN,	   /* it takes it for nothing, or for a plain file that it is no longer */
-	TOLD,	   /* a plain file, of whose opening user space was told */
+	TOLD,	   /* a plain file or a directory, and user space was told so when it got the number */
 	UNSURE,	   /* any of these */
 };
 
@@ -290,6 +290,12 @@ static __always_inline struct file *file_of_number(s64 fd)
 static __always_inline bool is_plain(u32 mode)
 {
 	return (mode & S_IFMT) == S_IFREG || (mode & S_IFMT) == S_IFCHR;
+}
+
+/* Whether a file of this mode is told of before it is used, if user space may take its fd for something else. */
+static __always_inline bool can_be_told(u32 mode)
+{
+	return is_plain(mode) || (mode & S_IFMT) == S_IFDIR;
 }
 
 /* Whether the current thread's open file of that number is a plain one. */

@@ -597,12 +597,12 @@ __noinline int tell_file(s32 fd)
 		mode = BPF_CORE_READ(file, f_inode, i_mode);
 	else if (*note == UNSURE && plan_of(s)->type == EV_SYSCALL_CLOSE_X)
 		return 0; /* it may have been what it was taken for */
-	if (!is_plain(mode) && (mode & S_IFMT) != S_IFDIR)
+	if (!can_be_told(mode))
 		file = NULL;
 	write_file(s, fd, file, (mode & S_IFMT) == S_IFDIR);
 	if (!submit())
 		return 0;
-	*note = file && is_plain(mode) && fd >= STANDARD_FDS ? TOLD : NOT_NOTED;
+	*note = file && fd >= STANDARD_FDS ? TOLD : NOT_NOTED;
 	return 1;
 }
 
@@ -620,17 +620,27 @@ static __always_inline void tell_fds(struct scratch *s, const struct plan *plan)
 	}
 }
 
+static __always_inline bool makes_copy(u32 type)
+{
+	return type == EV_SYSCALL_FCNTL_X || type == EV_SYSCALL_DUP_1_X || type == EV_SYSCALL_DUP2_X ||
+	       type == EV_SYSCALL_DUP3_X;
+}
+
 /* What user space knows of the fd that the call returned. */
 static __always_inline u32 knowledge_of(struct scratch *s, const struct plan *plan)
 {
-	struct file *file = (struct file *)s->file;
+	struct file *file = NULL;
 
 	/* it takes it for what it takes the other process's fd for */
 	if (plan->type == EV_SYSCALL_PIDFD_GETFD_X)
 		return UNSURE;
-	if (plan->opens && s->ret >= STANDARD_FDS && s->file_known && file && is_plain(BPF_CORE_READ(file, f_inode, i_mode)))
-		return TOLD;
-	return NOT_NOTED;
+	if (s->ret < STANDARD_FDS)
+		return NOT_NOTED;
+	if (plan->opens && s->file_known)
+		file = (struct file *)s->file;
+	else if (makes_copy(plan->type))
+		file = file_of_number(s->ret);
+	return file && can_be_told(BPF_CORE_READ(file, f_inode, i_mode)) ? TOLD : NOT_NOTED;
 }
 
 /* Whether a call that may have made an fd has. */

@@ -19,7 +19,7 @@ use lanner_event::prefilter::{
 };
 use lanner_event::{EventBuf, EventType, types as t};
 use support::call::{Arg::N, Arg::P, call};
-use support::{Watch, number, text};
+use support::{Watch, text};
 
 const TYPES: [EventType; 4] =
     [t::SYSCALL_OPENAT_2_X, t::SYSCALL_CLOSE_X, t::SYSCALL_FCNTL_X, t::SYSCALL_MUNLOCKALL_X];
@@ -90,7 +90,7 @@ fn files_that_matter_are_told_and_others_are_not() {
         Interest { whatever: States::NONE, paths: [(exact("/etc/passwd"), States::with(READS))].into() };
     watch.probe.update_prefilter(&prefilter(readings));
     told(&mut watch);
-    let (opened, closed) = (t::SYSCALL_OPENAT_2_X, t::SYSCALL_CLOSE_X);
+    let opened = t::SYSCALL_OPENAT_2_X;
 
     // nobody asks for the close: what is told of next under its number says that it is another
     close(open("/etc/passwd", libc::O_RDONLY));
@@ -108,7 +108,7 @@ fn files_that_matter_are_told_and_others_are_not() {
     }
     // directories are always told, for paths that count from them
     close(open("/etc", libc::O_RDONLY));
-    assert_eq!(types_of(&told(&mut watch)), [opened, closed]);
+    assert_eq!(types_of(&told(&mut watch)), [opened]);
 }
 
 #[test]
@@ -157,12 +157,26 @@ fn a_file_is_told_when_it_is_used() {
     assert_eq!(file.u32(0).map(i64::from), Some(hidden));
     assert_eq!(file.text(1), Some(b"/etc/hostname".as_slice()));
     assert!(file.ts <= events[1].event().unwrap().ts);
-    // now both are known: that of a file can be left out, of the other it isn't known that it is one
+    // both are known to be a file now, so that neither's close need be told
     close(hidden);
     close(copy);
-    let closed = told(&mut watch);
-    assert_eq!(types_of(&closed), [t::SYSCALL_CLOSE_X]);
-    assert_eq!(number(&closed[0].event().unwrap(), "fd"), Some(copy));
+    assert_eq!(types_of(&told(&mut watch)), []);
+}
+
+#[test]
+fn what_has_the_number_of_a_closed_directory_is_told_when_it_is_used() {
+    let Some(mut watch) = watch(&[&TYPES[..], &[t::SYSCALL_FLOCK_X]].concat()) else { return };
+    watch.probe.update_prefilter(&prefilter(Interest::default()));
+    let directory = open("/etc", libc::O_RDONLY);
+    let copy = call(libc::SYS_fcntl, &[N(directory), N(libc::F_DUPFD.into()), N(700)]);
+    assert_eq!(types_of(&told(&mut watch)), [t::SYSCALL_OPENAT_2_X, t::SYSCALL_FCNTL_X]);
+    close(copy);
+    call(libc::SYS_flock, &[N(copy), N(libc::LOCK_UN.into())]);
+    let events = told(&mut watch);
+    assert_eq!(types_of(&events), [t::ITER_TASK_FILE_REGULAR_E, t::SYSCALL_FLOCK_X]);
+    let nothing = events[0].event().unwrap();
+    assert_eq!((nothing.u32(0).map(i64::from), nothing.text(1)), (Some(copy), None));
+    close(directory);
 }
 
 /// The fd of a file that nobody was told of.

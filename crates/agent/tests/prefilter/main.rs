@@ -227,13 +227,13 @@ fn told(event: &Event<'_>, num: i64, file: Option<&Fd>) -> EventBuf {
     let none = Fd::default();
     let fd = file.unwrap_or(&none);
     let name = if file.is_some() { [&*fd.name, b"\0"].concat() } else { Vec::new() };
-    let params: [&[u8]; 5] = [
-        &(num as i32).to_ne_bytes(),
-        &name,
-        &fd.open_flags.to_ne_bytes(),
-        &fd.mount_id.to_ne_bytes(),
-        &fd.ino.to_ne_bytes(),
-    ];
+    let (num, ino) = ((num as i32).to_ne_bytes(), fd.ino.to_ne_bytes());
+    if fd.kind == FdKind::Directory {
+        let params: [&[u8]; 3] = [&num, &name, &ino];
+        return EventBuf::new(event.ts, event.tid, event.cpu, t::ITER_TASK_FILE_DIRECTORY_E, &params)
+            .unwrap();
+    }
+    let params: [&[u8]; 5] = [&num, &name, &fd.open_flags.to_ne_bytes(), &fd.mount_id.to_ne_bytes(), &ino];
     EventBuf::new(event.ts, event.tid, event.cpu, t::ITER_TASK_FILE_REGULAR_E, &params).unwrap()
 }
 
@@ -287,9 +287,14 @@ impl<'e> Comparison<'e> {
         }
         for made in made_fds(event) {
             self.hidden.streams.remove(&(process, made));
-            let opened = event.info.is(Category::File) && regular && made > 2;
+            let copies = [t::SYSCALL_FCNTL_X, t::SYSCALL_DUP_1_X, t::SYSCALL_DUP2_X, t::SYSCALL_DUP3_X];
+            let opened = event.info.is(Category::File) && event.ty() != t::SYSCALL_MEMFD_CREATE_X;
+            let kind = self.whole.machine.fd(event.tid, made).map(|fd| fd.kind);
             self.hidden.fds.remove(&(process, made));
-            if opened && event.ty() != t::SYSCALL_MEMFD_CREATE_X {
+            if made > 2
+                && (opened || copies.contains(&event.ty()))
+                && matches!(kind, Some(FdKind::File | FdKind::Directory))
+            {
                 self.hidden.fds.insert((process, made), Note::Told);
             }
         }
@@ -316,7 +321,7 @@ impl<'e> Comparison<'e> {
         // what a close has closed is no file any more, and what a call has just opened not what it used
         let opened = event.info.is(Category::File) && made_fds(event).contains(&fd);
         let other = event.ty() == t::SYSCALL_CLOSE_X || opened;
-        let file = known.filter(|known| known.kind == FdKind::File && !other);
+        let file = known.filter(|known| matches!(known.kind, FdKind::File | FdKind::Directory) && !other);
         self.spared.machine.apply(&told(event, fd, file).event().unwrap());
         self.hidden.fds.remove(&(process, fd));
         if file.is_some() && fd > 2 {
