@@ -131,6 +131,7 @@ fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
                 && !info.has(EventFlag::Unused)
         };
         let Some(info) = pushed.ty.info().filter(live) else { continue };
+        let pushed = as_dropped(pushed);
         let same = |(known, _): &&mut (Pushed, Vec<_>)| {
             known.interest == pushed.interest
                 && known.undecided == pushed.undecided
@@ -147,6 +148,17 @@ fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
         format!("{}: {}{others}", calls.join(" "), in_words(pushed, &pushed.interest))
     };
     groups.iter().map(line).collect()
+}
+
+/// Names decide only of calls that the state can spare.
+fn as_dropped(mut pushed: Pushed) -> Pushed {
+    if lanner_machine::keep(pushed.ty) == Keep::All {
+        pushed.others = None;
+    }
+    if pushed.others.is_some() {
+        pushed.undecided.retain(|field| field != "proc.name");
+    }
+    pushed
 }
 
 /// What names of processes decide.
@@ -315,9 +327,8 @@ mod tests {
     #[test]
     fn it_is_said_what_names_of_processes_decide() {
         let told_of = |condition: &str| {
-            let rule = format!(
-                "- rule: R\n  desc: d\n  condition: evt.type = openat and {condition}\n  output: o\n  priority: INFO\n"
-            );
+            let rule =
+                format!("- rule: R\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO\n");
             let config = Config::default();
             let texts = [SourceText::new("r.yaml", &*rule)];
             let rules = load(&texts, &config).map_err(|error| error.to_string()).unwrap();
@@ -325,11 +336,17 @@ mod tests {
         };
         let says = |what: &str| format!("The kernel lets through for 'R':\n  openat: {what}\n");
         assert_eq!(
-            told_of("evt.is_open_read = true and proc.name = tar"),
+            told_of("evt.type = execve and proc.name = tar"),
+            "The kernel lets through for 'R':\n  execve: all, since the kernel can't decide proc.name\n"
+        );
+        assert_eq!(
+            told_of("evt.type = openat and evt.is_open_read = true and proc.name = tar"),
             says("those that read, if the process is named tar")
         );
         assert_eq!(
-            told_of("(proc.name in (a, b, c, d) and not user.name = x or fd.name = /etc/shadow)"),
+            told_of(
+                "evt.type = openat and (proc.name in (a, b, c, d) and not user.name = x or fd.name = /etc/shadow)"
+            ),
             says(
                 "all, since the kernel can't decide user.name, if the process is named one of 4 names; else those that are made by path (1 name)"
             )

@@ -100,7 +100,6 @@ impl Engine {
             let values = ty.info().and_then(|info| argument::shown(&classes, interest.hull(), info));
             let mut undecided = bound.undecided;
             let others = Bound::new(source, &plan, ty, classes).others(&interest).filter(|_| decided);
-            undecided.retain(|field| others.is_none() || field != name::FIELD);
             undecided.sort();
             undecided.dedup();
             Pushed { ty, interest, undecided, values, others }
@@ -418,9 +417,9 @@ mod tests {
     #[test]
     fn a_rule_is_told_what_stands_in_the_way() {
         let engine =
-            engine("evt.type in (openat, ptrace) and proc.pname = cat and not fd.name startswith /x/y");
+            engine("evt.type in (openat, ptrace) and proc.name = cat and not fd.name startswith /x/y");
         let pushed = engine.pushed(RuleId::from_index(0));
         assert!(pushed.iter().any(|p| p.ty == types::SYSCALL_PTRACE_X), "{pushed:?}");
-        assert!(pushed.iter().any(|p| p.undecided == ["fd.name", "proc.pname"]), "{pushed:?}");
+        assert!(pushed.iter().any(|p| p.undecided == ["fd.name", "proc.name"]), "{pushed:?}");
     }
 }
