@@ -50,6 +50,32 @@ pub struct Sieve {
     pub classes: ArgumentClasses,
 }
 
+impl Sieve {
+    /// Puts a test of paths into the table. Where there is no room, the event matters whatever its paths.
+    fn look_for(&mut self, test: &PathTest, verdict: Verdict, table: &mut Table) {
+        if !table.insert(self.salt, test, verdict) {
+            self.whatever = self.whatever.or(verdict.any);
+            self.others = self.others.or(verdict.others);
+            return;
+        }
+        let states = verdict.any.or(verdict.others);
+        self.paths = self.paths.or(states);
+        match test {
+            PathTest::Exact(_) | PathTest::TopLevel => {}
+            PathTest::Prefix(start) => {
+                self.starts = self.starts.or(states);
+                let at = PREFIXES.iter().position(|len| *len == start.len());
+                self.prefixes |= at.map_or(u8::MAX, |at| 1 << at);
+            }
+            PathTest::Suffix(end) => {
+                self.ends = self.ends.or(states);
+                self.suffixes |= 1 << (end.len() - 1);
+            }
+            PathTest::Holds(_) => self.grams = self.grams.or(states),
+        }
+    }
+}
+
 /// A prefilter, made ready.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sieves {
@@ -71,18 +97,17 @@ impl Sieves {
         for (ty, (interest, keep)) in &prefilter.types {
             let Some(places) = ty.info().and_then(Places::of) else { continue };
             let others = prefilter.others.get(ty).filter(|_| names_known).unwrap_or(interest);
-            let same =
-                |known: &&[&Interest; 2]| known[0].paths == interest.paths && known[1].paths == others.paths;
-            let group = groups.iter().position(|known| same(&known)).unwrap_or_else(|| {
+            let same = |known: &[&Interest; 2]| known.map(|of| &of.paths) == [&interest.paths, &others.paths];
+            let group = groups.iter().position(same).unwrap_or_else(|| {
                 groups.push([interest, others]);
                 groups.len() - 1
             });
             // Without a path nothing can be asked of one.
-            let whatever = |of: &Interest| if places.paths.is_empty() { of.hull() } else { of.whatever };
-            let (whatever, others_whatever) = (whatever(interest), whatever(others));
+            let has_path = !places.paths.is_empty();
+            let whatever = |of: &Interest| if has_path { of.whatever } else { of.hull() };
             let mut sieve = Sieve {
-                whatever,
-                others: others_whatever,
+                whatever: whatever(interest),
+                others: whatever(others),
                 paths: States::NONE,
                 starts: States::NONE,
                 ends: States::NONE,
@@ -94,30 +119,8 @@ impl Sieves {
                 places,
                 classes: prefilter.classes.get(ty).cloned().unwrap_or_default(),
             };
-            for (test, verdict) in tests(interest, others) {
-                if sieve.places.paths.is_empty() {
-                    continue;
-                }
-                let states = verdict.any.or(verdict.others);
-                if !sieves.table.insert(sieve.salt, test, verdict) {
-                    sieve.whatever = sieve.whatever.or(verdict.any);
-                    sieve.others = sieve.others.or(verdict.others);
-                    continue;
-                }
-                sieve.paths = sieve.paths.or(states);
-                match test {
-                    PathTest::Exact(_) | PathTest::TopLevel => {}
-                    PathTest::Prefix(start) => {
-                        sieve.starts = sieve.starts.or(states);
-                        let at = PREFIXES.iter().position(|len| *len == start.len());
-                        sieve.prefixes |= at.map_or(u8::MAX, |at| 1 << at);
-                    }
-                    PathTest::Suffix(end) => {
-                        sieve.ends = sieve.ends.or(states);
-                        sieve.suffixes |= 1 << (end.len() - 1);
-                    }
-                    PathTest::Holds(_) => sieve.grams = sieve.grams.or(states),
-                }
+            for (test, verdict) in tests(interest, others).into_iter().filter(|_| has_path) {
+                sieve.look_for(test, verdict, &mut sieves.table);
             }
             sieves.by_type[usize::from(ty.0)] = Some(sieve);
         }
