@@ -50,6 +50,12 @@ static __always_inline u64 *count_of_lost_names(void)
 	return bpf_map_lookup_elem(&names_lost, &zero);
 }
 
+/* What stands before the first 0; all of it if there is none. */
+static __always_inline u64 before_first(u64 word, u64 zeros)
+{
+	return word & ((zeros & -zeros) - 1);
+}
+
 /* What the kernel has now; older ones leave something behind its end. */
 static __always_inline struct name name_now(struct task_struct *task)
 {
@@ -59,15 +65,8 @@ static __always_inline struct name name_now(struct task_struct *task)
 	peek(&name.words[0], 8, (const void *)__builtin_preserve_access_index(&task->comm));
 	peek(&name.words[1], 8, (const u8 *)__builtin_preserve_access_index(&task->comm) + 8);
 	ends = zeros(name.words[0]);
-	if (ends)
-		name.words[1] = 0;
-	else
-		ends = zeros(name.words[1]);
-	ends = (ends & -ends) - 1;
-	if (name.words[1])
-		name.words[1] &= ends;
-	else
-		name.words[0] &= ends;
+	name.words[0] = before_first(name.words[0], ends);
+	name.words[1] = ends ? 0 : before_first(name.words[1], zeros(name.words[1]));
 	return name;
 }
 

@@ -268,9 +268,9 @@ static __always_inline void note_seen(struct scratch *s, struct seen *seen, u64 
 }
 
 /*
- * Whether an event with this path matters in this state, by `MATTERS`; so it does if that can't be told. Most paths are asked for
- * again and again, so that what was decided is remembered until something else is asked for. A function of its own,
- * so that the verifier looks at its loops once.
+ * Whether an event with this path matters in this state, by `MATTERS`; so it does if that can't be told. Most paths are
+ * asked for again and again, so that what was decided is remembered until something else is asked for. A function of its
+ * own, so that the verifier looks at its loops once.
  */
 __noinline int path_matters(u64 from, u32 number, u32 older)
 {

@@ -74,6 +74,29 @@ fn a_thread_is_known_by_the_name_that_it_began_with() {
 }
 
 #[test]
+fn names_of_every_length_are_known() {
+    let Some(mut watch) = watch_for("asked") else { return };
+    let watch = &mut watch;
+    for len in 1..=15 {
+        // something longer before it, of which older kernels leave the end
+        call_oneself("fifteen-letters");
+        let name = &"abcdefghijklmno"[..len];
+        call_oneself(name);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                assert_eq!(own(), name.as_bytes());
+                let (longer, shorter) = (format!("{name}p"), &name[1..]);
+                let told = [name, &longer, shorter, &name[..len - 1]].map(|asked| {
+                    watch.probe.update_prefilter(&asks_for(asked));
+                    is_told(watch)
+                });
+                assert_eq!(told, [true, false, false, false], "{name}");
+            });
+        });
+    }
+}
+
+#[test]
 fn before_the_snapshot_a_new_name_leaves_doubt() {
     let Some(mut watch) = watch(&[&TYPES[..], &[t::SYSCALL_EXECVE_19_X]].concat()) else { return };
     let watch = &mut watch;
