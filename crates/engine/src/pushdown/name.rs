@@ -8,7 +8,7 @@ use crate::matcher::{Matcher, TextMatcher};
 use crate::predicate::{Predicate, Test};
 
 /// The field.
-pub(super) const FIELD: &str = "proc.name";
+const FIELD: &str = "proc.name";
 
 /// The name of a process that isn't known.
 const NOT_KNOWN: &[u8] = b"<NA>";
