@@ -63,7 +63,7 @@ fn a_program_is_told_with_the_cgroups_that_its_process_is_in() {
     for (which, stays) in [("a", true), ("b", true), ("a", false), ("b", false), ("c", false), ("d", false)] {
         let group = tree.join(name(which));
         fs::create_dir_all(&group).unwrap();
-        let script = format!("echo $$ > {}/cgroup.procs && exec sleep 0", group.display());
+        let script = format!("echo $$ > {}/cgroup.procs && exec /bin/sleep 0", group.display());
         let mut child = Command::new("sh").args(["-c", &script]).spawn().unwrap();
         let pid = i64::from(child.id());
         assert!(child.wait().unwrap().success(), "{script}");
