@@ -35,6 +35,10 @@ const REPAIR: [&str; 17] = [
     "prctl",
 ];
 
+/// The call by which a thread leaves the fds of its process, which the event table doesn't count among those that change
+/// the state.
+const LEAVES_FDS: [&str; 1] = ["unshare"];
+
 /// Moments that have attachment points of their own and come in floods: only for rules and settings that name them.
 const FLOODS: [EventType; 2] = [types::SCHEDSWITCH_6_E, types::SIGNALDELIVER_E];
 
@@ -62,7 +66,9 @@ pub fn select(rules: &EventTypes, base: &BaseSyscalls) -> Selected {
     let added = names(&mut base.custom.iter().filter(|name| !name.starts_with('!')).map(String::as_str));
     let left_out = names(&mut base.custom.iter().filter_map(|name| name.strip_prefix('!')));
     let asked: Names = current().filter(|info| rules.contains(info.code)).map(|info| info.name).collect();
-    let state = || current().filter(|info| info.has(EventFlag::ModifiesState)).map(|info| info.name);
+    let state = || {
+        current().filter(|info| info.has(EventFlag::ModifiesState)).map(|info| info.name).chain(LEAVES_FDS)
+    };
     let mut chosen = asked.clone();
     match (added.is_empty(), base.repair) {
         (false, _) => chosen.extend(&added),

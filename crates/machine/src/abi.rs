@@ -34,6 +34,7 @@ pub(crate) const AT_EMPTY_PATH: u32 = 1 << 0;
 
 pub(crate) const AT_FDCWD: i64 = -100;
 
+pub(crate) const CLOSE_RANGE_UNSHARE: u32 = 1 << 1;
 pub(crate) const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
 
 pub(crate) const F_DUPFD: u8 = 1;

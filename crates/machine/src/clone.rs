@@ -5,6 +5,7 @@
 
 use lanner_event::{Event, types};
 
+use crate::apply::Frame;
 use crate::exits::STALE_NS;
 use crate::machine::Machine;
 use crate::threads::Slot;
@@ -265,6 +266,12 @@ impl Machine {
         if let Some(before) = record.table.replace(table) {
             self.tables.release(before);
         }
+    }
+
+    /// The event's thread has a table of its own from now on.
+    pub(crate) fn leave_table(&mut self, frame: &mut Frame<'_, '_>) {
+        self.unshare_table(frame.slot);
+        frame.table = self.at(frame.slot).and_then(|record| record.table);
     }
 
     /// Gives the thread a table of its own where others share it.

@@ -46,8 +46,7 @@ impl Machine {
             self.name_by_runtime(slot);
         }
         self.end_other_threads(slot);
-        self.unshare_table(slot);
-        frame.table = self.at(slot).and_then(|r| r.table);
+        self.leave_table(frame);
         if let Some(table) = frame.table {
             self.tables.retain(table, |fd| !fd.is_cloexec());
         }

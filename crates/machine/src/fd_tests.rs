@@ -98,6 +98,26 @@ fn close_range_closes_or_marks() {
 }
 
 #[test]
+fn a_thread_that_leaves_the_table_of_its_process_has_its_own() {
+    for (ty, by) in [
+        (types::SYSCALL_UNSHARE_X, Vec::from(params![0i64, abi::CLONE_FILES])),
+        (types::SYSCALL_CLOSE_RANGE_X, Vec::from(params![0i64, 9u32, 9u32, abi::CLOSE_RANGE_UNSHARE])),
+    ] {
+        let mut host = Host::new();
+        host.open(SHELL, 3, "/both");
+        host.new_thread(SHELL, 500);
+        host.open(500, 4, "/shared");
+        assert_eq!(host.name(SHELL, 4), "/shared");
+        host.send(500, ty, &by);
+        host.open(500, 5, "/alone");
+        host.close(SHELL, 3);
+        host.settle();
+        assert_eq!((host.name(500, 3), host.name(500, 5)), ("/both".into(), "/alone".into()));
+        assert!(host.machine.fd(SHELL, 5).is_none() && host.machine.fd(SHELL, 3).is_none());
+    }
+}
+
+#[test]
 fn copies_are_fds_of_their_own() {
     let mut host = Host::new();
     host.open(SHELL, 3, "/x");

@@ -154,10 +154,14 @@ impl Machine {
 
     pub(crate) fn closed_range(&mut self, frame: &mut Frame<'_, '_>) {
         let [_, first, last, flags] = params::<4>(frame.event);
-        let (Some(table), true) = (frame.table, frame.succeeded()) else { return };
         let (first, last) = (u32_of(first).unwrap_or(0), u32_of(last).unwrap_or(0));
+        let flags = u32_of(flags).unwrap_or(0);
+        if frame.succeeded() && flags & abi::CLOSE_RANGE_UNSHARE != 0 {
+            self.leave_table(frame);
+        }
+        let (Some(table), true) = (frame.table, frame.succeeded()) else { return };
         let inside = |fd: &Fd| (i64::from(first)..=i64::from(last)).contains(&fd.num);
-        if u32_of(flags).unwrap_or(0) & abi::CLOSE_RANGE_CLOEXEC != 0 {
+        if flags & abi::CLOSE_RANGE_CLOEXEC != 0 {
             self.tables.change(table, inside, |fd| fd.set_cloexec(true));
         } else {
             self.tables.retain(table, |fd| !inside(fd));

@@ -36,7 +36,7 @@ impl Machine {
                 }
             }
             types::SYSCALL_CAPSET_X => self.set_capabilities(frame),
-            types::SYSCALL_UNSHARE_X => self.entered_namespaces(frame, event.u32(1)),
+            types::SYSCALL_UNSHARE_X => self.unshared(frame),
             types::SYSCALL_SETNS_X => self.entered_namespaces(frame, event.u32(2)),
             types::SYSCALL_PRCTL_X => self.process_controlled(frame),
             types::SYSCALL_GETRLIMIT_X | types::SYSCALL_SETRLIMIT_X => self.limit_told(frame),
@@ -116,6 +116,14 @@ impl Machine {
     }
 
     /// Whoever enters a new user namespace has all capabilities in it.
+    fn unshared(&mut self, frame: &mut Frame<'_, '_>) {
+        let flags = frame.event.u32(1);
+        self.entered_namespaces(frame, flags);
+        if frame.succeeded() && flags.unwrap_or(0) & abi::CLONE_FILES != 0 {
+            self.leave_table(frame);
+        }
+    }
+
     fn entered_namespaces(&mut self, frame: &Frame<'_, '_>, flags: Option<u32>) {
         if !frame.succeeded() || flags.unwrap_or(0) & abi::CLONE_NEWUSER == 0 {
             return;

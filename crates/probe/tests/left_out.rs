@@ -131,7 +131,7 @@ impl Actor {
         call(libc::SYS_wait4, &[N(child), N(0), N(0), N(0)]);
     }
 
-    /// The thread leaves the table of its process, of which the state doesn't hear.
+    /// The thread leaves the table of its process.
     fn leave(&mut self) {
         self.programs = 0;
         call(libc::SYS_unshare, &[N(libc::CLONE_FILES.into())]);
@@ -215,7 +215,9 @@ fn watched() -> Vec<EventType> {
         info.direction == Direction::Exit && !info.has(EventFlag::OldVersion) && !info.has(EventFlag::Unused)
     });
     let state = current.filter(|info| info.has(EventFlag::ModifiesState)).map(|info| info.code);
-    state.chain([t::SYSCALL_FLOCK_X, t::PROCEXIT_1_E, t::SYSCALL_MUNLOCKALL_X]).collect()
+    state
+        .chain([t::SYSCALL_UNSHARE_X, t::SYSCALL_FLOCK_X, t::PROCEXIT_1_E, t::SYSCALL_MUNLOCKALL_X])
+        .collect()
 }
 
 /// A prefilter as for rules that ask for some files.
