@@ -63,8 +63,8 @@ const RULES: &str = "\
   output: soak %fd.name.
   priority: WARNING
 - rule: Soak storm
-  desc: Asks for the calls of the storm and matches none.
-  condition: evt.type = userfaultfd and proc.name = no-such-program
+  desc: Asks for the calls of the storm and matches none, which the kernel can't know.
+  condition: evt.type = userfaultfd and proc.pname = no-such-program
   output: never
   priority: WARNING
 ";
