@@ -146,6 +146,10 @@ fn opened_files_cost_few_instructions() {
         ..Default::default()
     };
     let mut probe = Probe::open(options).unwrap();
+    if probe.attachment().no_notes.is_some() {
+        eprintln!("skipped: here every opened file is told");
+        return;
+    }
     probe.update_prefilter(&asked());
     let mut read = |told: &mut usize| {
         *told += probe.poll(Duration::from_millis(1), &mut |_| {}).unwrap();
