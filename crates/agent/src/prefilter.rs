@@ -42,12 +42,13 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
             keep => keep,
         };
         let Some(interest) = engine.interest(ty) else { continue };
-        prefilter.types.insert(ty, (interest, keep));
         // whoever doesn't hear of new programs takes a process for what it was before
-        if let Some(others) = engine.others(ty).filter(|_| watched.contains(types::SYSCALL_EXECVE_19_X)) {
+        let hears = watched.contains(types::SYSCALL_EXECVE_19_X);
+        if let Some(others) = engine.others(ty, &interest).filter(|_| hears) {
             prefilter.names.extend(others.names);
             prefilter.others.insert(ty, others.interest);
         }
+        prefilter.types.insert(ty, (interest, keep));
         prefilter.classes.extend(engine.argument_classes(ty).map(|classes| (ty, classes)));
     }
     prefilter

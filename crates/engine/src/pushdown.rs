@@ -63,13 +63,12 @@ impl Engine {
     }
 
     /// The events of a type that a rule over system calls may match if the process has another name than rules ask for,
-    /// where those are fewer.
-    pub fn others(&self, ty: EventType) -> Option<Others> {
-        let interest = self.interest(ty)?;
+    /// where those are fewer than `interest`, in which they are whatever its name ([`Engine::interest`]).
+    pub fn others(&self, ty: EventType, interest: &Interest) -> Option<Others> {
         let source = self.syscall_source().filter(|source| source.types.contains(ty))?;
         let plan = Plan::new(&source.graph, &source.roots, ty);
         let classes = self.argument_classes(ty).unwrap_or_default();
-        Bound::new(source, &plan, ty, classes).others(&interest)
+        Bound::new(source, &plan, ty, classes).others(interest)
     }
 
     /// The IP addresses that rules about system calls ask for.
@@ -301,7 +300,8 @@ mod tests {
     fn less_is_asked_of_processes_of_other_names() {
         let others = |condition: &str| {
             let engine = engine(&format!("evt.type = openat and {condition}"));
-            engine.others(types::SYSCALL_OPENAT_2_X)
+            let interest = engine.interest(types::SYSCALL_OPENAT_2_X)?;
+            engine.others(types::SYSCALL_OPENAT_2_X, &interest)
         };
         let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().into()).collect::<Names>();
         let none = |asked: &[&str]| Some(Others { names: names(asked), interest: Interest::default() });
