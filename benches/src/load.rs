@@ -36,8 +36,8 @@ fn fastest(rounds: u32, calls: u32, mut call: impl FnMut() -> Result<()>) -> Res
 /// Processes that a loop of one call is run in, one after the other.
 const PROCESSES: usize = 5;
 
-/// The median of a loop in several processes: which pieces of code get into each other's way in the CPU's tables depends
-/// on where they lie, which each process has drawn anew; it makes 20 ns of a call.
+/// The median of a loop in several processes: one steadily measures 20 ns more for a call than another, presumably by where
+/// its code lies and what that shares the CPU's tables with.
 fn in_processes(file: Option<&Path>) -> Result<f64> {
     let one = |_| {
         let mut command = Command::new(std::env::current_exe()?);
