@@ -60,6 +60,11 @@ static __always_inline u64 second_arg(struct pt_regs *regs, bool compat)
 	return compat ? (u32)regs->cx : regs->si;
 }
 
+static __always_inline u64 third_arg(struct pt_regs *regs, bool compat)
+{
+	return compat ? (u32)regs->dx : regs->dx;
+}
+
 static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
 {
 	if (s->compat) {
@@ -107,6 +112,11 @@ static __always_inline u64 first_arg(struct pt_regs *regs, bool compat)
 static __always_inline u64 second_arg(struct pt_regs *regs, bool compat)
 {
 	return regs->regs[1];
+}
+
+static __always_inline u64 third_arg(struct pt_regs *regs, bool compat)
+{
+	return regs->regs[2];
 }
 
 static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)

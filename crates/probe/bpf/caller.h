@@ -5,10 +5,11 @@
  * To follow these costs a sixth of what the helper does, which opens the caller's memory for reading and waits until
  * all that is under way has ended.
  *
- * A page can be moved, and page tables given back, while they are read. Therefore they are followed once more
- * afterwards: what is in the same place then was there all the time. Plain loads give 0 where nothing is. Whenever
- * anything is other than expected, the helper reads. Most paths lie in the page that one was read from last: then its
- * place is known before, and followed to only once, afterwards.
+ * A page can be moved, and page tables given back, while they are read. But before the kernel gives either to another
+ * use, it has every CPU forget where they were, and counts how often it had to (arch/x86/mm/tlb.c, tlb_gen): if that
+ * is the same afterwards, what was read is the caller's. Plain loads give 0 where nothing is. Whenever anything is
+ * other than expected, the helper reads. Most paths lie in the page that one was read from last, whose place is known
+ * as long as nothing had to be forgotten.
  */
 #ifndef LANNER_CALLER_H
 #define LANNER_CALLER_H
@@ -88,22 +89,29 @@ static __always_inline u64 place_of(u64 table, u64 base, u64 user, bool five)
 }
 
 #if defined(__TARGET_ARCH_x86)
-/* The page tables of the current thread. */
-static __always_inline u64 tables_of(struct task_struct *task)
-{
-	struct mm_struct *mm = AS(task_struct, task)->mm;
+#define HAS_FLUSHES bpf_core_field_exists(struct mm_struct, context)
 
-	return kernel_word((u64)__builtin_preserve_access_index(&mm->pgd));
+/* The page tables; not as the pointer that they are, with which the verifier lets nobody reckon. */
+static __always_inline u64 tables_of(struct mm_struct *memory)
+{
+	return load_word((u64)__builtin_preserve_access_index(&memory->pgd));
 }
 
-/* Where the byte was when its page was read last, or else where it is; 0 if it isn't there. */
-static __always_inline u64 likely_place(struct scratch *s, u64 base, u64 user)
+/* How often CPUs had to forget where memory lies in the machine; read each time. */
+static __always_inline u64 flushes_of(struct mm_struct *memory)
 {
-	u64 within = user & (PAGE_SIZE - 1);
+	u64 count;
 
-	if (s->page_user == user - within && s->page_tables == s->tables)
-		return s->page_place + within;
-	return place_of(s->tables, base, user, five_levels);
+	barrier();
+	count = memory->context.tlb_gen.counter;
+	barrier();
+	return count;
+}
+
+/* Whether the page is the one that was read last, and lies where it did. */
+static __always_inline bool is_page_known(struct scratch *s, u64 memory, u64 flushes, u64 user)
+{
+	return s->page_user == (user & ~(PAGE_SIZE - 1)) && s->page_flushes == flushes && s->page_of == memory;
 }
 
 /*
@@ -112,13 +120,20 @@ static __always_inline u64 likely_place(struct scratch *s, u64 base, u64 user)
  */
 static __always_inline long read_mapped(struct scratch *s, u64 user)
 {
-	u64 place, base = direct_map;
+	struct mm_struct *mm;
+	u64 place, base = direct_map, memory, flushes;
 	u8 *to = &s->asked[ASKED_START];
 	u32 within = user & (PAGE_SIZE - 1), room = PAGE_SIZE - within;
 
-	if (!can_cast || !base)
+	if (!can_cast || !HAS_FLUSHES || !base)
 		return 0;
-	place = likely_place(s, base, user);
+	mm = AS(mm_struct, s->memory);
+	memory = mm->context.ctx_id;
+	flushes = flushes_of(mm);
+	if (is_page_known(s, memory, flushes, user))
+		place = s->page_place + within;
+	else
+		place = place_of(tables_of(mm), base, user, five_levels);
 	if (!place)
 		return 0;
 	s->asked_len = 0;
@@ -137,11 +152,10 @@ static __always_inline long read_mapped(struct scratch *s, u64 user)
 			break;
 		}
 	}
-	if (place_of(s->tables, base, user, five_levels) != place) {
-		s->page_tables = 0;
+	if (flushes_of(mm) != flushes)
 		return 0;
-	}
-	s->page_tables = s->tables;
+	s->page_of = memory;
+	s->page_flushes = flushes;
 	s->page_user = user - within;
 	s->page_place = place - within;
 	/* in memory, so that the verifier takes what the loop's rounds find for one */
@@ -149,11 +163,6 @@ static __always_inline long read_mapped(struct scratch *s, u64 user)
 }
 
 #else
-static __always_inline u64 tables_of(struct task_struct *task)
-{
-	return 0;
-}
-
 static __always_inline long read_mapped(struct scratch *s, u64 user)
 {
 	return 0;
@@ -185,7 +194,9 @@ int find_direct_map(u64 *args)
 
 	if (!can_cast)
 		return 0;
-	table = tables_of(bpf_get_current_task_btf());
+	if (!HAS_FLUSHES)
+		return 0;
+	table = tables_of(followed(bpf_get_current_task_btf())->mm);
 	base = (table & ~((1ull << 30) - 1)) - (args[2] << 30);
 	place = place_of(table, base, args[0], five);
 	if (!place || kernel_word(place) != args[1])

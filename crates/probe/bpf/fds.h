@@ -55,14 +55,14 @@ u8 hiding = 0;
 /* Standard input, output and error are looked at without being used: of them no close is left out. */
 #define STANDARD_FDS 3
 
-/* Where the kernel has the map of notes; 0: not known. And the map's number among those of which a thread has a cache. */
+/* Where the kernel has the map of notes; 0: not known. And where a thread's storage has a note of this map's part. */
 u64 notes_map = 0;
-u32 notes_number = 0;
+u64 notes_place = 0;
 
 /* Whether the kernel has of a thread's memory what is looked at here. */
 #define HAS_STORAGE                                                                                            \
-	(bpf_core_field_exists(struct task_struct, bpf_storage) && bpf_core_field_exists(struct bpf_local_storage, cache) && \
-	 bpf_core_field_exists(struct bpf_local_storage_map, cache_idx) &&                                     \
+	(bpf_core_field_exists(struct task_struct, bpf_storage) & bpf_core_field_exists(struct bpf_local_storage, cache) & \
+	 bpf_core_field_exists(struct bpf_local_storage_map, cache_idx) &                                      \
 	 bpf_core_field_exists(struct bpf_local_storage_data, data))
 
 /* Run once by the loader. */
@@ -72,39 +72,32 @@ static __always_inline void find_notes(void)
 
 	if (!HAS_STORAGE)
 		return;
-	notes_number = BPF_CORE_READ(map, cache_idx);
+	notes_place = bpf_core_field_offset(struct bpf_local_storage, cache) + 8 * (u64)(BPF_CORE_READ(map, cache_idx) & 15);
 	notes_map = (u64)map;
 }
 
-static __always_inline u64 word_of_kernel(u64 at)
-{
-	u64 word = 0;
-
-	peek(&word, sizeof(word), (const void *)at);
-	return word;
-}
-
 #define NOT_AT_HAND 0xff
+#define STORAGE_MOST 0xfff /* more than a thread's storage is long, for the verifier */
 
 /*
  * What is noted of an fd with a process' first thread, by loads alone, as bpf_local_storage_lookup begins: helpers and
- * what they call in turn cost several times as much. NOT_AT_HAND: it has to be asked for.
+ * what they call in turn cost several times as much. NOT_AT_HAND: it has to be asked for. Only where `can_cast`.
  */
 static __always_inline u32 glance_at_note(struct task_struct *main, s64 fd)
 {
-	u64 storage, data, place;
+	u64 storage, data;
 
-	if (!can_cast || !HAS_STORAGE || !notes_map || fd < 0 || fd >= HIDDEN_MOST)
+	if (!HAS_STORAGE || !notes_map || (u64)fd >= HIDDEN_MOST)
 		return NOT_AT_HAND;
 	storage = (u64)main->bpf_storage;
 	if (!storage)
 		return NOT_NOTED;
-	place = bpf_core_field_offset(struct bpf_local_storage, cache) + 8 * (u64)(notes_number & 15);
-	data = word_of_kernel(storage + place);
-	if (!data || word_of_kernel(data + bpf_core_field_offset(struct bpf_local_storage_data, smap)) != notes_map)
+	data = load_word(storage + bounded(notes_place, STORAGE_MOST));
+	/* of nothing the loads give 0, which is not the map either */
+	if (load_word(data + bpf_core_field_offset(struct bpf_local_storage_data, smap)) != notes_map)
 		return NOT_AT_HAND;
 	data += bpf_core_field_offset(struct bpf_local_storage_data, data);
-	return word_of_kernel(data + (fd & ~7ull)) >> 8 * (fd & 7) & 0xff;
+	return load_word(data + (fd & ~7ull)) >> 8 * (fd & 7) & 0xff;
 }
 
 /* Has no fd of the current thread taken for known. */
@@ -127,10 +120,11 @@ __noinline int doubt_all(void)
 }
 
 /* Whether a thread's fds are those of its process alone: other processes that have the table can close them unseen. */
-static __always_inline bool has_own_table(struct task_struct *seen)
+static __always_inline bool has_own_table(struct task_struct *task)
 {
-	return (u64)seen->group_leader->files == (u64)seen->files &&
-	       seen->files->count.counter <= seen->signal->nr_threads;
+	struct files_struct *files = task->files;
+
+	return (u64)task->group_leader->files == (u64)files && files->count.counter <= task->signal->nr_threads;
 }
 
 /*
@@ -144,7 +138,7 @@ static __always_inline bool note_fd(struct task_struct *task, s64 fd, u8 what)
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return false;
-	if (!has_own_table(followed(task)))
+	if (!has_own_table(task))
 		return false;
 	main = task->group_leader;
 	hidden = bpf_task_storage_get(&hidden_fds, main, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -154,16 +148,6 @@ static __always_inline bool note_fd(struct task_struct *task, s64 fd, u8 what)
 	return true;
 }
 
-/* Notes that the current process's fd was opened unseen; false if that can't be. */
-static __always_inline bool hide_fd(struct task_struct *task, s64 fd)
-{
-	struct task_struct *seen;
-
-	if (!can_cast)
-		return note_fd(task, fd, HIDDEN);
-	seen = followed(task);
-	return has_own_table(seen) && (glance_at_note(seen->group_leader, fd) == HIDDEN || note_fd(task, fd, HIDDEN));
-}
 
 /*
  * What is noted for the current thread's fds, or NULL. Of a thread that has left the table of its process, or whose
@@ -183,11 +167,12 @@ static __always_inline struct hidden *hidden_of(struct task_struct *task)
 /* What is noted of an fd of the current process, by loads alone; or NOT_AT_HAND. */
 static __always_inline u32 note_at_hand(struct task_struct *task, s64 fd)
 {
-	struct task_struct *seen = followed(task);
+	struct task_struct *main;
 
-	if (!can_cast || (u64)seen->group_leader->files != (u64)seen->files)
+	if (!can_cast)
 		return NOT_AT_HAND;
-	return glance_at_note(seen->group_leader, fd);
+	main = task->group_leader;
+	return (u64)main->files == (u64)task->files ? glance_at_note(main, fd) : NOT_AT_HAND;
 }
 
 /* Where something may be noted of an fd of the current process, or NULL. */
@@ -299,11 +284,28 @@ static __always_inline bool can_be_told(u32 mode)
 }
 
 /* Whether the current thread's open file of that number is a plain one. */
-static __always_inline bool is_plain_fd(struct task_struct *task, s64 fd)
+static __always_inline bool is_plain_fd(s64 fd)
 {
-	struct file *file = can_cast ? file_of_followed(followed(task), fd) : file_of_number(fd);
+	struct file *file = file_of_number(fd);
 
 	return file && is_plain(BPF_CORE_READ(file, f_inode, i_mode));
+}
+
+/*
+ * Notes that the current thread's fd was opened unseen, if it is of a plain file; false if that isn't or can't be.
+ * `fd` is what the call that ends here has returned, so its table has a place for it.
+ */
+static __always_inline bool hide_plain_fd(struct task_struct *task, s64 fd)
+{
+	struct inode *inode;
+
+	if (!can_cast)
+		return is_plain_fd(fd) && note_fd(task, fd, HIDDEN);
+	inode = (void *)load_word(load_word((u64)&task->files->fdt->fd[fd]) + bpf_core_field_offset(struct file, f_inode));
+	if (!is_plain(BPF_CORE_READ(inode, i_mode)))
+		return false;
+	/* what was noted when the table was the process' own is doubted when it no longer is */
+	return note_at_hand(task, fd) == HIDDEN || note_fd(task, fd, HIDDEN);
 }
 
 #endif

@@ -192,8 +192,19 @@ struct mm_rss_stat {
 	atomic_long_t count[4];
 };
 
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+/* x86: no other has its number, and how often CPUs had to forget where its memory is */
+typedef struct {
+	u64 ctx_id;
+	atomic64_t tlb_gen;
+} mm_context_t;
+
 struct mm_struct {
 	void *pgd;
+	mm_context_t context;
 	unsigned long total_vm;
 	unsigned long arg_start, arg_end, env_start, env_end;
 	struct file *exe_file;

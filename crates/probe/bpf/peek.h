@@ -30,18 +30,30 @@ struct sockaddr {
 };
 #pragma clang attribute pop
 
+/* The word at an address, where programs may say what that points to. */
+static __always_inline u64 load_word(u64 address)
+{
+	return AS(rb_node, address)->__rb_parent_color;
+}
+
+/* The words from an address on, of which the first dozen can be loaded there: as many as a thread's registers are. */
+static __always_inline const u64 *load_words(u64 address)
+{
+	return (const u64 *)AS(pt_regs, address);
+}
+
 /* Reads `size` bytes of the kernel's memory; 0 unless that failed. */
 static __always_inline long peek(void *to, u32 size, const void *from)
 {
-	if (can_cast && size == 8) {
-		*(u64 *)to = AS(rb_node, from)->__rb_parent_color;
+	if (size == 8 && can_cast) {
+		*(u64 *)to = load_word((u64)from);
 		return 0;
 	}
-	if (can_cast && size == 4) {
+	if (size == 4 && can_cast) {
 		*(u32 *)to = AS(seqcount, from)->sequence;
 		return 0;
 	}
-	if (can_cast && size == 2) {
+	if (size == 2 && can_cast) {
 		*(u16 *)to = AS(sockaddr, from)->sa_family;
 		return 0;
 	}

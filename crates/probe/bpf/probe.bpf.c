@@ -77,8 +77,8 @@ struct {
 /* The end of a call; `ctx` is what the program was given. */
 static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret, bool at_function)
 {
-	u32 called = number_of(regs), plan, close;
-	u64 nr = bounded(called, NUMBERS - 1);
+	u32 called = number_of(regs), plan, glimpse;
+	u64 nr = bounded(called, NUMBERS - 1), lately = 0;
 	struct task_struct *task;
 	struct scratch *s;
 	bool compat;
@@ -96,9 +96,11 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 		end_copies(plan - 1);
 		return 0;
 	}
-	close = closing(task, plan - 1, ret, first_arg(regs, compat));
-	if (close == CLOSES_UNSEEN)
+	glimpse = glance(task, plan - 1, regs, compat, ret, &lately);
+	if (glimpse == NOT_WANTED) {
+		end_copies(plan - 1);
 		return 0;
+	}
 	s = get_scratch();
 	if (!s) {
 		count_lost(plans[bounded(plan - 1, PLANS_ROOM - 1)].type, LOST_NO_BUFFER);
@@ -109,22 +111,23 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 	s->file_known = 0;
 	s->asked_from = 0;
 	s->socket_class = 0;
-	s->revealed = close == CLOSES_SEEN;
+	s->revealed = glimpse == CLOSES_TOLD;
 	s->ret = ret;
 	read_args(s, regs);
-	if (plan == PLAN_SOCKETCALL)
+	if (compat && plan == PLAN_SOCKETCALL) {
+		/* of which it isn't known before what it is */
 		plan = socketcall_plans[unpack_socketcall(s)];
-	if (!plan || plan > PLANS) {
-		/* of a socketcall it isn't known before what it is */
-		if (can_keep && keeping)
-			forget_copies();
-		return 0;
+		if (!plan || plan > PLANS) {
+			if (can_keep && keeping)
+				forget_copies();
+			return 0;
+		}
 	}
 	s->plan = plan - 1;
 	s->tid = tid_of(task);
 	if (can_cast)
 		s->task = (u64)task;
-	if ((!s->revealed && !passes(s, task)) || is_skipped(pid_of_process(task))) {
+	if ((!s->revealed && !passes(s, task, lately)) || is_skipped(pid_of_process(task))) {
 		end_copies(s->plan);
 		return 0;
 	}

@@ -16,6 +16,8 @@
 #define STATE_WRITES 4
 #define STATE_CREATES 8
 #define STATE_TRUNCATES 16
+/* By the lowest two bits of an open's flags, four bits for each. */
+#define ACCESS_STATES (STATE_READS | STATE_WRITES << 4 | (STATE_READS | STATE_WRITES) << 8)
 
 #define PATH_SEARCHED 128 /* longer ones are not searched for four bytes but let through */
 #define PATH_WORDS 32
@@ -43,7 +45,7 @@ struct sieve {
 	u32 ends;     /* states in which its end may */
 	u32 grams;    /* states in which four bytes anywhere in it may */
 	u16 salt;
-	u8 used;
+	u8 used; /* one of USED_* */
 	u8 keep;
 	u8 fixed;	  /* bits of every state */
 	u8 flags_arg;	  /* the argument with an open's flags, plus one */
@@ -53,6 +55,9 @@ struct sieve {
 	u8 socket_arg;	  /* the argument with a socket's fd, plus one, or SOCKET_RETURNED */
 	u8 choice;	  /* of `choices`, plus one: how values of an argument are told apart */
 };
+
+/* Of closes no rule asks for; of opens the path and the flags are the first two arguments, or those behind a directory. */
+enum { NOT_USED, USED, USED_BY_CLOSES, USED_BY_OPENS };
 
 _Static_assert(sizeof(struct sieve) == 32, "two fit into a cache line");
 
@@ -229,12 +234,38 @@ static __always_inline u32 decided(u64 what)
 /* What is remembered has eight bits for each; two plans or lengths that look alike would hide what matters. */
 _Static_assert(PLANS_ROOM <= 256 && ASKED_MOST < 256, "widen the plan's and the length's part of `what`");
 
-/* Where it is remembered what was decided of the path that was asked for: by its last 16 bytes. */
-static __always_inline struct seen *seen_place(struct scratch *s)
+/* Spreads what is remembered, in as few instructions as can be: paths are compared anyway. */
+static __always_inline u64 spread(u64 hash, u64 word)
 {
-	u8 *end = s->asked + ASKED_START + path_len(s);
+	return (hash + word) * FACTOR;
+}
 
-	return &s->seen[bounded(mix(mix(s->plan, *(u64 *)(end - 16)), *(u64 *)(end - 8)) >> 32, SEEN - 1)];
+/* Where it is remembered what was decided of a path with this hash, by `spread`. */
+static __always_inline struct seen *seen_place(struct scratch *s, u64 hash)
+{
+	return &s->seen[bounded(hash >> 56, SEEN - 1)];
+}
+
+/* Of the path that was asked for, without what lies behind its end. */
+static __always_inline u64 hash_of_asked(struct scratch *s)
+{
+	u64 hash = s->plan;
+	u8 *path = &s->asked[ASKED_START];
+
+	for (u32 i = 0; i < SEEN_WORDS; i++) {
+		u32 at = i * 8;
+
+		if (at >= path_len(s))
+			break;
+		hash = spread(hash, lowest(*(u64 *)(path + at), path_len(s) - at));
+	}
+	return hash;
+}
+
+/* For what something is remembered: a path of this length, a plan, a state, and what is asked for now. */
+static __always_inline u64 seen_for(u32 plan, u32 len, u32 number)
+{
+	return (u64)*(volatile u32 *)&generation << 32 | len << 16 | (plan & 0xff) << 8 | (number & 31) << 1;
 }
 
 /* Whether it is this very path that was seen. What lies behind its end is no part of it. */
@@ -292,8 +323,8 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 	if (s->asked[ASKED_START] != '/')
 		return MATTERS_OF_ALL;
 	/* read before what is asked for is, so that what is remembered is never newer than what it was decided by */
-	what = (u64)*(volatile u32 *)&generation << 32 | path_len(s) << 16 | (s->plan & 0xff) << 8 | (number & 31) << 1;
-	seen = seen_place(s);
+	what = seen_for(s->plan, path_len(s), number);
+	seen = seen_place(s, hash_of_asked(s));
 	if ((seen->what & ~(u64)SEEN_DECIDED) == what && is_seen(s, seen))
 		return decided(seen->what);
 	sieve = &sieves[bounded(s->plan, PLANS_ROOM - 1)];
@@ -306,6 +337,63 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 		note_seen(s, seen, what);
 	return decided(what);
 }
+
+#if defined(__TARGET_ARCH_x86)
+static __always_inline bool differs(const struct seen *seen, const u64 *asked, u32 len, u32 i)
+{
+	return 8 * i < len && asked[i] != seen->path[i];
+}
+
+/*
+ * What was decided of a path that was seen lately and lies in the page that one was read from last, as most do, in few
+ * instructions: without a loop, and without a function. 0: it is to be looked at by `path_matters`.
+ */
+static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *task, u32 plan, u64 user, u32 number)
+{
+	u64 within = user & (PAGE_SIZE - 1), hash = plan, flushes;
+	u64 *asked = (u64 *)&s->asked[ASKED_START];
+	struct mm_struct *mm = task->mm;
+	const struct seen *seen;
+	const u64 *words;
+	u32 len = 0;
+
+	if ((can_keep && keeping) || !HAS_FLUSHES || within > PAGE_SIZE - 8 * SEEN_WORDS)
+		return 0;
+	flushes = flushes_of(mm);
+	if (!is_page_known(s, mm->context.ctx_id, flushes, user))
+		return 0;
+	words = load_words(s->page_place + within);
+#pragma unroll
+	for (u32 i = 0; i < SEEN_WORDS; i++) {
+		u64 word = words[i], ends = zeros(word);
+
+		if (ends) {
+			asked[i] = before_first(word, ends);
+			hash = spread(hash, asked[i]);
+			len = 8 * i + bytes_to_first(ends) - 1;
+			break;
+		}
+		asked[i] = word;
+		hash = spread(hash, word);
+	}
+	seen = seen_place(s, hash);
+	barrier_var(seen);
+	if (!len || flushes_of(mm) != flushes || (seen->what & ~(u64)SEEN_DECIDED) != seen_for(plan, len, number))
+		return 0;
+	/* written out, because not all compilers unroll it */
+	if (differs(seen, asked, len, 0) || differs(seen, asked, len, 1) || differs(seen, asked, len, 2) ||
+	    differs(seen, asked, len, 3) || differs(seen, asked, len, 4) || differs(seen, asked, len, 5) ||
+	    differs(seen, asked, len, 6))
+		return 0;
+	s->asked_len = len;
+	return seen->what;
+}
+#else
+static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *task, u32 plan, u64 user, u32 number)
+{
+	return 0;
+}
+#endif
 
 /* Whether user space knows the current thread by a name that no rule asks for. */
 static __always_inline bool has_other_name(struct scratch *s)
@@ -348,6 +436,16 @@ static __always_inline u32 class_of_argument(struct scratch *s, u32 number)
 	return value < choice->len ? classes[bounded(choice->first + value, CLASSES - 1)] : 0;
 }
 
+/* What an open's flags say of its state. */
+static __always_inline u32 state_of_flags(u32 flags)
+{
+	u32 state = ACCESS_STATES >> 4 * (flags & 3) & 0xf;
+
+	state |= flags / (O_CREAT / STATE_CREATES) & STATE_CREATES;
+	state |= flags / (O_TRUNC / STATE_TRUNCATES) & STATE_TRUNCATES;
+	return (flags & O_TMPFILE) == O_TMPFILE ? state | STATE_CREATES : state;
+}
+
 static __always_inline u8 state_of(struct scratch *s, const struct sieve *sieve)
 {
 	u8 state = sieve->fixed | (s->ret >= 0 ? STATE_SUCCESS : 0);
@@ -358,13 +456,7 @@ static __always_inline u8 state_of(struct scratch *s, const struct sieve *sieve)
 		return state | bounded(s->socket_class, 15) << 1;
 	}
 	if (sieve->flags_arg) {
-		u64 flags = s->args[(sieve->flags_arg - 1) & 3];
-		u32 access = flags & 3;
-
-		state |= access == 0 || access == 2 ? STATE_READS : 0;
-		state |= access == 1 || access == 2 ? STATE_WRITES : 0;
-		state |= flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? STATE_CREATES : 0;
-		state |= flags & O_TRUNC ? STATE_TRUNCATES : 0;
+		state |= state_of_flags(s->args[(sieve->flags_arg - 1) & 3]);
 	} else if (sieve->choice) {
 		state |= (class_of_argument(s, sieve->choice - 1) & 15) << 1;
 	}
@@ -380,7 +472,7 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 	case KEEP_SUCCESSES:
 		return s->ret >= 0;
 	case KEEP_OPENS:
-		return s->ret >= 0 && !(is_plain_fd(task, s->ret) && hide_fd(task, s->ret));
+		return s->ret >= 0 && !hide_plain_fd(task, s->ret);
 	case KEEP_CLOSES:
 		return s->ret >= 0 && !closes_unseen(task, (s32)s->args[0]);
 	case KEEP_CONNECTS:
@@ -403,27 +495,80 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 	return true;
 }
 
-enum { NO_SUCH_CLOSE, CLOSES_UNSEEN, CLOSES_SEEN };
+enum { TO_BE_LOOKED_AT, NOT_WANTED, CLOSES_TOLD };
 
 /*
- * Of a call that closes an fd and matters to no rule, whether anybody need be told. It is asked before anything else,
- * because closing is half of what a file costs that nobody asks for.
+ * What an open comes to that matters to no rule, as nearly all do, from registers and what was seen lately. `lately`: what
+ * was decided of its path, if that is known.
  */
-static __always_inline u32 closing(struct task_struct *task, u32 plan, s64 ret, u64 fd)
+static __always_inline u32 glance_at_open(struct task_struct *task, const struct sieve *sieve, u32 plan,
+					  struct pt_regs *regs, s64 ret, u64 *lately)
+{
+	bool beneath = sieve->path_args[0] == 2;
+	u64 user = beneath ? second_arg(regs, false) : first_arg(regs, false);
+	u64 flags = beneath ? third_arg(regs, false) : second_arg(regs, false);
+	u32 number = (sieve->fixed | state_of_flags(flags) | (ret >= 0 ? STATE_SUCCESS : 0)) & 31, state = 1u << number;
+	struct scratch *s;
+
+	if (!can_cast || sieve->whatever & state)
+		return TO_BE_LOOKED_AT;
+	if (sieve->paths & state) {
+		s = get_scratch();
+		if (!s)
+			return TO_BE_LOOKED_AT;
+		*lately = seen_lately(s, task, plan, user, number);
+		if (!*lately || decided(*lately) & MATTERS)
+			return TO_BE_LOOKED_AT;
+	}
+	return ret < 0 || hide_plain_fd(task, ret) ? NOT_WANTED : TO_BE_LOOKED_AT;
+}
+
+/*
+ * Of a call that opens or closes a file and matters to no rule, whether anybody need be told. It is asked before anything
+ * is written down of the call, because most calls that are wanted at all are of these.
+ */
+static __always_inline u32 glance(struct task_struct *task, u32 plan, struct pt_regs *regs, bool compat, s64 ret, u64 *lately)
 {
 	const struct sieve *sieve = &sieves[bounded(plan, PLANS_ROOM - 1)];
 
-	if (sieve->keep != KEEP_CLOSES || !sieve->used || sieve->whatever)
-		return NO_SUCH_CLOSE;
-	return ret < 0 || closes_unseen(task, (s32)fd) ? CLOSES_UNSEEN : CLOSES_SEEN;
+	barrier_var(sieve);
+	if (sieve->used == USED_BY_CLOSES)
+		return ret < 0 || closes_unseen(task, (s32)first_arg(regs, compat)) ? NOT_WANTED : CLOSES_TOLD;
+	if (sieve->used == USED_BY_OPENS && !compat)
+		return glance_at_open(task, sieve, plan, regs, ret, lately);
+	return TO_BE_LOOKED_AT;
 }
 
-/* Whether the event of the call that has just ended is wanted. */
-static __always_inline bool passes(struct scratch *s, struct task_struct *task)
+/* Whether an event with the paths that the call was given matters in this state, by `MATTERS`. */
+static __always_inline u32 paths_matter(struct scratch *s, struct task_struct *task, const struct sieve *sieve, u32 number,
+					u64 lately)
+{
+	u64 first = s->args[(sieve->path_args[0] - 1) & 3], second;
+	u32 matters = 0;
+
+	if (can_cast)
+		s->memory = (u64)task->mm;
+	if (sieve->path_args[0]) {
+		matters = lately ? decided(lately) : path_matters(first, number, 0);
+		if (lately)
+			s->asked_from = first;
+	}
+	if (sieve->path_args[1]) {
+		second = s->args[(sieve->path_args[1] - 1) & 3];
+		/* two at one address: both copies are looked at */
+		matters |= path_matters(second, number, first == second);
+	}
+	return matters;
+}
+
+/* Whether the event of the call that has just ended is wanted; `lately` is what `glance` knows of its path. */
+static __always_inline bool passes(struct scratch *s, struct task_struct *task, u64 lately)
 {
 	const struct sieve *sieve = &sieves[bounded(s->plan, PLANS_ROOM - 1)];
 	u32 number, state, matters;
 
+	/* else compilers find it anew each time that it is used */
+	barrier_var(sieve);
 	if (!sieve->used)
 		return true;
 	number = state_of(s, sieve) & 31;
@@ -431,19 +576,8 @@ static __always_inline bool passes(struct scratch *s, struct task_struct *task)
 	matters = sieve->whatever & state ? MATTERS : 0;
 	if (of_others[bounded(s->plan, PLANS_ROOM - 1)] & state)
 		matters |= MATTERS_OF_OTHERS;
-	if (matters != MATTERS_OF_ALL && sieve->paths & state) {
-		if (can_cast)
-			s->tables = tables_of(task);
-		for (u32 i = 0; i < 2; i++) {
-			u32 arg = sieve->path_args[i];
-
-			/* two at one address: both copies are looked at */
-			u32 older = i && s->args[(arg - 1) & 3] == s->args[(sieve->path_args[0] - 1) & 3];
-
-			if (arg)
-				matters |= path_matters(s->args[(arg - 1) & 3], number, older);
-		}
-	}
+	if (matters != MATTERS_OF_ALL && sieve->paths & state)
+		matters |= paths_matter(s, task, sieve, number, lately);
 	if (matters & MATTERS && (matters & MATTERS_OF_OTHERS || !has_other_name(s)))
 		return true;
 	return is_kept(s, sieve, task);

@@ -52,7 +52,7 @@ static __always_inline bool is_turn(struct task_struct *task, bool at_function)
 {
 	u32 key = 0, now, *state, *mark, tid;
 
-	if (!can_hide || !can_change)
+	if (!can_change || !can_hide)
 		return !at_function;
 	state = bpf_map_lookup_elem(&turn, &key);
 	if (!state)

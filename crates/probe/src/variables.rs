@@ -1,6 +1,6 @@
 //! What is written into the variables of the BPF side: which calls are wanted, and what of them can be dropped.
 
-use lanner_event::prefilter::{CHOICES, CLASSES, Sieve, Sieves};
+use lanner_event::prefilter::{CHOICES, CLASSES, Keep, Sieve, Sieves};
 use lanner_event::{EventType, types};
 
 use crate::EventSet;
@@ -75,6 +75,13 @@ pub fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
     globals.classes[..choices.classes.len()].copy_from_slice(&choices.classes);
 }
 
+/// How the kernel side uses a sieve; 0: not.
+const USED: u8 = 1;
+/// Its calls close fds, and no rule asks for them.
+const USED_BY_CLOSES: u8 = 2;
+/// Its calls open files, and the path and the flags are the first two arguments, or those behind a directory.
+const USED_BY_OPENS: u8 = 3;
+
 /// What is written of arguments of which values are told apart.
 #[derive(Default)]
 struct Choices {
@@ -129,6 +136,13 @@ fn sieve(plan: usize, sieve: &Sieve, choices: &mut Choices) -> Option<bpf::sieve
         // it says itself where it is
         Some(at) => argument(at).map_or(0, |_| choices.add(*at, sieve.classes.by_value())),
     };
+    let used = match sieve.keep {
+        Keep::Closes if sieve.whatever.is_empty() => USED_BY_CLOSES,
+        Keep::Opens if path_args == [1, 0] && flags_arg == 2 || path_args == [2, 0] && flags_arg == 3 => {
+            USED_BY_OPENS
+        }
+        _ => USED,
+    };
     Some(bpf::sieve {
         whatever: sieve.whatever.0 as u32,
         paths: sieve.paths.0 as u32,
@@ -136,7 +150,7 @@ fn sieve(plan: usize, sieve: &Sieve, choices: &mut Choices) -> Option<bpf::sieve
         ends: sieve.ends.0 as u32,
         grams: sieve.grams.0 as u32,
         salt: u16::try_from(sieve.salt).ok()?,
-        used: 1,
+        used,
         keep: sieve.keep as u8,
         fixed: sieve.places.fixed,
         flags_arg,
