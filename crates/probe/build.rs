@@ -64,7 +64,6 @@ fn build() -> Result<(), Error> {
             .source(format!("bpf/{program}.bpf.c"))
             .clang_args([
                 "-O2".into(),
-                "-mcpu=v3".into(),
                 "-g".into(),
                 "-Wall".into(),
                 "-Werror".into(),

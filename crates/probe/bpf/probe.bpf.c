@@ -47,6 +47,7 @@ static __always_inline bool skipped(void)
 #include "exit.h"
 #include "interpret.h"
 #include "sieve.h"
+#include "glance.h"
 #include "process.h"
 
 /* What a 32-bit socketcall stands for: its number in argument 0, its arguments behind argument 1. */

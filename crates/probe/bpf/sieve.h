@@ -6,9 +6,9 @@
 #ifndef LANNER_SIEVE_H
 #define LANNER_SIEVE_H
 
-#include "caller.h"
 #include "fds.h"
 #include "names.h"
+#include "seen.h"
 #include "sockets.h"
 
 #define STATE_SUCCESS 1
@@ -66,12 +66,6 @@ struct slot {
 	u64 states; /* as two halves: see `MATTERS` */
 };
 
-/*
- * Whether an event matters, whoever made the call, and whether it does if that was a process of a name that no rule
- * asks for. An event that doesn't matter at all may have the second bit.
- */
-enum { MATTERS = 1, MATTERS_OF_OTHERS = 2, MATTERS_OF_ALL = 3 };
-
 /* An argument of which values are told apart: from `first` on, `classes` has the class of each, 0 of any above. */
 struct choice {
 	u16 first, len;
@@ -87,8 +81,6 @@ struct choice choices[CHOICES] __attribute__((aligned(64))) = {};
 u8 classes[CLASSES] __attribute__((aligned(64))) = {};
 struct slot slots[SLOTS] __attribute__((aligned(64))) = {};
 u64 grams[GRAM_WORDS] = {};
-/* How often what is asked for has changed; at least 1 where a sieve is used. */
-u32 generation = 0;
 /* A bit for each key in `slots`: nearly all that isn't there is settled by one look. */
 u64 known[KNOWN_WORDS] __attribute__((aligned(64))) = {};
 
@@ -131,12 +123,6 @@ static __always_inline u64 bytes_that_are(u64 word, u8 byte)
 	return zeros(word ^ EVERY(byte));
 }
 
-/* The lowest `n` bytes. */
-static __always_inline u64 lowest(u64 word, u32 n)
-{
-	return n >= 8 ? word : word & ((1ull << (8 * n)) - 1);
-}
-
 static __always_inline u64 ends_name(u64 word)
 {
 	return bytes_that_are(word, '/') | zeros(word);
@@ -149,12 +135,6 @@ static __always_inline u64 unclean(const u8 *at, u64 slashes)
 	u64 dots = bytes_that_are(one, '.');
 
 	return slashes & (ends_name(one) | (dots & (ends_name(two) | (bytes_that_are(two, '.') & ends_name(three)))));
-}
-
-/* Read from memory each time, so that the verifier takes all that were found for one. */
-static __always_inline u32 path_len(struct scratch *s)
-{
-	return bounded(*(volatile u32 *)&s->asked_len, ASKED_MOST);
 }
 
 /*
@@ -221,83 +201,6 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 	return s->found;
 }
 
-/* Bits of what is remembered that say what was decided. */
-#define SEEN_MATTERS 1
-#define SEEN_OF_OTHERS 0x40
-#define SEEN_DECIDED (SEEN_MATTERS | SEEN_OF_OTHERS)
-
-static __always_inline u32 decided(u64 what)
-{
-	return (what & SEEN_MATTERS ? MATTERS : 0) | (what & SEEN_OF_OTHERS ? MATTERS_OF_OTHERS : 0);
-}
-
-/* What is remembered has eight bits for each; two plans or lengths that look alike would hide what matters. */
-_Static_assert(PLANS_ROOM <= 256 && ASKED_MOST < 256, "widen the plan's and the length's part of `what`");
-
-/* Spreads what is remembered, in as few instructions as can be: paths are compared anyway. */
-static __always_inline u64 spread(u64 hash, u64 word)
-{
-	return (hash + word) * FACTOR;
-}
-
-/* Where it is remembered what was decided of a path with this hash, by `spread`. */
-static __always_inline struct seen *seen_place(struct scratch *s, u64 hash)
-{
-	return &s->seen[bounded(hash >> 56, SEEN - 1)];
-}
-
-/* Of the path that was asked for, without what lies behind its end. */
-static __always_inline u64 hash_of_asked(struct scratch *s)
-{
-	u64 hash = s->plan;
-	u8 *path = &s->asked[ASKED_START];
-
-	for (u32 i = 0; i < SEEN_WORDS; i++) {
-		u32 at = i * 8;
-
-		if (at >= path_len(s))
-			break;
-		hash = spread(hash, lowest(*(u64 *)(path + at), path_len(s) - at));
-	}
-	return hash;
-}
-
-/* For what something is remembered: a path of this length, a plan, a state, and what is asked for now. */
-static __always_inline u64 seen_for(u32 plan, u32 len, u32 number)
-{
-	return (u64)*(volatile u32 *)&generation << 32 | len << 16 | (plan & 0xff) << 8 | (number & 31) << 1;
-}
-
-/* Whether it is this very path that was seen. What lies behind its end is no part of it. */
-static __always_inline bool is_seen(struct scratch *s, const struct seen *seen)
-{
-	u8 *path = &s->asked[ASKED_START];
-
-	for (u32 i = 0; i < SEEN_WORDS; i++) {
-		u32 at = i * 8;
-
-		if (at >= path_len(s))
-			break;
-		if (lowest(*(u64 *)(path + at), path_len(s) - at) != seen->path[i])
-			return false;
-	}
-	return true;
-}
-
-static __always_inline void note_seen(struct scratch *s, struct seen *seen, u64 what)
-{
-	u8 *path = &s->asked[ASKED_START];
-
-	for (u32 i = 0; i < SEEN_WORDS; i++) {
-		u32 at = i * 8;
-
-		if (at >= path_len(s))
-			break;
-		seen->path[i] = lowest(*(u64 *)(path + at), path_len(s) - at);
-	}
-	seen->what = what;
-}
-
 /*
  * Whether an event with this path matters in this state, by `MATTERS`; so it does if that can't be told. Most paths are
  * asked for again and again, so that what was decided is remembered until something else is asked for. A function of its
@@ -337,63 +240,6 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 		note_seen(s, seen, what);
 	return decided(what);
 }
-
-#if defined(__TARGET_ARCH_x86)
-static __always_inline bool differs(const struct seen *seen, const u64 *asked, u32 len, u32 i)
-{
-	return 8 * i < len && asked[i] != seen->path[i];
-}
-
-/*
- * What was decided of a path that was seen lately and lies in the page that one was read from last, as most do, in few
- * instructions: without a loop, and without a function. 0: it is to be looked at by `path_matters`.
- */
-static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *task, u32 plan, u64 user, u32 number)
-{
-	u64 within = user & (PAGE_SIZE - 1), hash = plan, flushes;
-	u64 *asked = (u64 *)&s->asked[ASKED_START];
-	struct mm_struct *mm = task->mm;
-	const struct seen *seen;
-	const u64 *words;
-	u32 len = 0;
-
-	if ((can_keep && keeping) || !HAS_FLUSHES || within > PAGE_SIZE - 8 * SEEN_WORDS)
-		return 0;
-	flushes = flushes_of(mm);
-	if (!is_page_known(s, mm->context.ctx_id, flushes, user))
-		return 0;
-	words = load_words(s->page_place + within);
-#pragma unroll
-	for (u32 i = 0; i < SEEN_WORDS; i++) {
-		u64 word = words[i], ends = zeros(word);
-
-		if (ends) {
-			asked[i] = before_first(word, ends);
-			hash = spread(hash, asked[i]);
-			len = 8 * i + bytes_to_first(ends) - 1;
-			break;
-		}
-		asked[i] = word;
-		hash = spread(hash, word);
-	}
-	seen = seen_place(s, hash);
-	barrier_var(seen);
-	if (!len || flushes_of(mm) != flushes || (seen->what & ~(u64)SEEN_DECIDED) != seen_for(plan, len, number))
-		return 0;
-	/* written out, because not all compilers unroll it */
-	if (differs(seen, asked, len, 0) || differs(seen, asked, len, 1) || differs(seen, asked, len, 2) ||
-	    differs(seen, asked, len, 3) || differs(seen, asked, len, 4) || differs(seen, asked, len, 5) ||
-	    differs(seen, asked, len, 6))
-		return 0;
-	s->asked_len = len;
-	return seen->what;
-}
-#else
-static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *task, u32 plan, u64 user, u32 number)
-{
-	return 0;
-}
-#endif
 
 /* Whether user space knows the current thread by a name that no rule asks for. */
 static __always_inline bool has_other_name(struct scratch *s)
@@ -493,50 +339,6 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 		return copies_fd(s);
 	}
 	return true;
-}
-
-enum { TO_BE_LOOKED_AT, NOT_WANTED, CLOSES_TOLD };
-
-/*
- * What an open comes to that matters to no rule, as nearly all do, from registers and what was seen lately. `lately`: what
- * was decided of its path, if that is known.
- */
-static __always_inline u32 glance_at_open(struct task_struct *task, const struct sieve *sieve, u32 plan,
-					  struct pt_regs *regs, s64 ret, u64 *lately)
-{
-	bool beneath = sieve->path_args[0] == 2;
-	u64 user = beneath ? second_arg(regs, false) : first_arg(regs, false);
-	u64 flags = beneath ? third_arg(regs, false) : second_arg(regs, false);
-	u32 number = (sieve->fixed | state_of_flags(flags) | (ret >= 0 ? STATE_SUCCESS : 0)) & 31, state = 1u << number;
-	struct scratch *s;
-
-	if (!can_cast || sieve->whatever & state)
-		return TO_BE_LOOKED_AT;
-	if (sieve->paths & state) {
-		s = get_scratch();
-		if (!s)
-			return TO_BE_LOOKED_AT;
-		*lately = seen_lately(s, task, plan, user, number);
-		if (!*lately || decided(*lately) & MATTERS)
-			return TO_BE_LOOKED_AT;
-	}
-	return ret < 0 || hide_plain_fd(task, ret) ? NOT_WANTED : TO_BE_LOOKED_AT;
-}
-
-/*
- * Of a call that opens or closes a file and matters to no rule, whether anybody need be told. It is asked before anything
- * is written down of the call, because most calls that are wanted at all are of these.
- */
-static __always_inline u32 glance(struct task_struct *task, u32 plan, struct pt_regs *regs, bool compat, s64 ret, u64 *lately)
-{
-	const struct sieve *sieve = &sieves[bounded(plan, PLANS_ROOM - 1)];
-
-	barrier_var(sieve);
-	if (sieve->used == USED_BY_CLOSES)
-		return ret < 0 || closes_unseen(task, (s32)first_arg(regs, compat)) ? NOT_WANTED : CLOSES_TOLD;
-	if (sieve->used == USED_BY_OPENS && !compat)
-		return glance_at_open(task, sieve, plan, regs, ret, lately);
-	return TO_BE_LOOKED_AT;
 }
 
 /* Whether an event with the paths that the call was given matters in this state, by `MATTERS`. */

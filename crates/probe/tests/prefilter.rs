@@ -1,6 +1,8 @@
 //! What is dropped before it is written.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[path = "prefilter/again.rs"]
+mod again;
 #[path = "prefilter/arguments.rs"]
 mod arguments;
 #[path = "prefilter/caller.rs"]

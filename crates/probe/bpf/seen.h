@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What was decided of paths lately. Most are asked for again and again, so that it is remembered until something else is
+ * asked for.
+ */
+#ifndef LANNER_SEEN_H
+#define LANNER_SEEN_H
+
+#include "caller.h"
+#include "sockets.h"
+
+/*
+ * Whether an event matters, whoever made the call, and whether it does if that was a process of a name that no rule
+ * asks for. An event that doesn't matter at all may have the second bit.
+ */
+enum { MATTERS = 1, MATTERS_OF_OTHERS = 2, MATTERS_OF_ALL = 3 };
+
+/* How often what is asked for has changed; at least 1 where a sieve is used. */
+u32 generation = 0;
+
+/* Read from memory each time, so that the verifier takes all that were found for one. */
+static __always_inline u32 path_len(struct scratch *s)
+{
+	return bounded(*(volatile u32 *)&s->asked_len, ASKED_MOST);
+}
+
+/* The lowest `n` bytes. */
+static __always_inline u64 lowest(u64 word, u32 n)
+{
+	return n >= 8 ? word : word & ((1ull << (8 * n)) - 1);
+}
+
+/* Bits of what is remembered that say what was decided. */
+#define SEEN_MATTERS 1
+#define SEEN_OF_OTHERS 0x40
+#define SEEN_DECIDED (SEEN_MATTERS | SEEN_OF_OTHERS)
+
+static __always_inline u32 decided(u64 what)
+{
+	return (what & SEEN_MATTERS ? MATTERS : 0) | (what & SEEN_OF_OTHERS ? MATTERS_OF_OTHERS : 0);
+}
+
+/* What is remembered has eight bits for each; two plans or lengths that look alike would hide what matters. */
+_Static_assert(PLANS_ROOM <= 256 && ASKED_MOST < 256, "widen the plan's and the length's part of `what`");
+
+/* Spreads what is remembered, in as few instructions as can be: paths are compared anyway. */
+static __always_inline u64 spread(u64 hash, u64 word)
+{
+	return (hash + word) * FACTOR;
+}
+
+/* Where it is remembered what was decided of a path with this hash, by `spread`. */
+static __always_inline struct seen *seen_place(struct scratch *s, u64 hash)
+{
+	return &s->seen[bounded(hash >> 56, SEEN - 1)];
+}
+
+/* Of the path that was asked for, without what lies behind its end. */
+static __always_inline u64 hash_of_asked(struct scratch *s)
+{
+	u64 hash = s->plan;
+	u8 *path = &s->asked[ASKED_START];
+
+	for (u32 i = 0; i < SEEN_WORDS; i++) {
+		u32 at = i * 8;
+
+		if (at >= path_len(s))
+			break;
+		hash = spread(hash, lowest(*(u64 *)(path + at), path_len(s) - at));
+	}
+	return hash;
+}
+
+/* For what something is remembered: a path of this length, a plan, a state, and what is asked for now. */
+static __always_inline u64 seen_for(u32 plan, u32 len, u32 number)
+{
+	return (u64)*(volatile u32 *)&generation << 32 | len << 16 | (plan & 0xff) << 8 | (number & 31) << 1;
+}
+
+/* Whether it is this very path that was seen. What lies behind its end is no part of it. */
+static __always_inline bool is_seen(struct scratch *s, const struct seen *seen)
+{
+	u8 *path = &s->asked[ASKED_START];
+
+	for (u32 i = 0; i < SEEN_WORDS; i++) {
+		u32 at = i * 8;
+
+		if (at >= path_len(s))
+			break;
+		if (lowest(*(u64 *)(path + at), path_len(s) - at) != seen->path[i])
+			return false;
+	}
+	return true;
+}
+
+static __always_inline void note_seen(struct scratch *s, struct seen *seen, u64 what)
+{
+	u8 *path = &s->asked[ASKED_START];
+
+	for (u32 i = 0; i < SEEN_WORDS; i++) {
+		u32 at = i * 8;
+
+		if (at >= path_len(s))
+			break;
+		seen->path[i] = lowest(*(u64 *)(path + at), path_len(s) - at);
+	}
+	seen->what = what;
+}
+
+#if defined(__TARGET_ARCH_x86)
+_Static_assert(SEEN_WORDS == 7, "all of them are to be compared below");
+
+static __always_inline bool differs(const struct seen *seen, const u64 *asked, u32 len, u32 i)
+{
+	return 8 * i < len && asked[i] != seen->path[i];
+}
+
+/*
+ * What was decided of a path that was seen lately and lies in the page that one was read from last, as most do, in few
+ * instructions: without a loop, and without a function. 0: it is to be looked at by `path_matters`.
+ */
+static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *task, u32 plan, u64 user, u32 number)
+{
+	u64 within = user & (PAGE_SIZE - 1), hash = plan, flushes;
+	u64 *asked = (u64 *)&s->asked[ASKED_START];
+	struct mm_struct *mm = task->mm;
+	const struct seen *seen;
+	const u64 *words;
+	u32 len = 0;
+
+	if ((can_keep && keeping) || !HAS_FLUSHES || within > PAGE_SIZE - 8 * SEEN_WORDS)
+		return 0;
+	flushes = flushes_of(mm);
+	if (!is_page_known(s, mm->context.ctx_id, flushes, user))
+		return 0;
+	words = load_words(s->page_place + within);
+#pragma unroll
+	for (u32 i = 0; i < SEEN_WORDS; i++) {
+		u64 word = words[i], ends = zeros(word);
+
+		if (ends) {
+			asked[i] = before_first(word, ends);
+			hash = spread(hash, asked[i]);
+			len = 8 * i + bytes_to_first(ends) - 1;
+			break;
+		}
+		asked[i] = word;
+		hash = spread(hash, word);
+	}
+	seen = seen_place(s, hash);
+	barrier_var(seen);
+	if (!len || flushes_of(mm) != flushes || (seen->what & ~(u64)SEEN_DECIDED) != seen_for(plan, len, number))
+		return 0;
+	/* written out, because not all compilers unroll it */
+	if (differs(seen, asked, len, 0) || differs(seen, asked, len, 1) || differs(seen, asked, len, 2) ||
+	    differs(seen, asked, len, 3) || differs(seen, asked, len, 4) || differs(seen, asked, len, 5) ||
+	    differs(seen, asked, len, 6))
+		return 0;
+	s->asked_len = len;
+	return seen->what;
+}
+#else
+static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *task, u32 plan, u64 user, u32 number)
+{
+	return 0;
+}
+#endif
+
+#endif
