@@ -120,11 +120,11 @@ __noinline int doubt_all(void)
 }
 
 /* Whether a thread's fds are those of its process alone: other processes that have the table can close them unseen. */
-static __always_inline bool has_own_table(struct task_struct *task)
+static __always_inline bool has_own_table(struct task_struct *seen)
 {
-	struct files_struct *files = task->files;
+	struct files_struct *files = seen->files;
 
-	return (u64)task->group_leader->files == (u64)files && files->count.counter <= task->signal->nr_threads;
+	return (u64)seen->group_leader->files == (u64)files && files->count.counter <= seen->signal->nr_threads;
 }
 
 /*
@@ -138,7 +138,7 @@ static __always_inline bool note_fd(struct task_struct *task, s64 fd, u8 what)
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return false;
-	if (!has_own_table(task))
+	if (!has_own_table(followed(task)))
 		return false;
 	main = task->group_leader;
 	hidden = bpf_task_storage_get(&hidden_fds, main, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -167,12 +167,13 @@ static __always_inline struct hidden *hidden_of(struct task_struct *task)
 /* What is noted of an fd of the current process, by loads alone; or NOT_AT_HAND. */
 static __always_inline u32 note_at_hand(struct task_struct *task, s64 fd)
 {
-	struct task_struct *main;
+	struct task_struct *seen, *main;
 
 	if (!can_cast)
 		return NOT_AT_HAND;
-	main = task->group_leader;
-	return (u64)main->files == (u64)task->files ? glance_at_note(main, fd) : NOT_AT_HAND;
+	seen = followed(task);
+	main = seen->group_leader;
+	return (u64)main->files == (u64)seen->files ? glance_at_note(main, fd) : NOT_AT_HAND;
 }
 
 /* Where something may be noted of an fd of the current process, or NULL. */
@@ -301,7 +302,7 @@ static __always_inline bool hide_plain_fd(struct task_struct *task, s64 fd)
 
 	if (!can_cast)
 		return is_plain_fd(fd) && note_fd(task, fd, HIDDEN);
-	inode = (void *)load_word(load_word((u64)&task->files->fdt->fd[fd]) + bpf_core_field_offset(struct file, f_inode));
+	inode = (void *)load_word(load_word((u64)&followed(task)->files->fdt->fd[fd]) + bpf_core_field_offset(struct file, f_inode));
 	if (!is_plain(BPF_CORE_READ(inode, i_mode)))
 		return false;
 	/* what was noted when the table was the process' own is doubted when it no longer is */

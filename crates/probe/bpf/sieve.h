@@ -349,7 +349,7 @@ static __always_inline u32 paths_matter(struct scratch *s, struct task_struct *t
 	u32 matters = 0;
 
 	if (can_cast)
-		s->memory = (u64)task->mm;
+		s->memory = (u64)followed(task)->mm;
 	if (sieve->path_args[0]) {
 		matters = lately ? decided(lately) : path_matters(first, number, 0);
 		if (lately)
