@@ -131,71 +131,69 @@ static __always_inline bool has_own_table(struct task_struct *seen)
  * Notes something of the current process's fd; false if that can't be. It is noted with the first thread, for all that
  * share its table: a copy of the table has the same fds.
  */
-static __always_inline bool note_fd(struct task_struct *task, s64 fd, u8 what)
+static __always_inline bool note_fd(s64 fd, u8 what)
 {
-	struct task_struct *main;
+	struct task_struct *task;
 	struct hidden *hidden;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return false;
+	task = bpf_get_current_task_btf();
 	if (!has_own_table(followed(task)))
 		return false;
-	main = task->group_leader;
-	hidden = bpf_task_storage_get(&hidden_fds, main, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	hidden = bpf_task_storage_get(&hidden_fds, task->group_leader, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!hidden)
 		return false;
 	hidden->fds[bounded(fd, HIDDEN_MOST - 1)] = what;
 	return true;
 }
 
-
 /*
  * What is noted for the current thread's fds, or NULL. Of a thread that has left the table of its process, or whose
  * first thread has ended, it isn't known what was hidden before; nothing is afterwards.
  */
-static __always_inline struct hidden *hidden_of(struct task_struct *task)
+static __always_inline struct hidden *hidden_of_current(void)
 {
-	struct task_struct *main = task->group_leader, *seen = followed(task);
+	struct task_struct *task = bpf_get_current_task_btf(), *seen = followed(task);
 	struct hidden *hidden;
 
 	if ((u64)seen->group_leader->files == (u64)seen->files)
-		return bpf_task_storage_get(&hidden_fds, main, 0, 0);
+		return bpf_task_storage_get(&hidden_fds, task->group_leader, 0, 0);
 	hidden = bpf_task_storage_get(&hidden_fds, task, 0, 0);
 	return hidden || !doubt_all() ? hidden : bpf_task_storage_get(&hidden_fds, task, 0, 0);
 }
 
-/* What is noted of an fd of the current process, by loads alone; or NOT_AT_HAND. */
-static __always_inline u32 note_at_hand(struct task_struct *task, s64 fd)
+/* What is noted of an fd of the current process, by loads alone; or NOT_AT_HAND. `seen` is the current thread. */
+static __always_inline u32 note_at_hand(struct task_struct *seen, s64 fd)
 {
-	struct task_struct *seen, *main;
+	struct task_struct *main;
 
 	if (!can_cast)
 		return NOT_AT_HAND;
-	seen = followed(task);
 	main = seen->group_leader;
 	return (u64)main->files == (u64)seen->files ? glance_at_note(main, fd) : NOT_AT_HAND;
 }
 
 /* Where something may be noted of an fd of the current process, or NULL. */
-static __always_inline u8 *note_of(struct task_struct *task, s64 fd)
+static __always_inline u8 *note_of(s64 fd)
 {
 	struct hidden *hidden;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return NULL;
-	hidden = hidden_of(task);
+	hidden = hidden_of_current();
 	return hidden ? &hidden->fds[bounded(fd, HIDDEN_MOST - 1)] : NULL;
 }
 
 /* Whether user space knows nothing true of an fd. */
-static __always_inline bool is_hidden(struct task_struct *task, s64 fd)
+static __always_inline bool is_hidden(struct task_struct *seen, s64 fd)
 {
-	u32 known = note_at_hand(task, fd);
+	u32 known = note_at_hand(seen, fd);
 	u8 *note;
 
 	if (known != NOT_AT_HAND)
 		return known == HIDDEN;
-	note = note_of(task, fd);
+	note = note_of(fd);
 	return note && *note == HIDDEN;
 }
 
@@ -203,14 +201,14 @@ static __always_inline bool is_hidden(struct task_struct *task, s64 fd)
  * Whether nobody need be told that the current process's fd was closed, since user space doesn't know it or since
  * what is told of next under its number says that it is another.
  */
-static __always_inline bool closes_unseen(struct task_struct *task, s64 fd)
+static __always_inline bool closes_unseen(struct task_struct *seen, s64 fd)
 {
-	u32 known = note_at_hand(task, fd);
+	u32 known = note_at_hand(seen, fd);
 	u8 *note;
 
 	if (known == HIDDEN || known == NOT_NOTED)
 		return known;
-	note = note_of(task, fd);
+	note = note_of(fd);
 	if (!note || *note == NOT_NOTED)
 		return false;
 	*note = *note == UNSURE ? NOT_NOTED : HIDDEN;
@@ -218,13 +216,13 @@ static __always_inline bool closes_unseen(struct task_struct *task, s64 fd)
 }
 
 /* Notes that user space knows what the current process's new fd is. */
-static __always_inline void reveal_fd(struct task_struct *task, s64 fd)
+static __always_inline void reveal_fd(struct task_struct *seen, s64 fd)
 {
 	u8 *note;
 
-	if (note_at_hand(task, fd) == NOT_NOTED)
+	if (note_at_hand(seen, fd) == NOT_NOTED)
 		return;
-	note = note_of(task, fd);
+	note = note_of(fd);
 	if (note && *note)
 		*note = NOT_NOTED;
 }
@@ -236,7 +234,7 @@ static __always_inline void reveal_fd(struct task_struct *task, s64 fd)
 static __always_inline void inherit_hidden(struct task_struct *child)
 {
 	struct task_struct *parent = bpf_get_current_task_btf();
-	struct hidden *old = hidden_of(parent), *new;
+	struct hidden *old = hidden_of_current(), *new;
 	bool one_table = (u64)followed(child)->files == (u64)followed(parent)->files;
 	u64 any = 0, *from, *to;
 
@@ -296,17 +294,17 @@ static __always_inline bool is_plain_fd(s64 fd)
  * Notes that the current thread's fd was opened unseen, if it is of a plain file; false if that isn't or can't be.
  * `fd` is what the call that ends here has returned, so its table has a place for it.
  */
-static __always_inline bool hide_plain_fd(struct task_struct *task, s64 fd)
+static __always_inline bool hide_plain_fd(struct task_struct *seen, s64 fd)
 {
 	struct inode *inode;
 
 	if (!can_cast)
-		return is_plain_fd(fd) && note_fd(task, fd, HIDDEN);
-	inode = (void *)load_word(load_word((u64)&followed(task)->files->fdt->fd[fd]) + bpf_core_field_offset(struct file, f_inode));
+		return is_plain_fd(fd) && note_fd(fd, HIDDEN);
+	inode = (void *)load_word(load_word((u64)&seen->files->fdt->fd[fd]) + bpf_core_field_offset(struct file, f_inode));
 	if (!is_plain(BPF_CORE_READ(inode, i_mode)))
 		return false;
 	/* what was noted when the table was the process' own is doubted when it no longer is */
-	return note_at_hand(task, fd) == HIDDEN || note_fd(task, fd, HIDDEN);
+	return note_at_hand(seen, fd) == HIDDEN || note_fd(fd, HIDDEN);
 }
 
 #endif

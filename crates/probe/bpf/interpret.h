@@ -586,10 +586,10 @@ __noinline int tell_file(s32 fd)
 
 	if (!s || !can_hide)
 		return 0;
-	known = note_at_hand(bpf_get_current_task_btf(), fd);
+	known = note_at_hand(followed(bpf_get_current_task_btf()), fd);
 	if (known == NOT_NOTED || known == TOLD)
 		return 0;
-	note = note_of(bpf_get_current_task_btf(), fd);
+	note = note_of(fd);
 	if (!note || (*note != HIDDEN && *note != UNSURE))
 		return 0;
 	file = file_of_number(fd);
@@ -652,15 +652,12 @@ static __always_inline bool made_fd(struct scratch *s, const struct plan *plan)
 /* Notes of an fd of which an event says what it is now, or, if it is lost, doesn't. */
 __noinline int note_made(s32 fd, u32 told, u32 what)
 {
-	struct task_struct *task;
-
 	if (!can_hide)
 		return 0;
-	task = bpf_get_current_task_btf();
 	if (!told)
-		return note_fd(task, fd, HIDDEN);
-	if (what == NOT_NOTED || !note_fd(task, fd, what))
-		reveal_fd(task, fd);
+		return note_fd(fd, HIDDEN);
+	if (what == NOT_NOTED || !note_fd(fd, what))
+		reveal_fd(followed(bpf_get_current_task_btf()), fd);
 	return 0;
 }
 

@@ -123,7 +123,7 @@ static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *ta
 {
 	u64 within = user & (PAGE_SIZE - 1), hash = plan, flushes;
 	u64 *asked = (u64 *)&s->asked[ASKED_START];
-	struct mm_struct *mm = followed(task)->mm;
+	struct mm_struct *mm = task->mm;
 	const struct seen *seen;
 	const u64 *words;
 	u32 len = 0;

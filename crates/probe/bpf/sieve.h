@@ -318,16 +318,16 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 	case KEEP_SUCCESSES:
 		return s->ret >= 0;
 	case KEEP_OPENS:
-		return s->ret >= 0 && !hide_plain_fd(task, s->ret);
+		return s->ret >= 0 && !hide_plain_fd(followed(task), s->ret);
 	case KEEP_CLOSES:
-		return s->ret >= 0 && !closes_unseen(task, (s32)s->args[0]);
+		return s->ret >= 0 && !closes_unseen(followed(task), (s32)s->args[0]);
 	case KEEP_CONNECTS:
 	case KEEP_CONNECTS_BUT_UNIX:
 		if (s->ret < 0 && s->ret != -EINPROGRESS)
 			return false;
 		return sieve->keep == KEEP_CONNECTS || s->socket_class != SOCKET_UNIX;
 	case KEEP_ACCEPTS_BUT_UNIX:
-		return s->ret >= 0 && !(s->socket_class == SOCKET_UNIX && note_fd(task, s->ret, HIDDEN));
+		return s->ret >= 0 && !(s->socket_class == SOCKET_UNIX && note_fd(s->ret, HIDDEN));
 	case KEEP_EXCHANGES:
 	case KEEP_EXCHANGES_BUT_UNIX:
 		return s->ret >= 0 && tells_ends(s, task, sieve->keep == KEEP_EXCHANGES_BUT_UNIX);
@@ -335,7 +335,7 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 		if (s->ret < 0)
 			return false;
 		if ((u32)s->args[1] == COMMAND_SETFD)
-			return !is_hidden(task, (s32)s->args[0]);
+			return !is_hidden(followed(task), (s32)s->args[0]);
 		return copies_fd(s);
 	}
 	return true;
