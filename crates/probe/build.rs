@@ -64,6 +64,8 @@ fn build() -> Result<(), Error> {
             .source(format!("bpf/{program}.bpf.c"))
             .clang_args([
                 "-O2".into(),
+                // not what later compilers take by themselves: of 32-bit operations older kernels lose track
+                "-mcpu=v1".into(),
                 "-g".into(),
                 "-Wall".into(),
                 "-Werror".into(),
