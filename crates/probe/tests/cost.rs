@@ -168,6 +168,8 @@ fn opened_files_cost_few_instructions() {
     // of the last rounds some have not been read
     assert!(told >= CALLS as usize * (ROUNDS - 2), "{told}");
     assert!(least > 0 && other < least + 50, "getppid {other}, E {least}");
-    assert!(plain < 2 * least + 1800, "open+close that nobody asks for {plain}, E {least}");
-    assert!(asked < 2 * least + 5500, "open+close that a rule asks for {asked}, E {least}");
+    // before 6.2 programs can't follow the kernel's pointers by loads
+    let (most, most_asked) = if probe.attachment().reads_by_page_tables { (900, 3500) } else { (1800, 5500) };
+    assert!(plain < 2 * least + most, "open+close that nobody asks for {plain}, E {least}");
+    assert!(asked < 2 * least + most_asked, "open+close that a rule asks for {asked}, E {least}");
 }
