@@ -43,19 +43,10 @@ static __always_inline u32 bytes_to_first(u64 zeros)
 	return (((zeros & -zeros) - 1) & EVERY(1)) * EVERY(1) >> 56;
 }
 
-/* The word at an address of the kernel's. */
-static __always_inline u64 kernel_word(u64 address)
-{
-	u64 word;
-
-	peek(&word, sizeof(word), (const void *)address);
-	return word;
-}
-
 /* The entry for an address of the caller's in a table, each entry of which stands for 1 << `shift` bytes. */
 static __always_inline u64 entry_of(u64 table, u64 user, u32 shift)
 {
-	return kernel_word(table + ((user >> shift & 511) << 3));
+	return load_word(table + ((user >> shift & 511) << 3));
 }
 
 /* Where the byte lies in the mapping of all memory, if that begins at `base`; 0 if it isn't there. */
@@ -127,7 +118,7 @@ static __always_inline long read_mapped(struct scratch *s, u64 user)
 
 	if (!can_cast || !HAS_FLUSHES || !base)
 		return 0;
-	mm = AS(mm_struct, s->memory);
+	mm = AS(task_struct, s->task)->mm;
 	memory = mm->context.ctx_id;
 	flushes = flushes_of(mm);
 	if (is_page_known(s, memory, flushes, user))
@@ -144,7 +135,7 @@ static __always_inline long read_mapped(struct scratch *s, u64 user)
 		barrier_var(at);
 		if (at + 8 > room)
 			return 0;
-		word = kernel_word(place + at);
+		word = load_word(place + at);
 		*(u64 *)(to + at) = word;
 		ends = zeros(word);
 		if (ends) {
@@ -199,7 +190,7 @@ int find_direct_map(u64 *args)
 	table = tables_of(followed(bpf_get_current_task_btf())->mm);
 	base = (table & ~((1ull << 30) - 1)) - (args[2] << 30);
 	place = place_of(table, base, args[0], five);
-	if (!place || kernel_word(place) != args[1])
+	if (!place || load_word(place) != args[1])
 		return 0;
 	/* while it is at it */
 	find_notes();

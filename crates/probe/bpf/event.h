@@ -83,7 +83,6 @@ struct scratch {
 	u32 cgroups_len;
 	u32 cgroups_plain; /* those that are looked at are one and the same */
 	u64 task;	    /* the caller, where programs can follow it */
-	u64 memory;	    /* its address space */
 	/* the page that a path was read from last: whose, after how many flushes, where the caller has it, where it lies */
 	u64 page_of, page_flushes, page_user, page_place;
 	u64 asked_from;	    /* where the call has the path that was looked at last; 0: none was */

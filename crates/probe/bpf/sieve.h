@@ -342,14 +342,11 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 }
 
 /* Whether an event with the paths that the call was given matters in this state, by `MATTERS`. */
-static __always_inline u32 paths_matter(struct scratch *s, struct task_struct *task, const struct sieve *sieve, u32 number,
-					u64 lately)
+static __always_inline u32 paths_matter(struct scratch *s, const struct sieve *sieve, u32 number, u64 lately)
 {
 	u64 first = s->args[(sieve->path_args[0] - 1) & 3], second;
 	u32 matters = 0;
 
-	if (can_cast)
-		s->memory = (u64)followed(task)->mm;
 	if (sieve->path_args[0]) {
 		matters = lately ? decided(lately) : path_matters(first, number, 0);
 		if (lately)
@@ -379,7 +376,7 @@ static __always_inline bool passes(struct scratch *s, struct task_struct *task, 
 	if (of_others[bounded(s->plan, PLANS_ROOM - 1)] & state)
 		matters |= MATTERS_OF_OTHERS;
 	if (matters != MATTERS_OF_ALL && sieve->paths & state)
-		matters |= paths_matter(s, task, sieve, number, lately);
+		matters |= paths_matter(s, sieve, number, lately);
 	if (matters & MATTERS && (matters & MATTERS_OF_OTHERS || !has_other_name(s)))
 		return true;
 	return is_kept(s, sieve, task);
