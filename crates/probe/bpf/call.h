@@ -13,6 +13,7 @@ static __always_inline struct task_struct *this_task(void)
 {
 	if (HAS_THIS_TASK)
 		return bpf_get_current_task_btf();
+	never();
 	return NULL;
 }
 

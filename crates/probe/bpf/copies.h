@@ -256,9 +256,10 @@ __noinline int forget_copies(void)
 }
 
 /* The same at the end of a call for whose plan something may have been kept. */
-static __always_inline void end_copies(u32 plan)
+static __always_inline void end_copies(u64 plan)
 {
-	if (!can_keep || !keeping)
+	/* read only where it may be 1 */
+	if (!can_keep || !*(volatile u8 *)&keeping)
 		return;
 	/* of a socketcall that isn't looked at it is not known what it is */
 	if (plan == PLAN_SOCKETCALL - 1 || plans[bounded(plan, PLANS_ROOM - 1)].keeps)

@@ -42,7 +42,16 @@ struct seen {
 	u64 path[SEEN_WORDS];
 };
 
+/* The thread whose call ended last; see known.h. */
+struct caller {
+	u64 regs;  /* where its registers lie; 0: none is known */
+	u64 ended; /* how many threads had ended when it was looked at */
+	u64 task, main; /* it, and its process' first thread */
+	u64 notes; /* where it is noted what user space knows of the process' fds; 0: nowhere yet */
+};
+
 struct scratch {
+	struct caller caller;
 	u64 args[6];
 	s64 ret;
 	u64 open_flags; /* the raw flags that `openmode` depends on */
@@ -86,6 +95,7 @@ struct scratch {
 	/* the page that a path was read from last: whose, after how many flushes, where the caller has it, where it lies */
 	u64 page_of, page_flushes, page_user, page_place;
 	u64 asked_from;	    /* where the call has the path that was looked at last; 0: none was */
+	u64 lately;	    /* what was decided of the call's path before, if that is known; see seen.h */
 	u32 asked_len;	    /* without its NUL */
 	u32 revealed;	    /* the call closes an fd that was told of */
 	u32 asked_told;	    /* the event that is written says what was asked for */

@@ -8,6 +8,11 @@
 #include "output.h"
 #include "task.h"
 
+/* How many threads have ended. Not among the variables, which the loader writes as a whole. See known.h. */
+u64 ended SEC(".data.ended") = 0;
+/* Whether each is counted. */
+u8 ends_told = 0;
+
 #define THREADS_SEARCHED 32
 #define ANCESTORS_SEARCHED 32
 
@@ -91,6 +96,7 @@ int BPF_PROG(on_exit, struct task_struct *ending)
 	s32 code, reaper = REAPER_NONE;
 	u8 signal;
 
+	__sync_fetch_and_add(&ended, 1);
 	if (can_keep && keeping)
 		forget_copies();
 	forget_name(ending->pid);

@@ -61,8 +61,8 @@ u64 notes_place = 0;
 
 /* Whether the kernel has of a thread's memory what is looked at here. */
 #define HAS_STORAGE                                                                                            \
-	(bpf_core_field_exists(struct task_struct, bpf_storage) & bpf_core_field_exists(struct bpf_local_storage, cache) & \
-	 bpf_core_field_exists(struct bpf_local_storage_map, cache_idx) &                                      \
+	(bpf_core_field_exists(struct task_struct, bpf_storage) && bpf_core_field_exists(struct bpf_local_storage, cache) && \
+	 bpf_core_field_exists(struct bpf_local_storage_map, cache_idx) &&                                     \
 	 bpf_core_field_exists(struct bpf_local_storage_data, data))
 
 /* Run once by the loader. */
@@ -79,25 +79,22 @@ static __always_inline void find_notes(void)
 #define NOT_AT_HAND 0xff
 #define STORAGE_MOST 0xfff /* more than a thread's storage is long, for the verifier */
 
-/*
- * What is noted of an fd with a process' first thread, by loads alone, as bpf_local_storage_lookup begins: helpers and
- * what they call in turn cost several times as much. NOT_AT_HAND: it has to be asked for. Only where `can_cast`.
- */
-static __always_inline u32 glance_at_note(struct task_struct *main, s64 fd)
-{
-	u64 storage, data;
+/* Whether what is noted of an fd can be read by loads alone. */
+#define HAS_NOTES_AT_HAND (can_cast && HAS_STORAGE)
 
-	if (!HAS_STORAGE || !notes_map || (u64)fd >= HIDDEN_MOST)
-		return NOT_AT_HAND;
-	storage = (u64)main->bpf_storage;
-	if (!storage)
-		return NOT_NOTED;
-	data = load_word(storage + bounded(notes_place, STORAGE_MOST));
+/*
+ * Where it is noted what user space knows of the fds of a process, of which `main` is the first thread: by loads alone, as
+ * bpf_local_storage_lookup begins. Helpers and what they call in turn cost several times as much. 0: it has to be asked for,
+ * if anything is noted. Only where HAS_NOTES_AT_HAND.
+ */
+static __always_inline u64 notes_of(struct task_struct *main)
+{
+	u64 storage = (u64)main->bpf_storage, data = load_word(storage + bounded(notes_place, STORAGE_MOST));
+
 	/* of nothing the loads give 0, which is not the map either */
-	if (load_word(data + bpf_core_field_offset(struct bpf_local_storage_data, smap)) != notes_map)
-		return NOT_AT_HAND;
-	data += bpf_core_field_offset(struct bpf_local_storage_data, data);
-	return load_word(data + (fd & ~7ull)) >> 8 * (fd & 7) & 0xff;
+	if (!storage || !notes_map || load_word(data + bpf_core_field_offset(struct bpf_local_storage_data, smap)) != notes_map)
+		return 0;
+	return data + bpf_core_field_offset(struct bpf_local_storage_data, data);
 }
 
 /* Has no fd of the current thread taken for known. */
@@ -167,11 +164,17 @@ static __always_inline struct hidden *hidden_of_current(void)
 static __always_inline u32 note_at_hand(struct task_struct *seen, s64 fd)
 {
 	struct task_struct *main;
+	u64 notes;
 
-	if (!can_cast)
+	if (!HAS_NOTES_AT_HAND || !notes_map || (u64)fd >= HIDDEN_MOST)
 		return NOT_AT_HAND;
 	main = seen->group_leader;
-	return (u64)main->files == (u64)seen->files ? glance_at_note(main, fd) : NOT_AT_HAND;
+	if ((u64)main->files != (u64)seen->files)
+		return NOT_AT_HAND;
+	notes = notes_of(main);
+	if (notes)
+		return load_byte(notes + fd);
+	return main->bpf_storage ? NOT_AT_HAND : NOT_NOTED;
 }
 
 /* Where something may be noted of an fd of the current process, or NULL. */
@@ -291,20 +294,24 @@ static __always_inline bool is_plain_fd(s64 fd)
 }
 
 /*
- * Notes that the current thread's fd was opened unseen, if it is of a plain file; false if that isn't or can't be.
- * `fd` is what the call that ends here has returned, so its table has a place for it.
+ * The mode of the current thread's open file of that number, by loads alone; only where `can_cast`. `fd` is what the call that ends
+ * here has returned, so its table has a place for it.
  */
+static __always_inline u32 mode_at_hand(struct task_struct *seen, s64 fd)
+{
+	u64 file = load_word((u64)&seen->files->fdt->fd[fd]);
+	struct inode *inode = (void *)load_word(file + bpf_core_field_offset(struct file, f_inode));
+
+	return BPF_CORE_READ(inode, i_mode);
+}
+
+/* Notes that the current thread's new fd was opened unseen, if it is of a plain file; false if that isn't or can't be. */
 static __always_inline bool hide_plain_fd(struct task_struct *seen, s64 fd)
 {
-	struct inode *inode;
-
 	if (!can_cast)
 		return is_plain_fd(fd) && note_fd(fd, HIDDEN);
-	inode = (void *)load_word(load_word((u64)&seen->files->fdt->fd[fd]) + bpf_core_field_offset(struct file, f_inode));
-	if (!is_plain(BPF_CORE_READ(inode, i_mode)))
-		return false;
 	/* what was noted when the table was the process' own is doubted when it no longer is */
-	return note_at_hand(seen, fd) == HIDDEN || note_fd(fd, HIDDEN);
+	return is_plain(mode_at_hand(seen, fd)) && (note_at_hand(seen, fd) == HIDDEN || note_fd(fd, HIDDEN));
 }
 
 #endif

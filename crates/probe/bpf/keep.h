@@ -38,7 +38,7 @@ static __always_inline struct copies *copies_to_fill(u32 what)
 	if (nr != called || !wanted[nr])
 		return NULL;
 	compat = is_compat(task);
-	plan = plan_wanted(nr, compat);
+	plan = plan_wanted(wanted[nr], compat);
 	if (plan == PLAN_SOCKETCALL ? what == KEEPS_NAMES
 				    : !plan || !(plans[bounded(plan - 1, PLANS_ROOM - 1)].keeps & what))
 		return NULL;

@@ -471,6 +471,7 @@ struct bpf_iter__task_file {
 #define O_TRUNC 0x200
 #define O_SYNC 0x101000
 #define O_CLOEXEC 0x80000
+#define O_TMPFILE_PART 0x400000 /* of O_TMPFILE; without the rest it opens nothing */
 #if defined(__TARGET_ARCH_arm64)
 #define O_TMPFILE 0x404000
 #define O_LARGEFILE 0x20000

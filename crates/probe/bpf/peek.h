@@ -28,12 +28,29 @@ struct seqcount {
 struct sockaddr {
 	u16 sa_family;
 };
+struct bpf_insn {
+	u8 code;
+};
 #pragma clang attribute pop
+
+/*
+ * Stands in a branch that the verifier finds never taken, as by what the kernel has. It removes none that ends where
+ * another does, as compilers have them end.
+ */
+static __always_inline void never(void)
+{
+	asm volatile("" ::: "memory");
+}
 
 /* The word at an address, where programs may say what that points to. */
 static __always_inline u64 load_word(u64 address)
 {
 	return AS(rb_node, address)->__rb_parent_color;
+}
+
+static __always_inline u8 load_byte(u64 address)
+{
+	return AS(bpf_insn, address)->code;
 }
 
 /* The words from an address on, of which the first dozen can be loaded there: as many as a thread's registers are. */

@@ -22,9 +22,9 @@ u32 skip_pids[8] = {};
 u32 skip_count = 0;
 
 /* The plan of a call, plus one; 0: not wanted. */
-static __always_inline u32 plan_wanted(u64 nr, bool compat)
+static __always_inline u64 plan_wanted(u64 wanted, bool compat)
 {
-	return compat ? wanted[nr] >> 16 : wanted[nr] & 0xffff;
+	return wanted >> (compat ? 16 : 0) & 0xffff;
 }
 
 static __always_inline bool is_skipped(u32 pid)
@@ -75,46 +75,28 @@ struct {
 	__uint(value_size, sizeof(u32));
 } programs SEC(".maps");
 
-/* The end of a call; `ctx` is what the program was given. */
-static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret, bool at_function)
+/* The program that tells of a call that has ended, plus one; 0: nobody need be told. */
+static __always_inline u32 program_for(struct scratch *s, struct task_struct *task, struct pt_regs *regs, u64 plan, bool compat,
+				       s64 ret)
 {
-	u32 called = number_of(regs), plan, glimpse;
-	u64 nr = bounded(called, NUMBERS - 1), lately = 0;
-	struct task_struct *task;
-	struct scratch *s;
-	bool compat;
+	u64 lately = s->lately;
 
-	if (!wanted[nr] || nr != called)
-		return 0;
-	task = this_task();
-	compat = is_compat(task);
-	plan = plan_wanted(nr, compat);
-	if (compat)
-		ret = (s32)ret;
-	if (!plan || !is_turn(task, at_function))
-		return 0;
-	if (drop_failed && ret < 0) {
-		end_copies(plan - 1);
-		return 0;
-	}
-	glimpse = glance(task, plan - 1, regs, compat, ret, &lately);
-	if (glimpse == NOT_WANTED) {
-		end_copies(plan - 1);
-		return 0;
-	}
-	s = get_scratch();
-	if (!s) {
-		count_lost(plans[bounded(plan - 1, PLANS_ROOM - 1)].type, LOST_NO_BUFFER);
-		return 0;
-	}
+	s->lately = 0;
 	s->compat = compat;
-	s->nr = nr;
+	s->nr = number_of(regs);
 	s->file_known = 0;
 	s->asked_from = 0;
 	s->socket_class = 0;
-	s->revealed = glimpse == CLOSES_TOLD;
-	s->ret = ret;
+	s->revealed = 0;
+	s->ret = compat ? (s32)ret : ret;
 	read_args(s, regs);
+	/* what may be noted first by this call is to be found at the next */
+	if (!s->caller.notes)
+		s->caller.regs = 0;
+	if (drop_failed && s->ret < 0) {
+		end_copies(plan - 1);
+		return 0;
+	}
 	if (compat && plan == PLAN_SOCKETCALL) {
 		/* of which it isn't known before what it is */
 		plan = socketcall_plans[unpack_socketcall(s)];
@@ -128,11 +110,51 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 	s->tid = tid_of(task);
 	if (can_cast)
 		s->task = (u64)task;
-	if ((!s->revealed && !passes(s, task, lately)) || is_skipped(pid_of_process(task))) {
+	if (!passes(s, task, lately) || is_skipped(pid_of_process(task))) {
 		end_copies(s->plan);
 		return 0;
 	}
-	bpf_tail_call(ctx, &programs, plan_of(s)->program);
+	return plan_of(s)->program + 1;
+}
+
+/* The current thread, as it is found with the least effort. */
+static __always_inline struct task_struct *who_called(struct scratch *s, struct pt_regs *regs)
+{
+	if (HAS_NOTES_AT_HAND)
+		return known_caller(s, regs);
+	never();
+	return this_task();
+}
+
+/* The end of a call; `ctx` is what the program was given. */
+static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret, bool at_function)
+{
+	u64 called = number_of(regs), nr = bounded(called, NUMBERS - 1), plans_wanted = wanted[nr], plan;
+	struct task_struct *task;
+	struct scratch *s;
+	u32 program;
+	bool compat;
+
+	if (!plans_wanted || nr != called)
+		return 0;
+	s = get_scratch();
+	if (!s) {
+		count_lost(plans[bounded(plan_wanted(plans_wanted, false) - 1, PLANS_ROOM - 1)].type, LOST_NO_BUFFER);
+		return 0;
+	}
+	task = who_called(s, regs);
+	compat = is_compat(task);
+	plan = plan_wanted(plans_wanted, compat);
+	if (!plan || !is_turn(at_function))
+		return 0;
+	if (!compat && is_settled(s, task, plan - 1, regs, ret)) {
+		end_copies(plan - 1);
+		return 0;
+	}
+	program = program_for(s, task, regs, plan, compat, ret);
+	if (!program)
+		return 0;
+	bpf_tail_call(ctx, &programs, program - 1);
 	count_lost(plan_of(s)->type, LOST_NO_PROGRAM);
 	return 0;
 }

@@ -297,7 +297,7 @@ static __always_inline u32 forking_call(struct scratch *s, struct task_struct *p
 	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	nr = bounded(number_of(regs), NUMBERS - 1);
 	s->compat = is_compat(this_task());
-	s->plan = plan_wanted(nr, s->compat) - 1;
+	s->plan = plan_wanted(wanted[nr], s->compat) - 1;
 	plan = plan_of(s);
 	read_args(s, regs);
 	return plan->program == PROGRAM_CLONE ? plan->type : 0;

@@ -34,6 +34,9 @@ static __always_inline u64 lowest(u64 word, u32 n)
 #define SEEN_MATTERS 1
 #define SEEN_OF_OTHERS 0x40
 #define SEEN_DECIDED (SEEN_MATTERS | SEEN_OF_OTHERS)
+/* And of what length the path is. */
+#define SEEN_LEN_SHIFT 16
+#define SEEN_LEN (0xffull << SEEN_LEN_SHIFT)
 
 static __always_inline u32 decided(u64 what)
 {
@@ -55,7 +58,7 @@ static __always_inline struct seen *seen_place(struct scratch *s, u64 hash)
 	return &s->seen[bounded(hash >> 56, SEEN - 1)];
 }
 
-/* Of the path that was asked for, without what lies behind its end. */
+/* Of the path that was asked for, up to the word that its NUL is in, without what lies behind it. */
 static __always_inline u64 hash_of_asked(struct scratch *s)
 {
 	u64 hash = s->plan;
@@ -64,7 +67,7 @@ static __always_inline u64 hash_of_asked(struct scratch *s)
 	for (u32 i = 0; i < SEEN_WORDS; i++) {
 		u32 at = i * 8;
 
-		if (at >= path_len(s))
+		if (at > path_len(s))
 			break;
 		hash = spread(hash, lowest(*(u64 *)(path + at), path_len(s) - at));
 	}
@@ -72,9 +75,9 @@ static __always_inline u64 hash_of_asked(struct scratch *s)
 }
 
 /* For what something is remembered: a path of this length, a plan, a state, and what is asked for now. */
-static __always_inline u64 seen_for(u32 plan, u32 len, u32 number)
+static __always_inline u64 seen_for(u64 plan, u64 len, u64 number)
 {
-	return (u64)*(volatile u32 *)&generation << 32 | len << 16 | (plan & 0xff) << 8 | (number & 31) << 1;
+	return (u64)*(volatile u32 *)&generation << 32 | len << SEEN_LEN_SHIFT | plan << 8 | number << 1;
 }
 
 /* Whether it is this very path that was seen. What lies behind its end is no part of it. */
@@ -85,7 +88,7 @@ static __always_inline bool is_seen(struct scratch *s, const struct seen *seen)
 	for (u32 i = 0; i < SEEN_WORDS; i++) {
 		u32 at = i * 8;
 
-		if (at >= path_len(s))
+		if (at > path_len(s))
 			break;
 		if (lowest(*(u64 *)(path + at), path_len(s) - at) != seen->path[i])
 			return false;
@@ -100,7 +103,7 @@ static __always_inline void note_seen(struct scratch *s, struct seen *seen, u64 
 	for (u32 i = 0; i < SEEN_WORDS; i++) {
 		u32 at = i * 8;
 
-		if (at >= path_len(s))
+		if (at > path_len(s))
 			break;
 		seen->path[i] = lowest(*(u64 *)(path + at), path_len(s) - at);
 	}
@@ -110,57 +113,57 @@ static __always_inline void note_seen(struct scratch *s, struct seen *seen, u64 
 #if defined(__TARGET_ARCH_x86)
 _Static_assert(SEEN_WORDS == 7, "all of them are to be compared below");
 
-static __always_inline bool differs(const struct seen *seen, const u64 *asked, u32 len, u32 i)
+/* The words up to the one at `last`, which has the NUL in it. */
+static __always_inline bool differs(const struct seen *seen, const u64 *asked, u64 last, u64 i)
 {
-	return 8 * i < len && asked[i] != seen->path[i];
+	return i <= last && asked[i] != seen->path[i];
 }
 
 /*
  * What was decided of a path that was seen lately and lies in the page that one was read from last, as most do, in few
  * instructions: without a loop, and without a function. 0: it is to be looked at by `path_matters`.
  */
-static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *task, u32 plan, u64 user, u32 number)
+static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *task, u64 plan, u64 user, u64 number)
 {
-	u64 within = user & (PAGE_SIZE - 1), hash = plan, flushes;
+	u64 within = user & (PAGE_SIZE - 1), hash = plan, flushes, last;
 	u64 *asked = (u64 *)&s->asked[ASKED_START];
 	struct mm_struct *mm = task->mm;
 	const struct seen *seen;
 	const u64 *words;
-	u32 len = 0;
 
-	if ((can_keep && keeping) || !HAS_FLUSHES || within > PAGE_SIZE - 8 * SEEN_WORDS)
+	if ((can_keep && *(volatile u8 *)&keeping) || within > PAGE_SIZE - 8 * SEEN_WORDS)
 		return 0;
 	flushes = flushes_of(mm);
 	if (!is_page_known(s, mm->context.ctx_id, flushes, user))
 		return 0;
 	words = load_words(s->page_place + within);
 #pragma unroll
-	for (u32 i = 0; i < SEEN_WORDS; i++) {
-		u64 word = words[i], ends = zeros(word);
+	for (last = 0; last < SEEN_WORDS; last++) {
+		u64 word = words[last], ends = zeros(word);
 
 		if (ends) {
-			asked[i] = before_first(word, ends);
-			hash = spread(hash, asked[i]);
-			len = 8 * i + bytes_to_first(ends) - 1;
+			asked[last] = before_first(word, ends);
+			hash = spread(hash, asked[last]);
 			break;
 		}
-		asked[i] = word;
+		asked[last] = word;
 		hash = spread(hash, word);
 	}
+	if (last >= SEEN_WORDS)
+		return 0;
 	seen = seen_place(s, hash);
 	barrier_var(seen);
-	if (!len || flushes_of(mm) != flushes || (seen->what & ~(u64)SEEN_DECIDED) != seen_for(plan, len, number))
+	if (flushes_of(mm) != flushes || (seen->what ^ seen_for(plan, 0, number)) & ~(SEEN_DECIDED | SEEN_LEN))
 		return 0;
 	/* written out, because not all compilers unroll it */
-	if (differs(seen, asked, len, 0) || differs(seen, asked, len, 1) || differs(seen, asked, len, 2) ||
-	    differs(seen, asked, len, 3) || differs(seen, asked, len, 4) || differs(seen, asked, len, 5) ||
-	    differs(seen, asked, len, 6))
+	if (differs(seen, asked, last, 0) || differs(seen, asked, last, 1) || differs(seen, asked, last, 2) ||
+	    differs(seen, asked, last, 3) || differs(seen, asked, last, 4) || differs(seen, asked, last, 5) ||
+	    differs(seen, asked, last, 6))
 		return 0;
-	s->asked_len = len;
 	return seen->what;
 }
 #else
-static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *task, u32 plan, u64 user, u32 number)
+static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *task, u64 plan, u64 user, u64 number)
 {
 	return 0;
 }

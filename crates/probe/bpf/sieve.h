@@ -210,7 +210,7 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 {
 	struct scratch *s = get_scratch();
 	const struct sieve *sieve;
-	u32 state = 1u << (number & 31);
+	u32 state = 1u << (number &= 31);
 	struct seen *seen;
 	u64 what, states;
 	long n;
@@ -236,7 +236,7 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 		what |= SEEN_MATTERS;
 	if (states >> 32 & state)
 		what |= SEEN_OF_OTHERS;
-	if (path_len(s) <= 8 * SEEN_WORDS)
+	if (path_len(s) < 8 * SEEN_WORDS)
 		note_seen(s, seen, what);
 	return decided(what);
 }
@@ -282,13 +282,19 @@ static __always_inline u32 class_of_argument(struct scratch *s, u32 number)
 	return value < choice->len ? classes[bounded(choice->first + value, CLASSES - 1)] : 0;
 }
 
-/* What an open's flags say of its state. */
-static __always_inline u32 state_of_flags(u32 flags)
+/* What an open's flags say of its state, but for O_TMPFILE. */
+static __always_inline u64 state_of_plain_flags(u64 flags)
 {
-	u32 state = ACCESS_STATES >> 4 * (flags & 3) & 0xf;
+	u64 state = ACCESS_STATES >> 4 * (flags & 3) & 0xf;
 
 	state |= flags / (O_CREAT / STATE_CREATES) & STATE_CREATES;
-	state |= flags / (O_TRUNC / STATE_TRUNCATES) & STATE_TRUNCATES;
+	return state | (flags / (O_TRUNC / STATE_TRUNCATES) & STATE_TRUNCATES);
+}
+
+static __always_inline u32 state_of_flags(u64 flags)
+{
+	u32 state = state_of_plain_flags(flags);
+
 	return (flags & O_TMPFILE) == O_TMPFILE ? state | STATE_CREATES : state;
 }
 
@@ -320,7 +326,8 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 	case KEEP_OPENS:
 		return s->ret >= 0 && !hide_plain_fd(followed(task), s->ret);
 	case KEEP_CLOSES:
-		return s->ret >= 0 && !closes_unseen(followed(task), (s32)s->args[0]);
+		s->revealed = s->ret >= 0 && !closes_unseen(followed(task), (s32)s->args[0]);
+		return s->revealed;
 	case KEEP_CONNECTS:
 	case KEEP_CONNECTS_BUT_UNIX:
 		if (s->ret < 0 && s->ret != -EINPROGRESS)
@@ -330,7 +337,7 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 		return s->ret >= 0 && !(s->socket_class == SOCKET_UNIX && note_fd(s->ret, HIDDEN));
 	case KEEP_EXCHANGES:
 	case KEEP_EXCHANGES_BUT_UNIX:
-		return s->ret >= 0 && tells_ends(s, task, sieve->keep == KEEP_EXCHANGES_BUT_UNIX);
+		return s->ret >= 0 && tells_ends(s, sieve->keep == KEEP_EXCHANGES_BUT_UNIX);
 	case KEEP_FD_COMMANDS:
 		if (s->ret < 0)
 			return false;
@@ -349,8 +356,10 @@ static __always_inline u32 paths_matter(struct scratch *s, const struct sieve *s
 
 	if (sieve->path_args[0]) {
 		matters = lately ? decided(lately) : path_matters(first, number, 0);
-		if (lately)
+		if (lately) {
+			s->asked_len = (lately & SEEN_LEN) >> SEEN_LEN_SHIFT;
 			s->asked_from = first;
+		}
 	}
 	if (sieve->path_args[1]) {
 		second = s->args[(sieve->path_args[1] - 1) & 3];
@@ -360,7 +369,7 @@ static __always_inline u32 paths_matter(struct scratch *s, const struct sieve *s
 	return matters;
 }
 
-/* Whether the event of the call that has just ended is wanted; `lately` is what `glance` knows of its path. */
+/* Whether the event of the call that has just ended is wanted. `lately`: what was decided of its path, if it is known. */
 static __always_inline bool passes(struct scratch *s, struct task_struct *task, u64 lately)
 {
 	const struct sieve *sieve = &sieves[bounded(s->plan, PLANS_ROOM - 1)];

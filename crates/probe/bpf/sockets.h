@@ -209,7 +209,7 @@ __noinline int forget_socket(s32 fd)
 }
 
 /* Whether what went over the socket may tell user space something of its ends. */
-static __always_inline bool tells_ends(struct scratch *s, struct task_struct *task, bool but_unix)
+static __always_inline bool tells_ends(struct scratch *s, bool but_unix)
 {
 	struct told_socket *told;
 
@@ -219,7 +219,7 @@ static __always_inline bool tells_ends(struct scratch *s, struct task_struct *ta
 		return false;
 	if (!is_tcp(s))
 		return true;
-	told = place_of_socket(task, s->socket_fd, 0);
+	told = place_of_socket(bpf_get_current_task_btf(), s->socket_fd, 0);
 	return !told || told->which != which_socket(s->socket_fd) || !told->ends ||
 	       told->ends != ends_of((struct sock *)s->socket, is_ipv6(s));
 }

@@ -44,24 +44,26 @@ struct {
 	__type(value, u32);
 } under_way SEC(".maps");
 
+/* The only key of such maps. */
+const volatile u32 first = 0;
 /* Whether programs may ever be attached to functions; set before loading. */
 const volatile u8 can_change = 0;
 
 /* Whether the end of the current thread's call is to be told here. */
-static __always_inline bool is_turn(struct task_struct *task, bool at_function)
+static __always_inline bool is_turn(bool at_function)
 {
-	u32 key = 0, now, *state, *mark, tid;
+	u32 now, *state, *mark, tid;
 
 	if (!can_change || !can_hide)
 		return !at_function;
-	state = bpf_map_lookup_elem(&turn, &key);
+	state = bpf_map_lookup_elem(&turn, (const void *)&first);
 	if (!state)
 		return !at_function;
 	now = *(volatile u32 *)state;
 	if ((now & 3) <= TELLS_FUNCTION)
 		return at_function == ((now & 3) == TELLS_FUNCTION);
 	if (at_function) {
-		mark = bpf_task_storage_get(&told, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		mark = bpf_task_storage_get(&told, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 		if (!mark)
 			return (now & 3) == TELLS_AND_MARKS;
 		*mark = now >> 2;
@@ -69,7 +71,7 @@ static __always_inline bool is_turn(struct task_struct *task, bool at_function)
 	}
 	tid = bpf_get_current_pid_tgid();
 	bpf_map_delete_elem(&under_way, &tid);
-	mark = bpf_task_storage_get(&told, task, 0, 0);
+	mark = bpf_task_storage_get(&told, bpf_get_current_task_btf(), 0, 0);
 	if (!mark || *mark != now >> 2)
 		return (now & 3) == TELLS_BOTH;
 	*mark = 0;
@@ -100,7 +102,7 @@ int see_under_way(struct bpf_iter__task *ctx)
 	called = number_of(regs);
 	nr = bounded(called, NUMBERS - 1);
 	if (nr == called)
-		plan = plan_wanted(nr, is_compat_task(task));
+		plan = plan_wanted(wanted[nr], is_compat_task(task));
 	tid = BPF_CORE_READ(task, pid);
 	seen = bpf_map_lookup_elem(&under_way, &tid);
 	if (!plan && seen)

@@ -8,7 +8,7 @@ use crate::btf::Types;
 
 /// Types that programs say an address points to, by the number that the kernel has for them. The loader writes these
 /// numbers in the place of `CAST_*`.
-const CASTS: [&str; 5] = ["task_struct", "rb_node", "seqcount", "sockaddr", "pt_regs"];
+const CASTS: [&str; 6] = ["task_struct", "rb_node", "seqcount", "sockaddr", "bpf_insn", "pt_regs"];
 
 /// No other constant of the programs is like them.
 const CAST: u32 = 0x7cad_0000;

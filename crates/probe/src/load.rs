@@ -160,6 +160,7 @@ fn attach(
     let threads = Threads::attach(&programs, &mut without)?;
     globals.names_told = u8::from(threads.tell_names());
     globals.births_told = u8::from(threads.tell_births());
+    globals.ends_told = u8::from(threads.tell_ends());
     let of_cgroups = cgroups::attach(&programs, &mut without)?;
     let new_cgroups = of_cgroups.is_some().then(|| NewCgroups::new(new_cgroups)).transpose()?;
     let copies = kernel.copies.and_then(|specs| match (notes, &why_no_more) {

@@ -57,6 +57,11 @@ impl Threads {
         self.0.iter().any(|one| one.name == "on_fork")
     }
 
+    /// Whether threads that end are told of.
+    pub fn tell_ends(&self) -> bool {
+        self.0.iter().any(|one| one.name == "on_exit")
+    }
+
     /// Where they are attached.
     pub fn points(&self) -> Vec<String> {
         self.0.iter().map(|one| one.point.to_string()).collect()

@@ -7,12 +7,16 @@ use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lanner_event::types as t;
 use support::call::{Arg::N, Arg::P, call};
 use support::{text, texts, watch};
+
+/// Held by each test: one's cgroups would be news to the other.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Where cgroups can be made: where some are mounted, or where they are mounted for this test.
 fn tree(mount_point: &Path) -> PathBuf {
@@ -31,12 +35,13 @@ fn tree(mount_point: &Path) -> PathBuf {
 
 #[test]
 fn each_new_cgroup_is_told_at_once_and_once() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(mut watch) = watch(&[]) else { return };
     let Some(mut news) = watch.probe.new_cgroups() else {
         panic!("the kernel refused the program: {:?}", watch.probe.attachment().missing)
     };
     assert!(watch.probe.new_cgroups().is_none(), "handed out once");
-    // other tests may make some, too
+    // the machine may make some, too
     news.take();
     let group =
         tree(&std::env::temp_dir().join("lanner-cgroups")).join(format!("lanner-{}", std::process::id()));
@@ -56,6 +61,7 @@ fn each_new_cgroup_is_told_at_once_and_once() {
 
 #[test]
 fn a_program_is_told_with_the_cgroups_that_its_process_is_in() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(mut watch) = watch(&[t::SYSCALL_EXECVE_19_X]) else { return };
     let tree = tree(&std::env::temp_dir().join("lanner-cgroups"));
     let name = |which: &str| format!("lanner-in-{which}-{}", std::process::id());

@@ -49,22 +49,39 @@ fn a_path_that_was_seen_before_is_looked_at_anew_when_something_has_changed() {
     fs::remove_file(&path).unwrap();
 }
 
+/// A process that shares with this one what the flags say; 0 in it.
+fn clone(flags: i32) -> i64 {
+    call(libc::SYS_clone, &[N((flags | libc::SIGCHLD).into()), N(0), N(0), N(0), N(0)])
+}
+
+/// Runs something in a process beside this one, whose other tests share its table of fds among threads. Nothing there
+/// may allocate.
+fn beside(work: impl FnOnce()) -> i64 {
+    let child = clone(0);
+    if child == 0 {
+        work();
+        call(libc::SYS_exit_group, &[N(0)]);
+    }
+    assert!(child > 0);
+    assert_eq!(call(libc::SYS_wait4, &[N(child), N(0), N(0), N(0)]), child);
+    child
+}
+
+/// Opens a file that nobody asks for.
+fn open_plain() -> i64 {
+    let name = c"/etc/hostname".to_bytes_with_nul();
+    call(libc::SYS_openat, &[N(libc::AT_FDCWD.into()), super::P(name), N(libc::O_RDONLY.into()), N(0)])
+}
+
 #[test]
 fn in_a_table_that_processes_share_each_open_is_told() {
     let Some(mut watch) = watch(&TYPES) else { return };
     watch.probe.update_prefilter(&prefilter(Interest::default()));
     told(&mut watch);
-    let clone =
-        |flags: i32| call(libc::SYS_clone, &[N((flags | libc::SIGCHLD).into()), N(0), N(0), N(0), N(0)]);
-    let name = c"/etc/hostname".to_bytes_with_nul();
     let opens = || {
-        let at = N(libc::AT_FDCWD.into());
-        let fd = call(libc::SYS_openat, &[at, super::P(name), N(libc::O_RDONLY.into()), N(0)]);
-        call(libc::SYS_close, &[N(fd)]);
+        call(libc::SYS_close, &[N(open_plain())]);
     };
-    // beside this process, whose other tests share its table among threads; nothing there may allocate
-    let child = clone(0);
-    if child == 0 {
+    let child = beside(|| {
         opens();
         let other = clone(libc::CLONE_FILES);
         if other == 0 {
@@ -74,12 +91,37 @@ fn in_a_table_that_processes_share_each_open_is_told() {
         }
         opens();
         call(libc::SYS_kill, &[N(other), N(libc::SIGKILL.into())]);
-        call(libc::SYS_exit_group, &[N(0)]);
-    }
-    assert!(child > 0);
-    assert_eq!(call(libc::SYS_wait4, &[N(child), N(0), N(0), N(0)]), child);
+    });
     let events = told_of_all(&mut watch);
     let of_child = events.iter().filter(|e| e.event().unwrap().tid == child);
     let opened = of_child.filter(|e| e.event().unwrap().ty() == t::SYSCALL_OPENAT_2_X);
     assert_eq!(opened.count(), 1, "the second alone");
+}
+
+/// A new thread gets the memory of one that has ended, and on one CPU it often comes right after it.
+#[test]
+fn a_thread_is_not_taken_for_one_that_has_ended() {
+    let types = [TYPES.as_slice(), &[t::SYSCALL_PIPE2_X]].concat();
+    let Some(mut watch) = watch(&types) else { return };
+    watch.probe.update_prefilter(&prefilter(Interest::default()));
+    told(&mut watch);
+    let first_cpu = 1u64.to_ne_bytes();
+    let on_one_cpu = || call(libc::SYS_sched_setaffinity, &[N(0), N(8), super::P(&first_cpu)]);
+    for _ in 0..50 {
+        beside(|| {
+            on_one_cpu();
+            (open_plain(), open_plain());
+        });
+        // what nobody knows of the first one's fds is not so of these
+        let child = beside(|| {
+            on_one_cpu();
+            let mut ends = [0i32; 2];
+            call(libc::SYS_pipe2, &[N(ends.as_mut_ptr().addr() as i64), N(0)]);
+            ends.map(|fd| call(libc::SYS_close, &[N(fd.into())]));
+        });
+        let events = told_of_all(&mut watch);
+        let of_child = events.iter().filter(|e| e.event().unwrap().tid == child);
+        let closed = of_child.filter(|e| e.event().unwrap().ty() == t::SYSCALL_CLOSE_X);
+        assert_eq!(closed.count(), 2);
+    }
 }
