@@ -16,6 +16,7 @@
 
 #include "copies.h"
 #include "fds.h"
+#include "sockets.h"
 
 /* Where the kernel has all memory mapped; 0: not known, or not to be used. */
 u64 direct_map = 0;
@@ -193,7 +194,8 @@ int find_direct_map(u64 *args)
 	if (!place || load_word(place) != args[1])
 		return 0;
 	/* while it is at it */
-	find_notes();
+	find_kept(&kept_notes, (u64)plain(&hidden_fds));
+	find_kept(&kept_sockets, (u64)plain(&told_sockets));
 	direct_map = base;
 	five_levels = five;
 	return 1;

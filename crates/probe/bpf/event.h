@@ -47,7 +47,8 @@ struct caller {
 	u64 regs;  /* where its registers lie; 0: none is known */
 	u64 ended; /* how many threads had ended when it was looked at */
 	u64 task, main; /* it, and its process' first thread */
-	u64 notes; /* where it is noted what user space knows of the process' fds; 0: nowhere yet */
+	/* where it is noted what user space knows of the process' fds, and of its sockets; 0: nowhere yet */
+	u64 notes, sockets;
 };
 
 struct scratch {
@@ -81,6 +82,7 @@ struct scratch {
 	s64 own_fd;	 /* and its descriptor */
 	struct operation operation;
 	u64 socket;	  /* that the call is about, by sockets.h */
+	u64 socket_file;  /* its open file */
 	s64 socket_fd;	  /* and its fd */
 	u32 socket_class; /* and what it is, where that was asked for */
 	u64 found, unclean, slashes; /* of a path, by sieve.h */

@@ -55,25 +55,33 @@ u8 hiding = 0;
 /* Standard input, output and error are looked at without being used: of them no close is left out. */
 #define STANDARD_FDS 3
 
-/* Where the kernel has the map of notes; 0: not known. And where a thread's storage has a note of this map's part. */
-u64 notes_map = 0;
-u64 notes_place = 0;
+/* Where the kernel has a map of what is kept with threads, 0: not known; and where a thread's storage has its part of it. */
+struct kept {
+	u64 map, place;
+};
+
+/* Of notes, and of sockets; see sockets.h. */
+struct kept kept_notes = {};
+struct kept kept_sockets = {};
 
 /* Whether the kernel has of a thread's memory what is looked at here. */
-#define HAS_STORAGE                                                                                            \
-	(bpf_core_field_exists(struct task_struct, bpf_storage) && bpf_core_field_exists(struct bpf_local_storage, cache) && \
-	 bpf_core_field_exists(struct bpf_local_storage_map, cache_idx) &&                                     \
+#define HAS_STORAGE                                                        \
+	(bpf_core_field_exists(struct task_struct, bpf_storage) &&         \
+	 bpf_core_field_exists(struct bpf_local_storage, cache) &&         \
+	 bpf_core_field_exists(struct bpf_local_storage_map, cache_idx) && \
 	 bpf_core_field_exists(struct bpf_local_storage_data, data))
 
-/* Run once by the loader. */
-static __always_inline void find_notes(void)
+/* Run once for each map by the loader. */
+static __always_inline void find_kept(struct kept *kept, u64 address)
 {
-	struct bpf_local_storage_map *map = plain(&hidden_fds);
+	struct bpf_local_storage_map *map = (void *)address;
+	u64 part;
 
 	if (!HAS_STORAGE)
 		return;
-	notes_place = bpf_core_field_offset(struct bpf_local_storage, cache) + 8 * (u64)(BPF_CORE_READ(map, cache_idx) & 15);
-	notes_map = (u64)map;
+	part = BPF_CORE_READ(map, cache_idx) & 15;
+	kept->place = bpf_core_field_offset(struct bpf_local_storage, cache) + 8 * part;
+	kept->map = address;
 }
 
 #define NOT_AT_HAND 0xff
@@ -83,16 +91,17 @@ static __always_inline void find_notes(void)
 #define HAS_NOTES_AT_HAND (can_cast && HAS_STORAGE)
 
 /*
- * Where it is noted what user space knows of the fds of a process, of which `main` is the first thread: by loads alone, as
- * bpf_local_storage_lookup begins. Helpers and what they call in turn cost several times as much. 0: it has to be asked for,
- * if anything is noted. Only where HAS_NOTES_AT_HAND.
+ * What a map keeps with a thread, by loads alone, as bpf_local_storage_lookup begins: helpers and what they call in turn
+ * cost several times as much. 0: if anything is kept, it has to be asked for. Only where HAS_NOTES_AT_HAND.
  */
-static __always_inline u64 notes_of(struct task_struct *main)
+static __always_inline u64 kept_with(struct task_struct *thread, const struct kept *kept)
 {
-	u64 storage = (u64)main->bpf_storage, data = load_word(storage + bounded(notes_place, STORAGE_MOST));
+	u64 storage = (u64)thread->bpf_storage, data, map;
 
+	data = load_word(storage + bounded(kept->place, STORAGE_MOST));
+	map = load_word(data + bpf_core_field_offset(struct bpf_local_storage_data, smap));
 	/* of nothing the loads give 0, which is not the map either */
-	if (!storage || !notes_map || load_word(data + bpf_core_field_offset(struct bpf_local_storage_data, smap)) != notes_map)
+	if (!storage || !kept->map || map != kept->map)
 		return 0;
 	return data + bpf_core_field_offset(struct bpf_local_storage_data, data);
 }
@@ -114,6 +123,12 @@ __noinline int doubt_all(void)
 	for (u32 i = 0; i < HIDDEN_WORDS; i++)
 		words[i] = ALL_UNSURE;
 	return 1;
+}
+
+/* Whether the caller, which is known (known.h), has the fds of its process. */
+static __always_inline bool has_table_of_process(struct scratch *s)
+{
+	return (u64)AS(task_struct, s->caller.task)->files == (u64)AS(task_struct, s->caller.main)->files;
 }
 
 /* Whether a thread's fds are those of its process alone: other processes that have the table can close them unseen. */
@@ -166,12 +181,12 @@ static __always_inline u32 note_at_hand(struct task_struct *seen, s64 fd)
 	struct task_struct *main;
 	u64 notes;
 
-	if (!HAS_NOTES_AT_HAND || !notes_map || (u64)fd >= HIDDEN_MOST)
+	if (!HAS_NOTES_AT_HAND || !kept_notes.map || (u64)fd >= HIDDEN_MOST)
 		return NOT_AT_HAND;
 	main = seen->group_leader;
 	if ((u64)main->files != (u64)seen->files)
 		return NOT_AT_HAND;
-	notes = notes_of(main);
+	notes = kept_with(main, &kept_notes);
 	if (notes)
 		return load_byte(notes + fd);
 	return main->bpf_storage ? NOT_AT_HAND : NOT_NOTED;
@@ -294,8 +309,8 @@ static __always_inline bool is_plain_fd(s64 fd)
 }
 
 /*
- * The mode of the current thread's open file of that number, by loads alone; only where `can_cast`. `fd` is what the call that ends
- * here has returned, so its table has a place for it.
+ * The mode of the current thread's open file of that number, by loads alone: only where `can_cast`. `fd` is what the call
+ * that ends here has returned, so its table has a place for it.
  */
 static __always_inline u32 mode_at_hand(struct task_struct *seen, s64 fd)
 {

@@ -12,15 +12,15 @@
 /* Whether the caller's new fd is of a plain file and noted as one that nobody was told of. */
 static __always_inline bool is_hidden_plain_fd(struct scratch *s, struct task_struct *task, s64 fd)
 {
-	return note_of_caller(s, task, fd) == HIDDEN && is_plain(mode_at_hand(task, fd));
+	return note_of_caller(s, fd) == HIDDEN && is_plain(mode_at_hand(task, fd));
 }
 
 /*
  * Whether an open matters to no rule and nobody need be told of it, as of nearly all, by its registers and by what was
  * decided of its path lately.
  */
-static __always_inline bool open_is_settled(struct scratch *s, struct task_struct *task, const struct sieve *sieve, u64 plan,
-					    struct pt_regs *regs, s64 ret)
+static __always_inline bool open_is_settled(struct scratch *s, struct task_struct *task, const struct sieve *sieve,
+					    u64 plan, struct pt_regs *regs, s64 ret)
 {
 	bool beneath = sieve->path_args[0] == 2;
 	u64 user = first_arg(regs, false), flags = second_arg(regs, false), third = third_arg(regs, false);
@@ -56,7 +56,7 @@ static __always_inline bool close_is_settled(struct scratch *s, struct task_stru
 
 	if (ret < 0)
 		return true;
-	known = note_of_caller(s, task, fd);
+	known = note_of_caller(s, fd);
 	return known == HIDDEN || (known != NOT_NOTED && closes_unseen(task, (s32)fd));
 }
 

@@ -28,7 +28,8 @@ static __noinline u64 meet_caller(u64 regs)
 	*(volatile u64 *)&s->caller.regs = 0;
 	s->caller.task = (u64)task;
 	s->caller.main = (u64)main;
-	s->caller.notes = notes_of(main);
+	s->caller.notes = kept_with(main, &kept_notes);
+	s->caller.sockets = kept_with(main, &kept_sockets);
 	s->caller.ended = so_far;
 	if (ends_told)
 		*(volatile u64 *)&s->caller.regs = regs;
@@ -46,9 +47,9 @@ static __always_inline struct task_struct *known_caller(struct scratch *s, struc
 }
 
 /* What is noted of an fd of its process, or NOT_AT_HAND. */
-static __always_inline u64 note_of_caller(struct scratch *s, struct task_struct *task, u64 fd)
+static __always_inline u64 note_of_caller(struct scratch *s, u64 fd)
 {
-	if (!s->caller.notes || fd >= HIDDEN_MOST || (u64)task->files != (u64)AS(task_struct, s->caller.main)->files)
+	if (!s->caller.notes || fd >= HIDDEN_MOST || !has_table_of_process(s))
 		return NOT_AT_HAND;
 	return load_byte(s->caller.notes + fd);
 }

@@ -76,8 +76,8 @@ struct {
 } programs SEC(".maps");
 
 /* The program that tells of a call that has ended, plus one; 0: nobody need be told. */
-static __always_inline u32 program_for(struct scratch *s, struct task_struct *task, struct pt_regs *regs, u64 plan, bool compat,
-				       s64 ret)
+static __always_inline u32 program_for(struct scratch *s, struct task_struct *task, struct pt_regs *regs, u64 plan,
+				       bool compat, s64 ret)
 {
 	u64 lately = s->lately;
 

@@ -103,13 +103,19 @@ static __always_inline bool is_elsewhere(struct scratch *s, struct sock *sk, boo
 __noinline int find_socket(void)
 {
 	struct scratch *s = get_scratch();
+	struct file *file;
 	struct sock *sk;
 	u16 family, kind, protocol;
 	u32 class = SOCKET_OTHER4;
 
 	if (!s)
 		return 0;
-	sk = sock_of_file(file_of_fd(s->socket_fd));
+	if (can_cast)
+		file = file_of_followed(AS(task_struct, s->task), s->socket_fd);
+	else
+		file = file_of_fd(s->socket_fd);
+	sk = sock_of_file(file);
+	s->socket_file = (u64)file;
 	s->socket = (u64)sk;
 	s->socket_class = SOCKET_UNKNOWN;
 	if (!sk)
@@ -173,10 +179,12 @@ static __always_inline struct told_socket *place_of_socket(struct task_struct *t
 	return told ? &told->by_fd[bounded(fd, SOCKETS_NOTED - 1)] : NULL;
 }
 
-/* Which socket under which number. The number of its inode is no other socket's for a long time. */
-static __always_inline u64 which_socket(s64 fd)
+/* Which socket under which number the call is about. The number of its inode is no other socket's for a long time. */
+static __always_inline u64 which_socket(struct scratch *s)
 {
-	return (u64)BPF_CORE_READ(file_of_fd(fd), f_inode, i_ino) << 32 | (u32)fd;
+	struct file *file = (void *)s->socket_file;
+
+	return (u64)BPF_CORE_READ(file, f_inode, i_ino) << 32 | (u32)s->socket_fd;
 }
 
 /* Notes that user space was told of both ends of the socket that the call is about. */
@@ -190,7 +198,7 @@ __noinline int note_socket(void)
 	told = place_of_socket(bpf_get_current_task_btf(), s->socket_fd, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!told)
 		return 0;
-	told->which = which_socket(s->socket_fd);
+	told->which = which_socket(s);
 	told->ends = ends_of((struct sock *)s->socket, is_ipv6(s));
 	return 1;
 }
@@ -208,10 +216,30 @@ __noinline int forget_socket(s32 fd)
 	return 0;
 }
 
+/* What user space was told of at the number of the call's socket. */
+static __always_inline struct told_socket what_was_told(struct scratch *s)
+{
+	struct told_socket told = {}, *place;
+	u64 kept = s->caller.sockets + sizeof(told) * (s->socket_fd & (SOCKETS_NOTED - 1));
+
+	if (HAS_NOTES_AT_HAND && s->caller.sockets && has_table_of_process(s)) {
+		told.which = load_word(kept + offsetof(struct told_socket, which));
+		told.ends = load_word(kept + offsetof(struct told_socket, ends));
+		return told;
+	}
+	place = place_of_socket(bpf_get_current_task_btf(), s->socket_fd, 0);
+	if (place) {
+		told = *place;
+		/* it is found with less effort at the next call */
+		s->caller.regs = 0;
+	}
+	return told;
+}
+
 /* Whether what went over the socket may tell user space something of its ends. */
 static __always_inline bool tells_ends(struct scratch *s, bool but_unix)
 {
-	struct told_socket *told;
+	struct told_socket told;
 
 	if (s->socket_class == SOCKET_UNIX)
 		return !but_unix;
@@ -219,9 +247,8 @@ static __always_inline bool tells_ends(struct scratch *s, bool but_unix)
 		return false;
 	if (!is_tcp(s))
 		return true;
-	told = place_of_socket(bpf_get_current_task_btf(), s->socket_fd, 0);
-	return !told || told->which != which_socket(s->socket_fd) || !told->ends ||
-	       told->ends != ends_of((struct sock *)s->socket, is_ipv6(s));
+	told = what_was_told(s);
+	return !told.ends || told.which != which_socket(s) || told.ends != ends_of((struct sock *)s->socket, is_ipv6(s));
 }
 
 #endif
