@@ -227,6 +227,8 @@ static __always_inline struct told_socket what_was_told(struct scratch *s)
 		told.ends = load_word(kept + offsetof(struct told_socket, ends));
 		return told;
 	}
+	if (!can_hide)
+		return told;
 	place = place_of_socket(bpf_get_current_task_btf(), s->socket_fd, 0);
 	if (place) {
 		told = *place;
