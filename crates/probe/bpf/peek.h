@@ -34,12 +34,12 @@ struct bpf_insn {
 #pragma clang attribute pop
 
 /*
- * Stands in a branch that the verifier finds never taken, as by what the kernel has. It removes none that ends where
- * another does, as compilers have them end.
+ * Stands in a branch that the verifier finds never taken where the kernel has what is asked for. It removes none that goes
+ * where another does, so that this one goes to an instruction of its own, which does nothing.
  */
 static __always_inline void never(void)
 {
-	asm volatile("" ::: "memory");
+	asm volatile("goto +0");
 }
 
 /* The word at an address, where programs may say what that points to. */
