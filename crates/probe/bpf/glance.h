@@ -69,11 +69,11 @@ static __always_inline bool is_settled(struct scratch *s, struct task_struct *ta
 {
 	const struct sieve *sieve = &sieves[bounded(plan, PLANS_ROOM - 1)];
 
+	barrier_var(sieve);
 	if (!HAS_NOTES_AT_HAND) {
 		never();
-		return false;
+		return sieve->used == USED_BY_CLOSES && (ret < 0 || closes_unseen(task, (s32)first_arg(regs, false)));
 	}
-	barrier_var(sieve);
 	if (sieve->used == USED_BY_CLOSES)
 		return close_is_settled(s, task, (u32)first_arg(regs, false), ret);
 	return sieve->used == USED_BY_OPENS && open_is_settled(s, task, sieve, plan, regs, ret);
