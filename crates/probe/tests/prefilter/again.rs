@@ -110,14 +110,17 @@ fn a_thread_is_not_taken_for_one_that_has_ended() {
     for _ in 0..50 {
         beside(|| {
             on_one_cpu();
-            (open_plain(), open_plain());
+            open_plain();
+            open_plain();
         });
         // what nobody knows of the first one's fds is not so of these
         let child = beside(|| {
             on_one_cpu();
             let mut ends = [0i32; 2];
             call(libc::SYS_pipe2, &[N(ends.as_mut_ptr().addr() as i64), N(0)]);
-            ends.map(|fd| call(libc::SYS_close, &[N(fd.into())]));
+            for fd in ends {
+                call(libc::SYS_close, &[N(fd.into())]);
+            }
         });
         let events = told_of_all(&mut watch);
         let of_child = events.iter().filter(|e| e.event().unwrap().tid == child);
