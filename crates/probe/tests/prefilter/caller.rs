@@ -147,6 +147,44 @@ fn names_as_long_as_are_looked_at_and_longer() {
     }
 }
 
+/// What was decided of one is remembered for none that begins like it, is shorter or longer.
+#[test]
+fn names_that_were_seen_before_are_told_apart() {
+    let Some(mut watch) = watch() else { return };
+    let memory = Memory::anonymous(4 * PAGE);
+    for len in 11..=66 {
+        let name = format!("/nowhere/{}y", "x".repeat(len - 10));
+        let begins = &name[..len - 1];
+        let others = [begins.to_string(), format!("{begins}z"), format!("{name}y")];
+        set(&mut watch, &name);
+        for _ in 0..3 {
+            for each in others.iter().chain([&name]) {
+                assert!(open_at(memory.write(PAGE, each)) < 0, "{each}");
+            }
+        }
+        assert_eq!(names(&mut watch), [&*name; 3], "{len} bytes");
+    }
+}
+
+/// Some of so many are remembered in the place of the one that matters.
+#[test]
+fn one_of_a_thousand_names_is_told() {
+    let Some(mut watch) = watch() else { return };
+    let memory = Memory::anonymous(4 * PAGE);
+    let name = |last: &str| format!("/nowhere/xxxxxxx{last}");
+    let asked = name("abcd");
+    set(&mut watch, &asked);
+    for number in 0..1000 {
+        let other = name(&format!("{number:04}"));
+        for each in [&other, &other, &asked] {
+            assert!(open_at(memory.write(PAGE, each)) < 0, "{each}");
+        }
+    }
+    let told = names(&mut watch);
+    assert!(told.iter().all(|name| *name == asked));
+    assert_eq!(told.len(), 1000);
+}
+
 #[test]
 fn names_whose_pages_are_moved() {
     const COLLAPSE: i64 = 25; // MADV_COLLAPSE, since 6.1
