@@ -117,6 +117,25 @@ struct io_link {
 	int old_dfd, new_dfd, flags;
 	struct filename *oldpath, *newpath;
 };
+/* Since 7.0 such a structure stands where the pointer in it did. */
+struct delayed_filename {
+	struct filename *__incomplete_filename;
+};
+struct io_open___delayed {
+	struct delayed_filename filename;
+};
+struct io_unlink___delayed {
+	struct delayed_filename filename;
+};
+struct io_rename___delayed {
+	struct delayed_filename oldpath, newpath;
+};
+struct io_mkdir___delayed {
+	struct delayed_filename filename;
+};
+struct io_link___delayed {
+	struct delayed_filename oldpath, newpath;
+};
 struct io_connect {
 	void *addr;
 	int addr_len;
@@ -191,7 +210,13 @@ struct {
 	__type(value, struct operation_text);
 } operation_texts SEC(".maps");
 
-/* Keeps the kernel's copy of a path as argument `i`. */
+/* The kernel's copy of a path that an operation was given. */
+#define NAME_IN(operation, request, field)                                                                            \
+	(bpf_core_type_exists(struct delayed_filename)                                                                \
+		 ? BPF_CORE_READ((struct operation##___delayed *)(request), field.__incomplete_filename)              \
+		 : BPF_CORE_READ((struct operation *)(request), field))
+
+/* Keeps it as argument `i`. */
 static __always_inline void keep_text(struct scratch *s, struct operation *o, u64 req, u32 i, struct filename *from)
 {
 	struct operation_key key = { .owner = req, .which = i };
@@ -247,31 +272,31 @@ static __always_inline void keep_names(struct scratch *s, struct operation *o, s
 	switch (o->opcode) {
 	case OP_UNLINKAT:
 		o->args[0] = (s64)BPF_CORE_READ(unlink, dfd);
-		keep_text(s, o, (u64)req, 1, BPF_CORE_READ(unlink, filename));
+		keep_text(s, o, (u64)req, 1, NAME_IN(io_unlink, req, filename));
 		o->args[2] = BPF_CORE_READ(unlink, flags);
 		break;
 	case OP_RENAMEAT:
 		o->args[0] = (s64)BPF_CORE_READ(rename, old_dfd);
-		keep_text(s, o, (u64)req, 1, BPF_CORE_READ(rename, oldpath));
+		keep_text(s, o, (u64)req, 1, NAME_IN(io_rename, req, oldpath));
 		o->args[2] = (s64)BPF_CORE_READ(rename, new_dfd);
-		keep_text(s, o, (u64)req, 3, BPF_CORE_READ(rename, newpath));
+		keep_text(s, o, (u64)req, 3, NAME_IN(io_rename, req, newpath));
 		o->args[4] = BPF_CORE_READ(rename, flags);
 		break;
 	case OP_MKDIRAT:
 		o->args[0] = (s64)BPF_CORE_READ(mkdir, dfd);
-		keep_text(s, o, (u64)req, 1, BPF_CORE_READ(mkdir, filename));
+		keep_text(s, o, (u64)req, 1, NAME_IN(io_mkdir, req, filename));
 		o->args[2] = BPF_CORE_READ(mkdir, mode);
 		break;
 	case OP_SYMLINKAT:
-		keep_text(s, o, (u64)req, 0, BPF_CORE_READ(link, oldpath));
+		keep_text(s, o, (u64)req, 0, NAME_IN(io_link, req, oldpath));
 		o->args[1] = (s64)BPF_CORE_READ(link, new_dfd);
-		keep_text(s, o, (u64)req, 2, BPF_CORE_READ(link, newpath));
+		keep_text(s, o, (u64)req, 2, NAME_IN(io_link, req, newpath));
 		break;
 	case OP_LINKAT:
 		o->args[0] = (s64)BPF_CORE_READ(link, old_dfd);
-		keep_text(s, o, (u64)req, 1, BPF_CORE_READ(link, oldpath));
+		keep_text(s, o, (u64)req, 1, NAME_IN(io_link, req, oldpath));
 		o->args[2] = (s64)BPF_CORE_READ(link, new_dfd);
-		keep_text(s, o, (u64)req, 3, BPF_CORE_READ(link, newpath));
+		keep_text(s, o, (u64)req, 3, NAME_IN(io_link, req, newpath));
 		o->args[4] = BPF_CORE_READ(link, flags);
 		break;
 	}
@@ -289,7 +314,7 @@ static __always_inline void keep_files(struct scratch *s, struct operation *o, s
 	case OP_OPENAT:
 	case OP_OPENAT2:
 		o->args[0] = (s64)BPF_CORE_READ(open, dfd);
-		keep_text(s, o, (u64)req, 1, BPF_CORE_READ(open, filename));
+		keep_text(s, o, (u64)req, 1, NAME_IN(io_open, req, filename));
 		/* the kernel sets O_LARGEFILE by itself, as it does for a 64-bit openat after its arguments were read */
 		o->args[2] = BPF_CORE_READ(open, how.flags) & ~(u64)O_LARGEFILE;
 		o->args[3] = BPF_CORE_READ(open, how.mode);
