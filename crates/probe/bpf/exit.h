@@ -10,7 +10,7 @@
 
 /* How many threads have ended. Not among the variables, which the loader writes as a whole. See known.h. */
 u64 ended SEC(".data.ended") = 0;
-/* Whether each is counted. */
+/* Whether each is counted: not where runs of this program may be left out. */
 u8 ends_told = 0;
 
 #define THREADS_SEARCHED 32

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lanner_event::prefilter::Sieves;
 use libbpf_rs::MapHandle;
 
+use crate::calls::preemption;
 use crate::calls::{self, Calls};
 use crate::cgroups::{self, NewCgroups};
 use crate::copies::{self, Copies};
@@ -160,7 +161,7 @@ fn attach(
     let threads = Threads::attach(&programs, &mut without)?;
     globals.names_told = u8::from(threads.tell_names());
     globals.births_told = u8::from(threads.tell_births());
-    globals.ends_told = u8::from(threads.tell_ends());
+    globals.ends_told = u8::from(threads.tell_ends() && !preemption::leaves_out_runs());
     let of_cgroups = cgroups::attach(&programs, &mut without)?;
     let new_cgroups = of_cgroups.is_some().then(|| NewCgroups::new(new_cgroups)).transpose()?;
     let copies = kernel.copies.and_then(|specs| match (notes, &why_no_more) {

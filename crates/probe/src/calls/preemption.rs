@@ -1,9 +1,11 @@
 //! Whether the kernel lets one thread take the CPU from another in the middle of a call.
 //!
-//! Programs at functions, unlike those at tracepoints, may be interrupted then, and another thread's would write into
-//! the same work buffer.
+//! Programs at functions may be interrupted then, and another thread's would write into the same work buffer; since 7.0
+//! those at tracepoints may be, too, and other threads' runs of the same program are left out meanwhile.
 
 use std::fs;
+
+use crate::require::kernel_release;
 
 const CHOICE: &str = "/sys/kernel/debug/sched/preempt";
 
@@ -13,6 +15,16 @@ pub fn in_the_way() -> Option<String> {
     let choice = fs::read_to_string(CHOICE).ok();
     let line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
     judge(&version, choice.as_deref(), &line)
+}
+
+/// Whether runs of programs at tracepoints may be left out.
+pub fn leaves_out_runs() -> bool {
+    may_stop_at_tracepoints(&kernel_release()) && in_the_way().is_some()
+}
+
+fn may_stop_at_tracepoints(release: &str) -> bool {
+    let major = release.split('.').next().and_then(|number| number.parse::<u32>().ok());
+    major.is_none_or(|major| major >= 7)
 }
 
 fn judge(version: &str, choice: Option<&str>, command_line: &str) -> Option<String> {
@@ -37,6 +49,14 @@ fn judge(version: &str, choice: Option<&str>, command_line: &str) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_at_tracepoints_may_be_left_out_since_seven() {
+        assert!(
+            ["7.0.1", "7.3.4+deb13-cloud-amd64", "10.1", "unknown"].into_iter().all(may_stop_at_tracepoints)
+        );
+        assert!(!["6.18.15+deb13-cloud-amd64", "5.8.0"].into_iter().any(may_stop_at_tracepoints));
+    }
 
     #[test]
     fn only_what_is_known_not_to_preempt_is_trusted() {
