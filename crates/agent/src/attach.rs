@@ -49,6 +49,9 @@ fn tell_lacks(attachment: &Attachment, log: &Log) {
     for missing in &attachment.missing {
         log.write(Priority::Error, &format!("Not seen: {missing}"));
     }
+    if let Some(why) = &attachment.leaves_out {
+        log.write(Priority::Error, &format!("Not seen: calls that end while another thread of their CPU is stopped in a program, of which none is counted: {why}"));
+    }
     if let Some(why) = &attachment.no_notes {
         log.warning(&format!(
             "Each opened file is told, whether rules ask for it or not, which costs more: {why}"

@@ -34,6 +34,14 @@ pub fn screen(started: &Started<'_>, program: &Program, off: usize, files: &[Str
     if let Some(why) = &attachment.no_notes {
         row("dearer", &format!("each opened file is told, whether rules ask for it or not: {why}"));
     }
+    if let Some(why) = &attachment.leaves_out {
+        row(
+            "unseen",
+            &format!(
+                "calls that end while another thread of their CPU is stopped in a program, of which none is counted: {why}"
+            ),
+        );
+    }
     for missing in &attachment.missing {
         row("unseen", &missing.to_string());
     }

@@ -161,7 +161,8 @@ fn attach(
     let threads = Threads::attach(&programs, &mut without)?;
     globals.names_told = u8::from(threads.tell_names());
     globals.births_told = u8::from(threads.tell_births());
-    globals.ends_told = u8::from(threads.tell_ends() && !preemption::leaves_out_runs());
+    let leaves_out = preemption::leaves_out();
+    globals.ends_told = u8::from(threads.tell_ends() && leaves_out.is_none());
     let of_cgroups = cgroups::attach(&programs, &mut without)?;
     let new_cgroups = of_cgroups.is_some().then(|| NewCgroups::new(new_cgroups)).transpose()?;
     let copies = kernel.copies.and_then(|specs| match (notes, &why_no_more) {
@@ -197,6 +198,7 @@ fn attach(
         no_fexit: calls.why_not(),
         moving_to: calls.moving_to(),
         no_copies: copies.why_not(),
+        leaves_out,
         syscalls: wanted.names.iter().map(|name| (*name).to_string()).collect(),
         rings: mapped.len(),
         ring_bytes,

@@ -238,6 +238,8 @@ pub struct Attachment {
     /// Why names and addresses that calls are given are read from the caller's memory, where other threads can change
     /// them, and not taken from the kernel's copies.
     pub no_copies: Option<String>,
+    /// Why calls may go unseen and uncounted: those that end while another thread of their CPU is stopped in a program.
+    pub leaves_out: Option<String>,
     /// System calls that are watched, by name.
     pub syscalls: Vec<String>,
     /// How many ring buffers there are.

@@ -17,6 +17,7 @@ pub fn findings(trials: &Trials, permitted: bool) -> Vec<Finding> {
     let missing = trials.probe.iter().flat_map(|attachment| &attachment.missing).map(missing);
     std::iter::once(probe(&trials.probe))
         .chain(missing)
+        .chain(left_out(&trials.probe))
         .chain(calls(&trials.probe))
         .chain(arguments(&trials.probe))
         .chain(notes(&trials.probe))
@@ -63,6 +64,16 @@ fn calls(opened: &Result<Attachment, ProbeError>) -> Option<Finding> {
             .cost("every call of the host passes a small program, not only those that rules need")
         }
     })
+}
+
+/// Whether the kernel leaves out runs of programs.
+fn left_out(opened: &Result<Attachment, ProbeError>) -> Option<Finding> {
+    let why = opened.as_ref().ok()?.leaves_out.as_ref()?;
+    let text = format!("a program may be left out while another thread is stopped in it: {why}");
+    Some(
+        finding("programs", Mark::Warn, text)
+            .cost("calls that end meanwhile on that CPU are neither seen nor counted"),
+    )
 }
 
 /// Whether the kernel's own copies of what calls are given can be taken.

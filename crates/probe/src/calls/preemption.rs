@@ -17,9 +17,9 @@ pub fn in_the_way() -> Option<String> {
     judge(&version, choice.as_deref(), &line)
 }
 
-/// Whether runs of programs at tracepoints may be left out.
-pub fn leaves_out_runs() -> bool {
-    may_stop_at_tracepoints(&kernel_release()) && in_the_way().is_some()
+/// Why runs of programs at tracepoints may be left out, if they may.
+pub fn leaves_out() -> Option<String> {
+    may_stop_at_tracepoints(&kernel_release()).then(in_the_way).flatten()
 }
 
 fn may_stop_at_tracepoints(release: &str) -> bool {
