@@ -3,6 +3,7 @@
 #ifndef LANNER_CALL_H
 #define LANNER_CALL_H
 
+#include "record.h"
 #include "task.h"
 
 /* Whether the kernel hands out the current thread to be followed by plain loads: since 5.11. */

@@ -15,7 +15,7 @@ struct {
 } new_cgroups SEC(".maps");
 
 SEC("tp_btf/cgroup_mkdir")
-int BPF_PROG(on_cgroup)
+int on_cgroup(void *ctx)
 {
 	u64 word = 1;
 

@@ -88,8 +88,9 @@ __noinline int reaper_of(u64 at)
 }
 
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *ending)
+int on_exit(u64 *ctx)
 {
+	struct task_struct *ending = recorded ? bpf_get_current_task_btf() : CALLED_WITH(struct task_struct *, ctx, 0);
 	struct task_struct *task = untyped(ending);
 	struct list_head *children;
 	struct scratch *s;

@@ -27,7 +27,7 @@ static __always_inline struct copies *copies_to_fill(u32 what)
 	bool compat;
 	u64 nr;
 
-	if (!can_keep || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+	if (!can_keep || !HAS_REGS)
 		return NULL;
 	task = bpf_get_current_task_btf();
 	if (task->flags & PF_KTHREAD)
@@ -166,7 +166,7 @@ static __always_inline u32 place_of_message(u64 len_at)
 	u64 word = compat ? 4 : 8, header = 8 * word;
 	u64 behind;
 
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+	if (!HAS_REGS)
 		return MESSAGES_SHOWN;
 	behind = len_at - second_arg((struct pt_regs *)bpf_task_pt_regs(task), compat) - word;
 	if (behind >= MESSAGES_SHOWN * header || behind & (header - 1))

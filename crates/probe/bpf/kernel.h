@@ -456,6 +456,31 @@ struct bpf_iter__task_file {
 	struct file *file;
 };
 
+/* What is written down at tracepoints. */
+struct trace_event_raw_sched_process_fork {
+	pid_t child_pid;
+};
+
+struct trace_event_raw_sched_process_exec {
+	u32 __data_loc_filename;
+	pid_t old_pid;
+};
+
+struct trace_event_raw_task_rename {
+	pid_t pid;
+};
+
+struct trace_event_raw_io_uring_submit_req {
+	void *req;
+};
+
+struct trace_event_raw_io_uring_complete {
+	void *ctx, *req;
+	u64 user_data;
+	int res;
+	unsigned int cflags;
+};
+
 #pragma clang attribute pop
 
 #include <bpf/bpf_helpers.h>

@@ -99,11 +99,8 @@ static __always_inline bool runs_program(struct task_struct *task)
 	return bpf_core_field_exists(task->in_execve) && BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
 }
 
-/* Run before the thread has its new name. */
-SEC("tp_btf/task_rename")
-int BPF_PROG(on_rename, struct task_struct *renamed)
+static __always_inline void keep_name(struct task_struct *task)
 {
-	struct task_struct *task = untyped(renamed);
 	struct name_before before = { .unsure = !names_settled };
 	u32 tid = BPF_CORE_READ(task, pid);
 	u64 *lost;
@@ -111,7 +108,7 @@ int BPF_PROG(on_rename, struct task_struct *renamed)
 	/* of programs user space hears */
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD || (task == current_task() && runs_program(task)) ||
 	    name_before(task))
-		return 0;
+		return;
 	before.name = name_now(task);
 	before.start = BPF_CORE_READ(task, start_boottime);
 	if (bpf_map_update_elem(&names_before, &tid, &before, BPF_ANY)) {
@@ -119,6 +116,19 @@ int BPF_PROG(on_rename, struct task_struct *renamed)
 		if (lost)
 			*lost += 1;
 	}
+}
+
+/* Run before the thread has its new name. */
+SEC("tp_btf/task_rename")
+int on_rename(u64 *ctx)
+{
+	struct task_struct *renamed = recorded ? RECORDED_TASK(ctx, task_rename, pid) : CALLED_WITH(struct task_struct *, ctx, 0);
+
+	if (recorded && !renamed)
+		return 0;
+	keep_name(untyped(renamed));
+	if (recorded)
+		bpf_task_release(renamed);
 	return 0;
 }
 

@@ -14,8 +14,9 @@ u16 ia32_entries[NUMBERS] = {};
 u16 socketcall_entries[SOCKETCALLS_ROOM] = {};
 
 SEC("tp_btf/sys_enter")
-int BPF_PROG(on_enter, struct pt_regs *regs, long id)
+int on_enter(u64 *ctx)
 {
+	struct pt_regs *regs = recorded ? regs_of_caller() : CALLED_WITH(struct pt_regs *, ctx, 0);
 	u32 called = number_of(regs), plan;
 	u64 nr = bounded(called, NUMBERS - 1);
 	bool compat = is_compat(this_task());

@@ -160,9 +160,11 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(on_syscall, struct pt_regs *regs, long ret)
+int on_syscall(u64 *ctx)
 {
-	return end_of_call(ctx, regs, ret, false);
+	struct pt_regs *regs = recorded ? regs_of_caller() : CALLED_WITH(struct pt_regs *, ctx, 0);
+
+	return end_of_call(ctx, regs, result_of(regs), false);
 }
 
 /*
@@ -192,9 +194,9 @@ int BPF_PROG(on_denied)
 	} else {
 		verdict = ctx[0];
 	}
-	if (verdict != -1 || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+	if (verdict != -1 || !HAS_REGS)
 		return 0;
-	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	regs = regs_of_caller();
 	return end_of_call(ctx, regs, result_of(regs), true);
 }
 

@@ -291,10 +291,9 @@ static __always_inline u32 forking_call(struct scratch *s, struct task_struct *p
 	const struct plan *plan;
 	u64 nr;
 
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ||
-	    BPF_CORE_READ(parent, flags) & PF_KTHREAD)
+	if (!HAS_REGS || BPF_CORE_READ(parent, flags) & PF_KTHREAD)
 		return 0;
-	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	regs = regs_of_caller();
 	nr = bounded(number_of(regs), NUMBERS - 1);
 	s->compat = is_compat(this_task());
 	s->plan = plan_wanted(wanted[nr], s->compat) - 1;
@@ -303,25 +302,17 @@ static __always_inline u32 forking_call(struct scratch *s, struct task_struct *p
 	return plan->program == PROGRAM_CLONE ? plan->type : 0;
 }
 
-/*
- * The child's side: written while the parent is still in its call, so that it comes before everything that
- * the child does.
- */
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_fork, struct task_struct *forking, struct task_struct *forked)
+static __always_inline void tell_birth(struct task_struct *parent, struct task_struct *child)
 {
-	struct task_struct *parent = untyped(forking), *child = untyped(forked);
 	struct scratch *s;
 	u32 type, flags;
 
-	if (can_hide && hiding && forked->pid == forked->tgid)
-		inherit_hidden(forked);
 	if (!want_fork || BPF_CORE_READ(child, flags) & PF_KTHREAD || skipped())
-		return 0;
+		return;
 	s = get_scratch();
 	if (!s) {
 		count_lost(EV_SYSCALL_CLONE_20_X, LOST_NO_BUFFER);
-		return 0;
+		return;
 	}
 	type = forking_call(s, parent);
 	begin_at(s, type ? type : EV_SYSCALL_CLONE_20_X, boot_time + bpf_ktime_get_boot_ns(),
@@ -337,6 +328,27 @@ int BPF_PROG(on_fork, struct task_struct *forking, struct task_struct *forked)
 	put_clone_end((u64)child, flags);
 	doubt_name(child);
 	submit();
+}
+
+/*
+ * The child's side: written while the parent is still in its call, so that it comes before everything that
+ * the child does.
+ */
+SEC("tp_btf/sched_process_fork")
+int on_fork(u64 *ctx)
+{
+	struct task_struct *child = recorded ? RECORDED_TASK(ctx, sched_process_fork, child_pid)
+					     : CALLED_WITH(struct task_struct *, ctx, 1);
+
+	if (recorded && !child) {
+		count_lost(EV_SYSCALL_CLONE_20_X, LOST_NO_BUFFER);
+		return 0;
+	}
+	if (can_hide && hiding && child->pid == child->tgid)
+		inherit_hidden(child);
+	tell_birth(current_task(), untyped(child));
+	if (recorded)
+		bpf_task_release(child);
 	return 0;
 }
 
@@ -368,8 +380,10 @@ __noinline int put_exec_end(u64 at)
 }
 
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *executing, pid_t old_pid, struct linux_binprm *bprm)
+int on_exec(u64 *ctx)
 {
+	struct task_struct *executing = recorded ? bpf_get_current_task_btf() : CALLED_WITH(struct task_struct *, ctx, 0);
+	pid_t old_pid = recorded ? RECORD_READ(ctx, sched_process_exec, old_pid) : CALLED_WITH(pid_t, ctx, 1);
 	struct task_struct *task = untyped(executing);
 	struct scratch *s;
 
@@ -393,7 +407,8 @@ int BPF_PROG(on_exec, struct task_struct *executing, pid_t old_pid, struct linux
 	put_state((u64)task);
 	put_environment();
 	put_exec_end((u64)task);
-	put_kernel_text((u64)BPF_CORE_READ(bprm, filename));
+	put_kernel_text(recorded ? (u64)plain((void *)ctx) + (u16)RECORD_READ(ctx, sched_process_exec, __data_loc_filename)
+				 : (u64)BPF_CORE_READ(CALLED_WITH(struct linux_binprm *, ctx, 2), filename));
 	submit();
 	return 0;
 }

@@ -94,7 +94,7 @@ int see_under_way(struct bpf_iter__task *ctx)
 	u32 called, plan = 0, tid, key = 0, *seen, *round = bpf_map_lookup_elem(&rounds, &key);
 	u64 nr;
 
-	if (!task || !round || !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+	if (!task || !round || !HAS_REGS)
 		return 0;
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
 		return 0;

@@ -444,9 +444,9 @@ __noinline int tell_operation(u64 req, s32 result)
 }
 
 SEC("tp_btf/io_uring_submit_req")
-int BPF_PROG(on_submit, void *request)
+int on_submit(u64 *ctx)
 {
-	struct io_kiocb *req = plain(request);
+	struct io_kiocb *req = recorded ? RECORD_READ(ctx, io_uring_submit_req, req) : plain(CALLED_WITH(void *, ctx, 0));
 	struct operation_key key = { .owner = (u64)req };
 	struct operation *o;
 	struct scratch *s;
@@ -532,19 +532,37 @@ static __always_inline void complete(u64 ring, u64 req, u64 user_data, s32 resul
 		forget_operation(s, req);
 }
 
-SEC("tp_btf/io_uring_complete")
-int on_complete(u64 *ctx)
+/* A completion, as a program is told of it. */
+struct completion {
+	u64 ring, req, user_data;
+	s32 result;
+	u32 flags;
+};
+
+static __always_inline struct completion completion_told(u64 *ctx)
 {
 	struct io_uring_cqe *cqe;
 
-	u64 ring = (u64)plain((void *)ctx[0]), req = (u64)plain((void *)ctx[1]);
+	if (recorded)
+		return (struct completion){ (u64)RECORD_READ(ctx, io_uring_complete, ctx),
+					    (u64)RECORD_READ(ctx, io_uring_complete, req),
+					    RECORD_READ(ctx, io_uring_complete, user_data),
+					    RECORD_READ(ctx, io_uring_complete, res),
+					    RECORD_READ(ctx, io_uring_complete, cflags) };
+	if (completion_by_value)
+		return (struct completion){ (u64)plain(CALLED_WITH(void *, ctx, 0)), (u64)plain(CALLED_WITH(void *, ctx, 1)), CALLED_WITH(u64, ctx, 2), CALLED_WITH(s32, ctx, 3), CALLED_WITH(u32, ctx, 4) };
+	cqe = plain(CALLED_WITH(void *, ctx, 2));
+	return (struct completion){ (u64)plain(CALLED_WITH(void *, ctx, 0)), (u64)plain(CALLED_WITH(void *, ctx, 1)),
+				    BPF_CORE_READ(cqe, user_data), BPF_CORE_READ(cqe, res),
+				    BPF_CORE_READ(cqe, flags) };
+}
 
-	if (completion_by_value) {
-		complete(ring, req, ctx[2], ctx[3], ctx[4]);
-		return 0;
-	}
-	cqe = plain((void *)ctx[2]);
-	complete(ring, req, BPF_CORE_READ(cqe, user_data), BPF_CORE_READ(cqe, res), BPF_CORE_READ(cqe, flags));
+SEC("tp_btf/io_uring_complete")
+int on_complete(u64 *ctx)
+{
+	struct completion told = completion_told(ctx);
+
+	complete(told.ring, told.req, told.user_data, told.result, told.flags);
 	return 0;
 }
 

@@ -7,7 +7,8 @@ use libbpf_rs::{MapCore, MapHandle};
 use crate::ProbeError;
 use crate::missing::Without;
 use crate::object::Programs;
-use crate::sys::{Ring, program};
+use crate::sys::Ring;
+use crate::tracepoints::Tracepoints;
 
 /// The program's name.
 pub const PROGRAM: &str = "on_cgroup";
@@ -55,7 +56,11 @@ impl AsFd for NewCgroups {
 ///
 /// # Errors
 /// When the kernel refuses it and it can't be done without.
-pub fn attach(programs: &Programs, without: &mut Without) -> Result<Option<OwnedFd>, ProbeError> {
+pub fn attach(
+    programs: &Programs,
+    tracepoints: &Tracepoints,
+    without: &mut Without,
+) -> Result<Option<OwnedFd>, ProbeError> {
     let Some(program) = programs.get(PROGRAM) else { return Ok(None) };
-    without.attempt(PROGRAM, || program::attach_tracing(program.as_fd()))
+    without.attempt(PROGRAM, || tracepoints.hook(TRACEPOINT)?.attach(program.as_fd()))
 }

@@ -28,6 +28,7 @@ mod skeleton;
 mod snapshot;
 mod sys;
 mod threads;
+mod tracepoints;
 pub mod trial;
 mod types;
 mod variables;
@@ -39,6 +40,7 @@ pub use options::{
     Attachment, CallPoint, EventSet, Lost, LostReason, Missing, ProbeOptions, SnapshotSource, SnapshotStats,
 };
 pub use programs::ProgramStats;
+pub use tracepoints::AtTracepoints;
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};

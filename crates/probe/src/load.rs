@@ -21,6 +21,7 @@ use crate::require::kernel_release;
 use crate::rings::Rings;
 use crate::sys::{Ring, SharedGlobals, clock};
 use crate::threads::Threads;
+use crate::tracepoints::Tracepoints;
 use crate::types::KernelTypes;
 use crate::variables::{Globals, fill, fill_sieves};
 use crate::{Attachment, EventSet, ProbeError, ProbeOptions};
@@ -118,11 +119,20 @@ pub fn load(
     snapshot: impl FnOnce() -> Result<Snapshot, ProbeError>,
 ) -> Result<Loaded, ProbeError> {
     let rings = Rings::create(options)?;
-    let kernel = Kernel::look(options, types);
+    let mut kernel = Kernel::look(options, types);
     let wanted = Wanted::of(&options.events);
     let mut without = Without::default();
     let purpose = Purpose { options, kernel: &kernel, rings: &rings, wanted: &wanted };
-    let taken = object::take(&purpose, &mut without)?;
+    let taken = match object::take(&purpose, &mut without) {
+        Err(error) if kernel.tracepoints.are_recorded() => {
+            let why = error.reason().map_or_else(|| error.to_string(), |(_, why)| why);
+            kernel.tracepoints = Tracepoints::called(preemption::leaves_out().as_deref(), &why);
+            without = Without::default();
+            let purpose = Purpose { options, kernel: &kernel, rings: &rings, wanted: &wanted };
+            object::take(&purpose, &mut without)?
+        }
+        taken => taken?,
+    };
     attach(options, kernel, rings, &wanted, taken, without, snapshot)
 }
 
@@ -158,12 +168,12 @@ fn attach(
     *globals = shared.load();
 
     // threads first, so that no call comes from one that was never seen to begin
-    let threads = Threads::attach(&programs, &mut without)?;
+    let tracepoints = &kernel.tracepoints;
+    let threads = Threads::attach(&programs, tracepoints, &mut without)?;
     globals.names_told = u8::from(threads.tell_names());
     globals.births_told = u8::from(threads.tell_births());
-    let leaves_out = preemption::leaves_out();
-    globals.ends_told = u8::from(threads.tell_ends() && leaves_out.is_none());
-    let of_cgroups = cgroups::attach(&programs, &mut without)?;
+    globals.ends_told = u8::from(threads.tell_ends() && tracepoints.leaves_out.is_none());
+    let of_cgroups = cgroups::attach(&programs, tracepoints, &mut without)?;
     let new_cgroups = of_cgroups.is_some().then(|| NewCgroups::new(new_cgroups)).transpose()?;
     let copies = kernel.copies.and_then(|specs| match (notes, &why_no_more) {
         (Notes::All, _) => Ok(specs),
@@ -173,14 +183,14 @@ fn attach(
     globals.keeping = u8::from(copies.follow(wanted));
     shared.store(&globals);
     let on_syscall = programs.needed("on_syscall")?.as_fd();
-    let mut calls = Calls::attach(options.calls, on_syscall, kernel.functions, maps, wanted)?;
+    let mut calls = Calls::attach(options.calls, on_syscall, tracepoints, kernel.functions, maps, wanted)?;
     if options.ahead {
         calls.load_ahead();
     }
     let mut few = Points::default();
     for spec in &points::SPECS {
         if let Some(program) = programs.get(spec.program) {
-            few.add(spec, program.as_fd())?;
+            few.add(spec, program.as_fd(), tracepoints)?;
         }
     }
     match few.follow(&options.events) {
@@ -190,15 +200,15 @@ fn attach(
     let mut points = threads.points();
     points.extend(calls.points());
     points.extend(copies.points());
-    points.extend(of_cgroups.iter().map(|_| format!("tp_btf/{}", cgroups::TRACEPOINT)));
-    points.extend(few.attached().map(|name| format!("tp_btf/{name}")));
+    points.extend(of_cgroups.iter().map(|_| tracepoints.point(cgroups::TRACEPOINT)));
+    points.extend(few.attached().map(|name| tracepoints.point(name)));
     let attachment = Attachment {
         kernel: kernel_release(),
         points,
         no_fexit: calls.why_not(),
         moving_to: calls.moving_to(),
         no_copies: copies.why_not(),
-        leaves_out,
+        leaves_out: tracepoints.leaves_out.clone(),
         syscalls: wanted.names.iter().map(|name| (*name).to_string()).collect(),
         rings: mapped.len(),
         ring_bytes,

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{MapCore, MapHandle, OpenProgram, ProgramType, libbpf_sys as sys};
+use libbpf_rs::{MapCore, MapHandle, OpenProgram, ProgramType};
 
 use crate::calls::{self, Shared};
 use crate::cgroups;
@@ -214,6 +214,7 @@ fn set_constants(
     constants.completion_by_value = u8::from(kernel.io_uring.as_ref().is_some_and(|found| found.by_value));
     constants.drop_failed = u8::from(purpose.options.drop_failed);
     constants.can_hide = u8::from(notes != Notes::None);
+    constants.recorded = u8::from(kernel.tracepoints.are_recorded());
     constants.can_change = u8::from(kernel.functions.is_some());
     constants.can_cast = u8::from(can_cast(purpose, notes));
     constants.can_keep = u8::from(notes == Notes::All);
@@ -295,8 +296,7 @@ fn place(purpose: &Purpose<'_>, program: &OpenProgram<'_>) -> Result<Place, Stri
         _ => named,
     };
     let types = purpose.kernel.types.ok_or("the kernel's types are of a form that isn't known")?;
-    let id = types.tracepoint(tracepoint).ok_or_else(|| format!("no tracepoint {tracepoint}"))?;
-    Ok(Place { program: program.prog_type() as u32, attach: sys::BPF_TRACE_RAW_TP, btf_id: id })
+    purpose.kernel.tracepoints.place(tracepoint, program.prog_type() as u32, types)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use lanner_event::{EVENTS, EventType};
 
+use crate::AtTracepoints;
+
 const WORDS: usize = EVENTS.len().div_ceil(64);
 
 /// A set of event types.
@@ -110,6 +112,8 @@ pub struct ProbeOptions {
     pub proc: PathBuf,
     /// Where the ends of calls are to be seen.
     pub calls: CallPoint,
+    /// How programs are to be at tracepoints.
+    pub tracepoints: AtTracepoints,
     /// Load for the functions of all calls, not only of those that are wanted now: later, when others are, this process
     /// may have given up loading.
     pub ahead: bool,
@@ -140,6 +144,7 @@ impl Default for ProbeOptions {
             snapshot_from: None,
             proc: PathBuf::from("/proc"),
             calls: CallPoint::Auto,
+            tracepoints: AtTracepoints::Auto,
             ahead: false,
             copies: true,
             spoilt: Vec::new(),

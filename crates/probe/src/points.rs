@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use lanner_event::{EventType, types};
 
 use crate::calls::{self, Functions};
-use crate::sys::program;
+use crate::tracepoints::{Hook, Tracepoints};
 use crate::types::KernelTypes;
 use crate::{EventSet, ProbeError, ProbeOptions, copies, plans};
 
@@ -76,6 +76,8 @@ pub struct Kernel<'a> {
     pub functions: Option<Functions>,
     /// The programs that may be where the kernel copies what calls are given.
     pub copies: Result<Vec<&'static copies::Spec>, copies::WhyNot>,
+    /// How programs are at its tracepoints.
+    pub tracepoints: Tracepoints,
 }
 
 impl<'a> Kernel<'a> {
@@ -86,12 +88,9 @@ impl<'a> Kernel<'a> {
             None => Err(copies::WhyNot::NoTypes),
             Some(types) => copies::try_out(types),
         };
-        Kernel {
-            types,
-            io_uring: types.and_then(io_uring),
-            functions: calls::functions(options.calls),
-            copies,
-        }
+        let tracepoints = Tracepoints::choose(options.tracepoints, types);
+        let functions = calls::functions(options.calls).filter(|_| !tracepoints.are_recorded());
+        Kernel { types, io_uring: types.and_then(io_uring), functions, copies, tracepoints }
     }
 }
 
@@ -113,6 +112,7 @@ fn io_uring(types: &KernelTypes) -> Option<IoUring> {
 struct Point {
     spec: &'static Spec,
     program: OwnedFd,
+    hook: Hook,
     /// While it is attached.
     link: Option<OwnedFd>,
 }
@@ -127,12 +127,18 @@ impl Points {
     /// Takes a loaded program.
     ///
     /// # Errors
-    /// When its descriptor cannot be doubled.
-    pub fn add(&mut self, spec: &'static Spec, program: BorrowedFd<'_>) -> Result<(), ProbeError> {
-        let program = program
-            .try_clone_to_owned()
-            .map_err(|source| ProbeError::Attach { program: spec.program.into(), source })?;
-        self.points.push(Point { spec, program, link: None });
+    /// When its descriptor cannot be doubled, or its place can't be had.
+    pub fn add(
+        &mut self,
+        spec: &'static Spec,
+        program: BorrowedFd<'_>,
+        tracepoints: &Tracepoints,
+    ) -> Result<(), ProbeError> {
+        let ready = program.try_clone_to_owned().and_then(|program| {
+            Ok(Point { spec, program, hook: tracepoints.hook(spec.tracepoint)?, link: None })
+        });
+        self.points
+            .push(ready.map_err(|source| ProbeError::Attach { program: spec.program.into(), source })?);
         Ok(())
     }
 
@@ -147,7 +153,7 @@ impl Points {
             if !needed {
                 point.link = None;
             } else if point.link.is_none() {
-                match program::attach_tracing(point.program.as_fd()) {
+                match point.hook.attach(point.program.as_fd()) {
                     Ok(link) => point.link = Some(link),
                     Err(source) => {
                         refused = Err(ProbeError::Attach { program: point.spec.program.into(), source });

@@ -1,6 +1,7 @@
 //! The places where memory is shared with the kernel: with its submodules the only `unsafe` code of the crate.
 
 pub mod closer;
+pub mod perf;
 pub mod program;
 
 use std::ffi::CStr;

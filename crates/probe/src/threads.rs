@@ -5,23 +5,23 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::ProbeError;
 use crate::missing::Without;
 use crate::object::Programs;
-use crate::sys::program;
+use crate::tracepoints::Tracepoints;
 
 /// The program that keeps the names that threads had before they gave themselves others.
 pub const RENAMED: &str = "on_rename";
 
 /// The programs and where they go.
 const SPECS: [(&str, &str); 4] = [
-    (RENAMED, "tp_btf/task_rename"),
-    ("on_fork", "tp_btf/sched_process_fork"),
-    ("on_exec", "tp_btf/sched_process_exec"),
-    ("on_exit", "tp_btf/sched_process_exit"),
+    (RENAMED, "task_rename"),
+    ("on_fork", "sched_process_fork"),
+    ("on_exec", "sched_process_exec"),
+    ("on_exit", "sched_process_exit"),
 ];
 
 /// One that is attached.
 struct Attached {
     name: &'static str,
-    point: &'static str,
+    point: String,
     program: OwnedFd,
     /// Closing it detaches the program.
     _link: OwnedFd,
@@ -35,12 +35,17 @@ impl Threads {
     ///
     /// # Errors
     /// When one is refused that can't be missing.
-    pub fn attach(programs: &Programs, without: &mut Without) -> Result<Threads, ProbeError> {
+    pub fn attach(
+        programs: &Programs,
+        tracepoints: &Tracepoints,
+        without: &mut Without,
+    ) -> Result<Threads, ProbeError> {
         let mut attached = Vec::new();
-        for (name, point) in SPECS {
+        for (name, tracepoint) in SPECS {
             let Some(program) = programs.get(name) else { continue };
             attached.extend(without.attempt(name, || {
-                let link = program::attach_tracing(program.as_fd())?;
+                let link = tracepoints.hook(tracepoint)?.attach(program.as_fd())?;
+                let point = tracepoints.point(tracepoint);
                 Ok(Attached { name, point, program: program.try_clone()?, _link: link })
             })?);
         }
@@ -64,7 +69,7 @@ impl Threads {
 
     /// Where they are attached.
     pub fn points(&self) -> Vec<String> {
-        self.0.iter().map(|one| one.point.to_string()).collect()
+        self.0.iter().map(|one| one.point.clone()).collect()
     }
 
     /// The programs.

@@ -15,7 +15,7 @@ use crate::sys;
 include!(concat!(env!("OUT_DIR"), "/types.rs"));
 
 /// What it is asked for beside the types of casts: tracepoints where programs are, functions, structures.
-pub const ASKED: [(Kind, &str); 23] = [
+pub const ASKED: [(Kind, &str); 24] = [
     (Kind::TYPEDEF, "btf_trace_sys_enter"),
     (Kind::TYPEDEF, "btf_trace_sys_exit"),
     (Kind::TYPEDEF, "btf_trace_sched_process_fork"),
@@ -29,6 +29,7 @@ pub const ASKED: [(Kind, &str); 23] = [
     (Kind::TYPEDEF, "btf_trace_io_uring_submit_req"),
     (Kind::TYPEDEF, "btf_trace_io_uring_submit_sqe"),
     (Kind::FUNC, CAST),
+    (Kind::FUNC, TASK_BY_ID),
     (Kind::FUNC, "putname"),
     (Kind::FUNC, "strndup_user"),
     (Kind::FUNC, "move_addr_to_kernel"),
@@ -43,6 +44,9 @@ pub const ASKED: [(Kind, &str); 23] = [
 
 /// The function by which programs say what an address points to: since 6.2.
 const CAST: &str = "bpf_rdonly_cast";
+
+/// The function by which programs find the thread that a record names: since 6.2.
+pub const TASK_BY_ID: &str = "bpf_task_from_pid";
 
 /// The tracepoint at which numbers of parameters differ, by its type's name.
 const COMPLETION: &str = "btf_trace_io_uring_complete";

@@ -25,7 +25,7 @@ use under_way::UnderWay;
 
 use crate::plans::Wanted;
 use crate::sys::closer::Closer;
-use crate::sys::program;
+use crate::tracepoints::{Hook, Tracepoints};
 use crate::{CallPoint, EventSet, ProbeError};
 
 /// Why the ends of calls' functions are not used.
@@ -71,8 +71,10 @@ pub struct Calls {
     choice: CallPoint,
     functions: Option<Functions>,
     shared: Shared,
-    /// The program of `sys_exit`.
+    /// The program of `sys_exit`, and where it is attached.
     sys_exit: OwnedFd,
+    hook: Hook,
+    point: String,
     /// `None` while a change has them.
     parts: Option<Parts>,
     change: Option<Change>,
@@ -93,12 +95,14 @@ impl Calls {
     pub fn attach(
         choice: CallPoint,
         sys_exit: BorrowedFd<'_>,
+        tracepoints: &Tracepoints,
         functions: Option<Functions>,
         shared: Shared,
         wanted: &Wanted,
     ) -> Result<Calls, ProbeError> {
         let sys_exit = sys_exit.try_clone_to_owned().map_err(refused)?;
-        let link = program::attach_tracing(sys_exit.as_fd()).map_err(refused)?;
+        let hook = tracepoints.hook(SYS_EXIT).map_err(refused)?;
+        let link = hook.attach(sys_exit.as_fd()).map_err(refused)?;
         let teller = Teller::new(shared.handle("turn")?);
         let parts = Parts { hooks: Hooks::default(), teller, sys_exit: Some(link), under_way: None };
         let mut calls = Calls {
@@ -106,6 +110,8 @@ impl Calls {
             functions,
             shared,
             sys_exit,
+            hook,
+            point: tracepoints.point(SYS_EXIT),
             parts: Some(parts),
             change: None,
             goal: None,
@@ -126,7 +132,7 @@ impl Calls {
         self.aim(wanted)?;
         let Some(parts) = &mut self.parts else { return Ok(()) };
         if parts.sys_exit.is_none() && !matches!(self.goal, Some(Goal::Fewer(_))) {
-            parts.sys_exit = Some(program::attach_tracing(self.sys_exit.as_fd()).map_err(refused)?);
+            parts.sys_exit = Some(self.hook.attach(self.sys_exit.as_fd()).map_err(refused)?);
             parts.teller.begin();
             parts.teller.set(Turn::Marked)?;
             // calls that have been told without a mark
@@ -218,15 +224,15 @@ impl Calls {
             CallPoint::SysExit => return Err(WhyNot::Asked),
             CallPoint::Auto => return Err(WhyNot::Unasked),
         }
+        if let Some(why) = preemption::in_the_way() {
+            return Err(WhyNot::Preemption(why));
+        }
         let functions = self.functions.as_ref().ok_or(WhyNot::Architecture)?;
         if !self.shared.can_note {
             return Err(WhyNot::NoNotes);
         }
         if !under_way::sees_all() {
             return Err(WhyNot::OtherPids);
-        }
-        if let Some(why) = preemption::in_the_way() {
-            return Err(WhyNot::Preemption(why));
         }
         functions.serving(wanted)
     }
@@ -238,7 +244,7 @@ impl Calls {
         };
         let functions = parts.hooks.programs().count();
         let functions = (functions > 0).then(|| format!("fexit of {functions} functions"));
-        let all = parts.sys_exit.is_some().then(|| SYS_EXIT.to_string());
+        let all = parts.sys_exit.is_some().then(|| self.point.clone());
         functions.into_iter().chain(all).collect()
     }
 
@@ -271,11 +277,11 @@ impl Drop for Calls {
     }
 }
 
-const SYS_EXIT: &str = "tp_btf/sys_exit";
+const SYS_EXIT: &str = "sys_exit";
 
 /// Whether a point is one where the ends of calls are seen.
 pub fn is_point(point: &str) -> bool {
-    point == SYS_EXIT || point.starts_with("fexit")
+    point.ends_with("/sys_exit") || point.starts_with("fexit")
 }
 
 fn refused(source: io::Error) -> ProbeError {

@@ -9,7 +9,7 @@ pub mod uring;
 use std::time::{Duration, Instant};
 
 use lanner_event::{Event, EventBuf, EventType};
-use lanner_probe::{CallPoint, Probe, ProbeError, ProbeOptions};
+use lanner_probe::{AtTracepoints, CallPoint, Probe, ProbeError, ProbeOptions};
 
 /// A probe that delivers this process's events too.
 pub struct Watch {
@@ -25,11 +25,21 @@ pub fn watch(types: &[EventType]) -> Option<Watch> {
     })
 }
 
-/// Opens a probe; `LANNER_CALLS=fexit` or `sys_exit` in the environment says where it is to see the ends of calls.
+/// Opens a probe; `LANNER_CALLS=fexit` or `sys_exit` in the environment says where it is to see the ends of calls, and
+/// `recorded` that it is to see them and all else by the records of tracepoints.
 pub fn open(mut options: ProbeOptions) -> Option<Watch> {
     options.calls = asked().unwrap_or(options.calls);
+    let recorded = std::env::var("LANNER_CALLS").is_ok_and(|calls| calls == "recorded");
+    if recorded {
+        options.tracepoints = AtTracepoints::Recorded;
+    }
     match Probe::open(options) {
         Ok(probe) => {
+            let points = &probe.attachment().points;
+            assert!(
+                !recorded || points.iter().any(|point| point == "tracepoint/raw_syscalls/sys_exit"),
+                "{points:?}"
+            );
             let mut watch = Watch { probe };
             watch.settle();
             Some(watch)
