@@ -50,7 +50,7 @@ fn tell_lacks(attachment: &Attachment, log: &Log) {
         log.write(Priority::Error, &format!("Not seen: {missing}"));
     }
     if let Some(why) = &attachment.leaves_out {
-        log.write(Priority::Error, &format!("Not seen: calls that end while another thread of their CPU is stopped in a program, of which none is counted: {why}"));
+        log.write(Priority::Error, &format!("Not seen: calls that end while another thread of their CPU is stopped in a program; they are counted as lost: {why}"));
     }
     if let Some(why) = &attachment.no_notes {
         log.warning(&format!(

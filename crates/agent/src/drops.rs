@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lanner_alert::{Alert, Origin, Priority};
 use lanner_engine::{Engine, RuleId};
-use lanner_event::{EventInfo, EventType};
+use lanner_event::{EVENTS, EventInfo, EventType};
 use lanner_probe::{Lost, LostReason};
 
 use crate::config::DropConfig;
@@ -40,6 +40,8 @@ pub struct Drops {
     pub events: u64,
     /// The lost ones.
     pub lost: u64,
+    /// Of these, those of which nobody knows what they were: the kernel didn't run the program that tells of them.
+    left_out: u64,
     by: By,
 }
 
@@ -75,7 +77,8 @@ impl DropWatch {
                 by.insert(*key, new);
             }
         }
-        let mut count: u64 = by.values().sum();
+        let left_out = lost.left_out.saturating_sub(self.seen.left_out);
+        let mut count: u64 = by.values().sum::<u64>() + left_out;
         let events = delivered.saturating_sub(self.seen_events) + count;
         self.seen = lost;
         self.seen_events = delivered;
@@ -93,7 +96,7 @@ impl DropWatch {
             return None;
         }
         self.acted += 1;
-        Some(Drops { events: events.max(count), lost: count, by })
+        Some(Drops { events: events.max(count), lost: count, left_out, by })
     }
 
     /// Takes a token, so that a flood of losses isn't a flood of alerts.
@@ -201,7 +204,10 @@ impl Drops {
 
     /// Names of the rules that may have matched one of them, in load order.
     pub fn missed_by<'e>(&self, engine: &'e Engine) -> Vec<&'e str> {
-        let types: BTreeSet<EventType> = self.by.keys().map(|(ty, _)| *ty).collect();
+        let mut types: BTreeSet<EventType> = self.by.keys().map(|(ty, _)| *ty).collect();
+        if self.left_out > 0 {
+            types.extend(EVENTS.iter().map(|event| event.code));
+        }
         let rules: BTreeSet<RuleId> = types.into_iter().flat_map(|ty| engine.rules_for(ty)).collect();
         rules.into_iter().map(|id| &*engine.rule(id).rule.name).collect()
     }
@@ -234,7 +240,7 @@ impl Drops {
             ("n_drops_buffer_total", self.of(ring)),
             ("n_drops_scratch_map", self.of(LostReason::TooLarge) + self.of(LostReason::NoBuffer)),
             ("n_drops_page_faults", 0),
-            ("n_drops_bug", self.of(LostReason::NoProgram)),
+            ("n_drops_bug", self.of(LostReason::NoProgram) + self.left_out),
             ("ebpf_enabled", 1),
         ];
         counts.extend(by_kind(&self.by));
@@ -272,6 +278,16 @@ mod tests {
         assert_eq!(watch.check(3 * INTERVAL, lost(7), 200), None);
         assert_eq!(watch.check(4 * INTERVAL, lost(9), 200).unwrap().lost, 2);
         assert_eq!((watch.detected, watch.acted), (2, 2));
+    }
+
+    #[test]
+    fn what_was_left_out_is_lost_too() {
+        let mut watch = DropWatch::new(Config::default().drops);
+        let left_out = |left_out| Lost { left_out, ..Lost::default() };
+        assert_eq!(watch.check(INTERVAL, left_out(5), 10).unwrap().lost, 5);
+        let drops = watch.check(2 * INTERVAL, left_out(7), 10).unwrap();
+        assert_eq!((drops.lost, drops.alert(1).fields["n_drops_bug"].as_str()), (2, Some("2")));
+        assert_eq!(watch.check(3 * INTERVAL, left_out(7), 10), None);
     }
 
     #[test]

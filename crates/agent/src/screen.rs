@@ -38,7 +38,7 @@ pub fn screen(started: &Started<'_>, program: &Program, off: usize, files: &[Str
         row(
             "unseen",
             &format!(
-                "calls that end while another thread of their CPU is stopped in a program, of which none is counted: {why}"
+                "calls that end while another thread of their CPU is stopped in a program; they are counted as lost: {why}"
             ),
         );
     }

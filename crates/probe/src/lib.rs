@@ -40,7 +40,6 @@ pub use options::{
     Attachment, CallPoint, EventSet, Lost, LostReason, Missing, ProbeOptions, SnapshotSource, SnapshotStats,
 };
 pub use programs::ProgramStats;
-pub use tracepoints::AtTracepoints;
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -180,7 +179,7 @@ impl Probe {
 
     /// What has been lost since the probe was opened.
     pub fn lost(&self) -> Lost {
-        lost::read(&self.loaded.lost, &self.loaded.unreadable, self.damaged)
+        lost::read(&self.loaded.lost, &self.loaded.unreadable, self.damaged, self.loaded.telling())
     }
 
     /// Events lost since the probe was opened, by CPU.

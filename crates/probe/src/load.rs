@@ -279,6 +279,11 @@ impl Loaded {
         self.shared.store(&self.globals);
     }
 
+    /// The programs that tell of events.
+    pub fn telling(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.threads.programs().chain(self.calls.programs()).chain(self.points.programs())
+    }
+
     /// The programs that run at every event.
     pub fn programs(&self) -> impl Iterator<Item = &OwnedFd> {
         self.threads.programs().chain(self.copies.programs()).chain(self.calls.programs())

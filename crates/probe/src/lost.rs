@@ -1,14 +1,22 @@
 //! Counters of what was lost, read from the kernel side.
 
 use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
 
 use lanner_event::EVENTS;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
+use crate::sys::program::counts;
 use crate::{Lost, LostReason};
 
-/// Adds up the counters of all CPUs; a counter that cannot be read counts nothing.
-pub fn read(lost: &MapHandle, unreadable: &MapHandle, damaged: u64) -> Lost {
+/// Adds up the counters of all CPUs, and what the kernel counts of these programs; a counter that cannot be read counts
+/// nothing.
+pub fn read<'a>(
+    lost: &MapHandle,
+    unreadable: &MapHandle,
+    damaged: u64,
+    programs: impl Iterator<Item = &'a OwnedFd>,
+) -> Lost {
     let mut by_type = BTreeMap::new();
     for event in &EVENTS {
         let cpus = per_cpu(lost, u32::from(event.code.0));
@@ -19,7 +27,10 @@ pub fn read(lost: &MapHandle, unreadable: &MapHandle, damaged: u64) -> Lost {
             }
         }
     }
-    Lost { by_type, damaged, unreadable: per_cpu(unreadable, 0).iter().map(|cpu| word(cpu, 0)).sum() }
+    let left_out =
+        programs.filter_map(|program| counts(program.as_fd()).ok()).map(|counts| counts.left_out).sum();
+    let unreadable = per_cpu(unreadable, 0).iter().map(|cpu| word(cpu, 0)).sum();
+    Lost { by_type, damaged, left_out, unreadable }
 }
 
 /// Events lost on each CPU.

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 
 use lanner_event::{EVENTS, EventType};
 
-use crate::AtTracepoints;
-
 const WORDS: usize = EVENTS.len().div_ceil(64);
 
 /// A set of event types.
@@ -84,6 +82,9 @@ pub enum CallPoint {
     Fexit,
     /// At the end of every call of the host.
     SysExit,
+    /// There, but all programs at tracepoints are called with the records that the kernel writes for perf, as they are
+    /// by themselves where it would leave out some of their runs (since Linux 7.0).
+    Records,
 }
 
 /// How the probe is to be opened.
@@ -112,8 +113,6 @@ pub struct ProbeOptions {
     pub proc: PathBuf,
     /// Where the ends of calls are to be seen.
     pub calls: CallPoint,
-    /// How programs are to be at tracepoints.
-    pub tracepoints: AtTracepoints,
     /// Load for the functions of all calls, not only of those that are wanted now: later, when others are, this process
     /// may have given up loading.
     pub ahead: bool,
@@ -121,6 +120,8 @@ pub struct ProbeOptions {
     pub copies: bool,
     /// Programs that are loaded as what they are not, so that the kernel refuses them. For tests.
     pub spoilt: Vec<&'static str>,
+    /// Have the kernel call programs itself even where it leaves some out. For tests.
+    pub no_records: bool,
     /// Have the kernel refuse programs that keep notes of a thread, as those before 5.13 do. For tests.
     pub spoil_notes: bool,
 }
@@ -144,10 +145,10 @@ impl Default for ProbeOptions {
             snapshot_from: None,
             proc: PathBuf::from("/proc"),
             calls: CallPoint::Auto,
-            tracepoints: AtTracepoints::Auto,
             ahead: false,
             copies: true,
             spoilt: Vec::new(),
+            no_records: false,
             spoil_notes: false,
         }
     }
@@ -190,6 +191,9 @@ pub struct Lost {
     pub by_type: BTreeMap<(EventType, LostReason), u64>,
     /// Records of a ring buffer that were no events.
     pub damaged: u64,
+    /// Runs of programs that the kernel left out, because another thread was stopped in the same program on that CPU
+    /// (since Linux 5.12 it counts them). Each might have told of an event, or of a call that nobody asks for.
+    pub left_out: u64,
     /// Parameters that were delivered empty because user memory could not be read; their events are not lost.
     pub unreadable: u64,
 }
@@ -197,7 +201,7 @@ pub struct Lost {
 impl Lost {
     /// All lost events.
     pub fn total(&self) -> u64 {
-        self.by_type.values().sum::<u64>() + self.damaged
+        self.by_type.values().sum::<u64>() + self.damaged + self.left_out
     }
 
     /// Events lost for one reason.

@@ -88,7 +88,7 @@ impl<'a> Kernel<'a> {
             None => Err(copies::WhyNot::NoTypes),
             Some(types) => copies::try_out(types),
         };
-        let tracepoints = Tracepoints::choose(options.tracepoints, types);
+        let tracepoints = Tracepoints::choose(options, types);
         let functions = calls::functions(options.calls).filter(|_| !tracepoints.are_recorded());
         Kernel { types, io_uring: types.and_then(io_uring), functions, copies, tracepoints }
     }
@@ -162,6 +162,11 @@ impl Points {
             }
         }
         refused
+    }
+
+    /// The programs.
+    pub fn programs(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.points.iter().map(|point| &point.program)
     }
 
     /// The tracepoints that are attached.

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::sys::program::counts;
+use crate::sys::program::{Counts, counts};
 
 /// How often a program ran and how long that took in all. Programs that it calls by tail calls are part of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub fn read<'a>(programs: impl Iterator<Item = &'a OwnedFd>) -> Vec<ProgramStats
         return Vec::new();
     }
     let mut all: Vec<ProgramStats> = Vec::new();
-    for (name, runs, time) in programs.filter_map(|program| counts(program.as_fd()).ok()) {
+    for Counts { name, runs, time, .. } in programs.filter_map(|program| counts(program.as_fd()).ok()) {
         match all.iter_mut().find(|stats| stats.name == name) {
             Some(stats) => {
                 stats.runs += runs;

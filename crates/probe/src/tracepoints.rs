@@ -13,18 +13,7 @@ use crate::calls::preemption;
 use crate::sys::perf;
 use crate::sys::program::{self, Place};
 use crate::types::{KernelTypes, TASK_BY_ID};
-
-/// How programs are to be at tracepoints.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum AtTracepoints {
-    /// By records where the others would be left out now and then, and records can be had.
-    #[default]
-    Auto,
-    /// Called by the kernel.
-    Called,
-    /// By records, whatever the kernel. For tests.
-    Recorded,
-}
+use crate::{CallPoint, ProbeOptions};
 
 /// Tracepoints whose records hold what programs need, and the groups in which tracefs has them. At the others no thread
 /// can take the CPU from another: the kernel holds a lock there.
@@ -108,14 +97,10 @@ pub struct Tracepoints {
 
 impl Tracepoints {
     /// Decides it.
-    pub fn choose(asked: AtTracepoints, types: Option<&KernelTypes>) -> Tracepoints {
+    pub fn choose(options: &ProbeOptions, types: Option<&KernelTypes>) -> Tracepoints {
         let leaves_out = preemption::leaves_out();
-        let by_records = match asked {
-            AtTracepoints::Called => false,
-            AtTracepoints::Auto => leaves_out.is_some(),
-            AtTracepoints::Recorded => true,
-        };
-        if !by_records {
+        let helps = leaves_out.is_some() || options.calls == CallPoint::Records;
+        if !helps || options.no_records {
             return Tracepoints { numbers: None, leaves_out };
         }
         let has_function = types.is_some_and(|types| types.function(TASK_BY_ID).is_some());
@@ -184,10 +169,11 @@ mod tests {
     #[test]
     fn records_are_asked_for_where_they_help() {
         let types = KernelTypes::read();
-        let recorded = |asked| Tracepoints::choose(asked, types.as_ref()).are_recorded();
-        assert!(!(recorded(AtTracepoints::Auto) && preemption::leaves_out().is_none()));
-        assert!(!recorded(AtTracepoints::Called));
-        assert!(!Tracepoints::choose(AtTracepoints::Recorded, None).are_recorded());
+        let options = |calls, no_records| ProbeOptions { calls, no_records, ..ProbeOptions::default() };
+        let recorded = |of: &ProbeOptions| Tracepoints::choose(of, types.as_ref()).are_recorded();
+        assert!(!recorded(&options(CallPoint::Auto, false)) || preemption::leaves_out().is_some());
+        assert!(!recorded(&options(CallPoint::Records, true)));
+        assert!(!Tracepoints::choose(&options(CallPoint::Records, false), None).are_recorded());
     }
 
     #[test]

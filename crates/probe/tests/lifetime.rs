@@ -64,6 +64,35 @@ fn events_come_in_the_order_of_time() {
     assert!(online == 1 || cpus.len() > 1, "{cpus:?}");
 }
 
+/// Where programs are as they were before Linux 7.0, a later kernel leaves out some of their runs.
+#[test]
+fn calls_at_which_a_program_was_left_out_are_counted() {
+    let events: EventSet = [t::SYSCALL_MLOCK_X].into_iter().collect();
+    let options = ProbeOptions { events, no_records: true, include_self: true, ..ProbeOptions::default() };
+    let Some(mut watch) = support::open(options) else { return };
+    const CALLS: u64 = 80_000;
+    let work = || {
+        for _ in 0..CALLS / 4 {
+            call(libc::SYS_mlock, &[N(0), N(0)]);
+        }
+    };
+    let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(work)).collect();
+    let (mut told, mut heard) = (0, Instant::now());
+    while !threads.iter().all(std::thread::JoinHandle::is_finished)
+        || heard.elapsed() < Duration::from_secs(1)
+    {
+        let more = watch.probe.poll(Duration::from_millis(10), &mut |_| {}).unwrap() as u64;
+        if more > 0 {
+            (told, heard) = (told + more, Instant::now());
+        }
+    }
+    threads.into_iter().for_each(|t| t.join().unwrap());
+    let lost = watch.probe.lost();
+    println!("{told} of {CALLS} told, {} left out", lost.left_out);
+    assert!(told + lost.total() >= CALLS, "{told}, {lost:?}");
+    assert!(lost.left_out == 0 || watch.probe.attachment().leaves_out.is_some(), "{lost:?}");
+}
+
 #[test]
 fn what_is_wanted_can_be_changed() {
     let Some(mut watch) = watch(&[t::SYSCALL_MUNLOCKALL_X]) else { return };

@@ -47,6 +47,7 @@ fn attachment(text: &str) -> Option<CallPoint> {
         "auto" => Some(CallPoint::Auto),
         "fexit" => Some(CallPoint::Fexit),
         "sys_exit" => Some(CallPoint::SysExit),
+        "records" => Some(CallPoint::Records),
         _ => None,
     }
 }
@@ -139,7 +140,12 @@ impl Reader<'_> {
             plugin_settings,
             isolate_plugins: self.text("plugins_isolation", "none") == "process",
             watch_files: self.flag("watch_config_files", true),
-            calls: self.scalar("lanner.attachment", CallPoint::Auto, "auto, fexit or sys_exit", attachment),
+            calls: self.scalar(
+                "lanner.attachment",
+                CallPoint::Auto,
+                "auto, fexit, sys_exit or records",
+                attachment,
+            ),
             copies: self.flag("lanner.kernel_copies", true),
             hardening: self.scalar(
                 "lanner.hardening",

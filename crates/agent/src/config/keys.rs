@@ -114,7 +114,7 @@ const ENGINE: Object = Object {
 };
 
 const LANNER: Object = Object::with_some(&[
-    ("attachment", OneOf(&["auto", "fexit", "sys_exit"])),
+    ("attachment", OneOf(&["auto", "fexit", "sys_exit", "records"])),
     ("enrichment_timeout", Integer),
     ("entry_events", Bool),
     ("hardening", OneOf(&["full", "capabilities", "none"])),

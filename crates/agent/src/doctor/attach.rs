@@ -72,7 +72,7 @@ fn left_out(opened: &Result<Attachment, ProbeError>) -> Option<Finding> {
     let text = format!("a program may be left out while another thread is stopped in it: {why}");
     Some(
         finding("programs", Mark::Warn, text)
-            .cost("calls that end meanwhile on that CPU are neither seen nor counted"),
+            .cost("calls that end meanwhile on that CPU are not seen, only counted as lost"),
     )
 }
 

@@ -274,8 +274,10 @@ fn own(page: &mut Page, seen: &Observation) {
             seen.lost.by_reason(reason),
         );
     }
-    let damaged = [source, ("reason", "damaged")];
-    page.own("events_lost_total", Counter, "Events lost, by reason.", &damaged, seen.lost.damaged);
+    for (reason, count) in [("damaged", seen.lost.damaged), ("program left out", seen.lost.left_out)] {
+        let labels = [source, ("reason", reason)];
+        page.own("events_lost_total", Counter, "Events lost, by reason.", &labels, count);
+    }
     for ((ty, _), count) in &seen.lost.by_type {
         let name = ty.info().map_or("unknown", |info| info.name);
         let help = "Events lost, by type.";

@@ -221,7 +221,7 @@ impl Calls {
     fn serving(&self, wanted: &Wanted) -> Result<Vec<Function>, WhyNot> {
         match self.choice {
             CallPoint::Fexit => {}
-            CallPoint::SysExit => return Err(WhyNot::Asked),
+            CallPoint::SysExit | CallPoint::Records => return Err(WhyNot::Asked),
             CallPoint::Auto => return Err(WhyNot::Unasked),
         }
         if let Some(why) = preemption::in_the_way() {

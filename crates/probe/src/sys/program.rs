@@ -175,12 +175,23 @@ pub fn run(program: BorrowedFd<'_>, context: &[u8]) -> io::Result<u32> {
     }
 }
 
-/// Name of a loaded program, how often it ran, and how long that took in all, in ns; zeros unless the kernel counts.
-/// It asks by descriptor, which needs no privilege.
+/// What the kernel counts of a program.
+pub struct Counts {
+    /// Its name.
+    pub name: String,
+    /// How often it ran, and how long that took in all, ns; zeros unless the kernel counts that.
+    pub runs: u64,
+    /// As said.
+    pub time: u64,
+    /// How often it was not run because it ran already on that CPU; 0 before Linux 5.12.
+    pub left_out: u64,
+}
+
+/// Asks what the kernel counts of a loaded program: by descriptor, which needs no privilege.
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn counts(program: BorrowedFd<'_>) -> io::Result<(String, u64, u64)> {
+pub fn counts(program: BorrowedFd<'_>) -> io::Result<Counts> {
     let mut info = sys::bpf_prog_info::default();
     let mut len = size_of::<sys::bpf_prog_info>() as u32;
     // SAFETY: `info` is whole, zeroed so that the kernel writes to no memory behind it, and `len` is its size.
@@ -190,7 +201,12 @@ pub fn counts(program: BorrowedFd<'_>) -> io::Result<(String, u64, u64)> {
         return Err(io::Error::from_raw_os_error(-failed));
     }
     let name: Vec<u8> = info.name.iter().take_while(|c| **c != 0).map(|c| *c as u8).collect();
-    Ok((String::from_utf8_lossy(&name).into_owned(), info.run_cnt, info.run_time_ns))
+    Ok(Counts {
+        name: String::from_utf8_lossy(&name).into_owned(),
+        runs: info.run_cnt,
+        time: info.run_time_ns,
+        left_out: info.recursion_misses,
+    })
 }
 
 fn owned(fd: RawFd) -> io::Result<OwnedFd> {

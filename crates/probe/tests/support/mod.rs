@@ -9,7 +9,7 @@ pub mod uring;
 use std::time::{Duration, Instant};
 
 use lanner_event::{Event, EventBuf, EventType};
-use lanner_probe::{AtTracepoints, CallPoint, Probe, ProbeError, ProbeOptions};
+use lanner_probe::{CallPoint, Probe, ProbeError, ProbeOptions};
 
 /// A probe that delivers this process's events too.
 pub struct Watch {
@@ -25,19 +25,16 @@ pub fn watch(types: &[EventType]) -> Option<Watch> {
     })
 }
 
-/// Opens a probe; `LANNER_CALLS=fexit` or `sys_exit` in the environment says where it is to see the ends of calls, and
-/// `recorded` that it is to see them and all else by the records of tracepoints.
+/// Opens a probe; `LANNER_CALLS=fexit`, `sys_exit` or `records` in the environment says where it is to see the ends of
+/// calls.
 pub fn open(mut options: ProbeOptions) -> Option<Watch> {
     options.calls = asked().unwrap_or(options.calls);
-    let recorded = std::env::var("LANNER_CALLS").is_ok_and(|calls| calls == "recorded");
-    if recorded {
-        options.tracepoints = AtTracepoints::Recorded;
-    }
+    let by_records = options.calls == CallPoint::Records && !options.no_records;
     match Probe::open(options) {
         Ok(probe) => {
             let points = &probe.attachment().points;
             assert!(
-                !recorded || points.iter().any(|point| point == "tracepoint/raw_syscalls/sys_exit"),
+                !by_records || points.iter().any(|point| point == "tracepoint/raw_syscalls/sys_exit"),
                 "{points:?}"
             );
             let mut watch = Watch { probe };
@@ -57,6 +54,7 @@ fn asked() -> Option<CallPoint> {
     match std::env::var("LANNER_CALLS").as_deref() {
         Ok("fexit") => Some(CallPoint::Fexit),
         Ok("sys_exit") => Some(CallPoint::SysExit),
+        Ok("records") => Some(CallPoint::Records),
         _ => None,
     }
 }
