@@ -30,9 +30,14 @@ static __always_inline u32 pid_of_process(struct task_struct *task)
 }
 
 #if defined(__TARGET_ARCH_x86)
+static __always_inline u32 called_number(u64 number)
+{
+	return (u32)number & ~0x40000000u; /* the x32 ABI's mark */
+}
+
 static __always_inline u32 number_of(struct pt_regs *regs)
 {
-	return (u32)regs->orig_ax & ~0x40000000u; /* the x32 ABI's mark */
+	return called_number(regs->orig_ax);
 }
 
 static __always_inline s64 result_of(struct pt_regs *regs)
@@ -86,6 +91,11 @@ static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
 	s->args[5] = regs->r9;
 }
 #elif defined(__TARGET_ARCH_arm64)
+static __always_inline u32 called_number(u64 number)
+{
+	return number;
+}
+
 static __always_inline u32 number_of(struct pt_regs *regs)
 {
 	return (u32)regs->syscallno;

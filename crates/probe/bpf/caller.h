@@ -186,6 +186,7 @@ int find_direct_map(u64 *args)
 
 	if (!can_cast)
 		return 0;
+	regs_behind = (u64)plain(regs_of_caller()) - (u64)followed(bpf_get_current_task_btf())->stack;
 	if (!HAS_FLUSHES)
 		return 0;
 	table = tables_of(followed(bpf_get_current_task_btf())->mm);

@@ -346,6 +346,7 @@ struct bpf_local_storage {
 };
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
 	struct bpf_local_storage *bpf_storage;
 	unsigned int flags;
 	struct mm_struct *mm;
@@ -457,6 +458,10 @@ struct bpf_iter__task_file {
 };
 
 /* What is written down at tracepoints. */
+struct trace_event_raw_sys_exit {
+	long id;
+};
+
 struct trace_event_raw_sched_process_fork {
 	pid_t child_pid;
 };

@@ -126,6 +126,14 @@ static __always_inline struct task_struct *who_called(struct scratch *s, struct 
 	return this_task();
 }
 
+/* Whether anyone wants the end of calls of a number, in either ABI. */
+static __always_inline bool is_wanted(u64 called)
+{
+	u64 nr = bounded(called, NUMBERS - 1);
+
+	return wanted[nr] && nr == called;
+}
+
 /* The end of a call; `ctx` is what the program was given. */
 static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret, bool at_function)
 {
@@ -162,8 +170,16 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 SEC("tp_btf/sys_exit")
 int on_syscall(u64 *ctx)
 {
-	struct pt_regs *regs = recorded ? regs_of_caller() : CALLED_WITH(struct pt_regs *, ctx, 0);
+	struct pt_regs *regs;
 
+	if (!recorded) {
+		regs = CALLED_WITH(struct pt_regs *, ctx, 0);
+	} else {
+		/* the registers are to be had from the thread, which takes longer */
+		if (!is_wanted(called_number(((struct trace_event_raw_sys_exit *)ctx)->id)))
+			return 0;
+		regs = regs_of_current();
+	}
 	return end_of_call(ctx, regs, result_of(regs), false);
 }
 
