@@ -1,13 +1,25 @@
 #!/usr/bin/env bash
-# test [CARGO-TEST-OPTION...]: runs the tests of the whole workspace and closes with `N passed, N failed,
-# N skipped`. A test that can't run here prints `skipped: reason` and counts as skipped.
+# test [CARGO-TEST-OPTION...]: runs the tests of the whole workspace, and those of the probe once more as kernels have it
+# that may stop programs (LANNER_CALLS=records), and closes with `N passed, N failed, N skipped`. A test that can't run
+# here prints `skipped: reason` and counts as skipped. With options, it runs what these say, once.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-cargo test --workspace --no-fail-fast "$@" -- --show-output 2>&1 | tee "$log" | grep -vE '^(test .* \.\.\. ok|)$'
-status=${PIPESTATUS[0]}
+status=0
+
+# run CARGO-TEST-OPTION...
+run() {
+    cargo test --no-fail-fast "$@" -- --show-output 2>&1 | tee -a "$log" | grep -vE '^(test .* \.\.\. ok|)$'
+    [ "${PIPESTATUS[0]}" = 0 ] || status=1
+}
+
+run --workspace "$@"
+if [ $# -eq 0 ]; then
+    echo "== the probe's tests, by records of tracepoints"
+    LANNER_CALLS=records run --package lanner-probe --test '*'
+fi
 
 # A test's output stands under `---- NAME stdout ----`; its first line that says so makes it skipped.
 awk -v status="$status" '

@@ -85,17 +85,29 @@ pub struct Totals {
     pub lost: u64,
 }
 
+/// What is to be started.
+#[derive(Clone, Copy)]
+pub struct Measured<'a> {
+    /// The executable.
+    pub bin: &'a Path,
+    /// A rule file instead of its own rules.
+    pub rules: Option<&'a Path>,
+    /// Its settings.
+    pub config: Option<&'a Path>,
+}
+
 impl Agent {
     /// Starts it; it isn't watching yet. `also`: a rule file beside its rules.
-    pub fn start(bin: &Path, rules: Option<&Path>, also: &Path) -> Result<Agent> {
-        let mut command = Command::new(bin);
+    pub fn start(measured: Measured<'_>, also: &Path) -> Result<Agent> {
+        let mut command = Command::new(measured.bin);
         command.arg("run").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        if let Some(rules) = rules {
-            command.arg("-r").arg(rules);
+        for (option, file) in [("-c", measured.config), ("-r", measured.rules), ("--also", Some(also))] {
+            if let Some(file) = file {
+                command.arg(option).arg(file);
+            }
         }
-        command.arg("--also").arg(also);
         let started = Instant::now();
-        let mut child = command.spawn().with_context(|| format!("starting {}", bin.display()))?;
+        let mut child = command.spawn().with_context(|| format!("starting {}", measured.bin.display()))?;
         let stdout = child.stdout.take().context("lanner's standard output")?;
         let said = Arc::new(Said::default());
         let heard = Arc::clone(&said);

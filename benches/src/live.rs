@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use lanner_probe::trial::Empty;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Measured};
 use crate::load;
 use crate::measure::{Pair, cpu_seconds, median, resident_mb, timed};
 use crate::storm::Storm;
@@ -81,7 +81,7 @@ fn processes() -> Result<Vec<f64>> {
 }
 
 impl Figures {
-    fn round(&mut self, bin: &Path, rules: Option<&Path>, files: &Files) -> Result<()> {
+    fn round(&mut self, measured: Measured<'_>, files: &Files) -> Result<()> {
         self.empty.bare.push(load::getppid()?);
         let empty = Empty::attach()?;
         self.empty.watched.push(load::getppid()?);
@@ -92,7 +92,7 @@ impl Figures {
         self.named.bare.push(load::open_close(&files.named)?);
         self.stream.bare.push(load::send_receive()?);
         self.processes.bare.extend(processes()?);
-        let mut agent = Agent::start(bin, rules, &files.rules)?;
+        let mut agent = Agent::start(measured, &files.rules)?;
         self.first.push(agent.first_alert()?.as_secs_f64() * 1e3);
         std::thread::sleep(Duration::from_secs(1));
         self.resident.push(resident_mb(agent.pid())?);
@@ -107,8 +107,8 @@ impl Figures {
         self.processes.watched.extend(processes()?);
         let (totals, _) = agent.stop()?;
         println!("  loops: events {}, alerts {}, lost {}", totals.events, totals.alerts, totals.lost);
-        self.plain_storm.round(bin, rules)?;
-        self.reported_storm.round(bin, rules)
+        self.plain_storm.round(measured)?;
+        self.reported_storm.round(measured)
     }
 
     fn print(&self) {
@@ -146,7 +146,7 @@ impl Figures {
 ///
 /// # Errors
 /// When lanner doesn't start or raise an alert.
-pub fn run(bin: &Path, rules: Option<&Path>, rounds: usize) -> Result<()> {
+pub fn run(measured: Measured<'_>, rounds: usize) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let files = Files::make(dir.path())?;
     let mut figures = Figures {
@@ -155,7 +155,7 @@ pub fn run(bin: &Path, rules: Option<&Path>, rounds: usize) -> Result<()> {
         ..Figures::default()
     };
     for _ in 0..rounds {
-        figures.round(bin, rules, &files)?;
+        figures.round(measured, &files)?;
     }
     figures.print();
     Ok(())

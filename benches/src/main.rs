@@ -20,6 +20,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 
+use agent::Measured;
+
 /// Measures the lanner executable against the bare host.
 #[derive(Parser)]
 #[command(name = "lanner-bench")]
@@ -48,6 +50,9 @@ struct Options {
     /// A rule file for the live runs instead of lanner's own rules.
     #[arg(long)]
     rules: Option<PathBuf>,
+    /// Settings for the live runs, a falco.yaml.
+    #[arg(long)]
+    config: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
@@ -61,12 +66,13 @@ fn main() -> Result<()> {
     // it is started in other folders too
     let bin = std::path::absolute(&options.bin)?;
     let wanted = |name: &str| options.only.as_deref().is_none_or(|only| only == name);
+    let measured = Measured { bin: &bin, rules: options.rules.as_deref(), config: options.config.as_deref() };
     if wanted("live") {
-        live::run(&bin, options.rules.as_deref(), options.rounds)?;
+        live::run(measured, options.rounds)?;
     }
     // among the live ones already
     if options.only.as_deref() == Some("storms") {
-        storm::run(&bin, options.rules.as_deref(), options.rounds)?;
+        storm::run(measured, options.rounds)?;
     }
     if wanted("replay") {
         replay::run(&bin, &options.compat, options.rounds)?;

@@ -1,11 +1,11 @@
 //! Storms: four processes open a file as fast as they can, while a sensitive file is read every now and then.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Measured};
 use crate::live::Files;
 use crate::load::{self, SensitiveReads};
 use crate::measure::{Pair, median};
@@ -53,9 +53,9 @@ impl Storm {
     }
 
     /// One storm without lanner and one with it.
-    pub fn round(&mut self, bin: &Path, rules: Option<&Path>) -> Result<()> {
+    pub fn round(&mut self, measured: Measured<'_>) -> Result<()> {
         self.pairs.bare.push(load::open_storm(&self.file, STORM)? / 1e3);
-        let mut agent = Agent::start(bin, rules, &self.rules)?;
+        let mut agent = Agent::start(measured, &self.rules)?;
         agent.first_alert()?;
         std::thread::sleep(Duration::from_secs(1));
         let before = agent.sensitive();
@@ -94,12 +94,12 @@ impl Storm {
 ///
 /// # Errors
 /// When lanner doesn't start or raise an alert.
-pub fn run(bin: &Path, rules: Option<&Path>, rounds: usize) -> Result<()> {
+pub fn run(measured: Measured<'_>, rounds: usize) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let files = Files::make(dir.path())?;
     let mut storms = [Storm::unasked(&files), Storm::reported(&files)];
     for _ in 0..rounds {
-        storms.iter_mut().try_for_each(|storm| storm.round(bin, rules))?;
+        storms.iter_mut().try_for_each(|storm| storm.round(measured))?;
     }
     println!("{:<44} {:>9} {:>9} {:>13}  ratio", "", "bare", "watched", "added");
     storms.iter().for_each(Storm::print);

@@ -18,6 +18,7 @@ mod plugins;
 mod profile;
 mod quiet;
 mod record;
+mod records;
 mod reload;
 mod rules;
 mod rules_container;

@@ -33,8 +33,8 @@ fn group(tracepoint: &str) -> Option<&'static str> {
     RECORDED.iter().find(|(name, _)| *name == tracepoint).map(|(_, group)| *group)
 }
 
-/// Where tracefs is looked for.
-const FOLDERS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+/// Where tracefs is looked for: here, and where the host's first process sees it.
+const FOLDERS: [&str; 2] = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
 
 /// The tracepoints, as the kernel numbers them for perf.
 struct Numbers {
@@ -44,10 +44,12 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn find() -> io::Result<Numbers> {
-        let there = FOLDERS.iter().map(Path::new).find(|folder| folder.join("events").is_dir());
-        if let Some(folder) = there {
-            return Ok(Numbers { folder: folder.into(), _mounted: None });
+    /// `proc`: where the host's `/proc` is seen.
+    fn find(proc: &Path) -> io::Result<Numbers> {
+        let roots = [PathBuf::from("/"), proc.join("1/root")];
+        let mut folders = roots.iter().flat_map(|root| FOLDERS.map(|folder| root.join(folder)));
+        if let Some(folder) = folders.find(|folder| folder.join("events").is_dir()) {
+            return Ok(Numbers { folder, _mounted: None });
         }
         let made = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_create(made.as_fd())?;
@@ -105,7 +107,7 @@ impl Tracepoints {
         }
         let has_function = types.is_some_and(|types| types.function(TASK_BY_ID).is_some());
         let numbers = match has_function {
-            true => Numbers::find(),
+            true => Numbers::find(&options.proc),
             false => Err(io::Error::other(format!("this kernel has no {TASK_BY_ID}"))),
         };
         let tried = numbers.and_then(|numbers| {
@@ -190,7 +192,7 @@ mod tests {
     /// By a folder of the system, or by one that only this process has.
     #[test]
     fn tracepoints_have_numbers() {
-        match Numbers::find().and_then(|numbers| numbers.of("raw_syscalls", "sys_exit")) {
+        match Numbers::find(Path::new("/proc")).and_then(|numbers| numbers.of("raw_syscalls", "sys_exit")) {
             Ok(number) => assert!(number > 0),
             Err(error) => println!("skipped: no tracefs: {error}"),
         }
