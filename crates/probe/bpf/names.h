@@ -122,7 +122,8 @@ static __always_inline void keep_name(struct task_struct *task)
 SEC("tp_btf/task_rename")
 int on_rename(u64 *ctx)
 {
-	struct task_struct *renamed = recorded ? RECORDED_TASK(ctx, task_rename, pid) : CALLED_WITH(struct task_struct *, ctx, 0);
+	struct task_struct *renamed = recorded ? RECORDED_TASK(ctx, task_rename, pid)
+					       : CALLED_WITH(struct task_struct *, ctx, 0);
 
 	if (recorded && !renamed)
 		return 0;

@@ -407,7 +407,8 @@ int on_exec(u64 *ctx)
 	put_state((u64)task);
 	put_environment();
 	put_exec_end((u64)task);
-	put_kernel_text(recorded ? (u64)plain((void *)ctx) + (u16)RECORD_READ(ctx, sched_process_exec, __data_loc_filename)
+	/* of a text a record says in the lower half of a number where in it that is */
+	put_kernel_text(recorded ? (u64)plain(ctx) + (u16)RECORD_READ(ctx, sched_process_exec, __data_loc_filename)
 				 : (u64)BPF_CORE_READ(CALLED_WITH(struct linux_binprm *, ctx, 2), filename));
 	submit();
 	return 0;

@@ -542,6 +542,7 @@ struct completion {
 static __always_inline struct completion completion_told(u64 *ctx)
 {
 	struct io_uring_cqe *cqe;
+	u64 ring, req;
 
 	if (recorded)
 		return (struct completion){ (u64)RECORD_READ(ctx, io_uring_complete, ctx),
@@ -549,11 +550,13 @@ static __always_inline struct completion completion_told(u64 *ctx)
 					    RECORD_READ(ctx, io_uring_complete, user_data),
 					    RECORD_READ(ctx, io_uring_complete, res),
 					    RECORD_READ(ctx, io_uring_complete, cflags) };
+	ring = (u64)plain(CALLED_WITH(void *, ctx, 0));
+	req = (u64)plain(CALLED_WITH(void *, ctx, 1));
 	if (completion_by_value)
-		return (struct completion){ (u64)plain(CALLED_WITH(void *, ctx, 0)), (u64)plain(CALLED_WITH(void *, ctx, 1)), CALLED_WITH(u64, ctx, 2), CALLED_WITH(s32, ctx, 3), CALLED_WITH(u32, ctx, 4) };
+		return (struct completion){ ring, req, CALLED_WITH(u64, ctx, 2), CALLED_WITH(s32, ctx, 3),
+					    CALLED_WITH(u32, ctx, 4) };
 	cqe = plain(CALLED_WITH(void *, ctx, 2));
-	return (struct completion){ (u64)plain(CALLED_WITH(void *, ctx, 0)), (u64)plain(CALLED_WITH(void *, ctx, 1)),
-				    BPF_CORE_READ(cqe, user_data), BPF_CORE_READ(cqe, res),
+	return (struct completion){ ring, req, BPF_CORE_READ(cqe, user_data), BPF_CORE_READ(cqe, res),
 				    BPF_CORE_READ(cqe, flags) };
 }
 
