@@ -33,8 +33,19 @@ fn group(tracepoint: &str) -> Option<&'static str> {
     RECORDED.iter().find(|(name, _)| *name == tracepoint).map(|(_, group)| *group)
 }
 
-/// Where tracefs is looked for: here, and where the host's first process sees it.
+/// Where tracefs is looked for: here, and where the host's oldest processes see it.
 const FOLDERS: [&str; 2] = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
+
+/// How many processes are asked.
+const ASKED: usize = 64;
+
+/// The root folders of the processes with the lowest ids.
+fn roots_of_oldest(proc: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(proc).into_iter().flatten().flatten();
+    let mut pids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    pids.into_iter().take(ASKED).map(move |pid| proc.join(format!("{pid}/root")))
+}
 
 /// The tracepoints, as the kernel numbers them for perf.
 struct Numbers {
@@ -46,8 +57,8 @@ struct Numbers {
 impl Numbers {
     /// `proc`: where the host's `/proc` is seen.
     fn find(proc: &Path) -> io::Result<Numbers> {
-        let roots = [PathBuf::from("/"), proc.join("1/root")];
-        let mut folders = roots.iter().flat_map(|root| FOLDERS.map(|folder| root.join(folder)));
+        let roots = std::iter::once(PathBuf::from("/")).chain(roots_of_oldest(proc));
+        let mut folders = roots.flat_map(|root| FOLDERS.map(|folder| root.join(folder)));
         if let Some(folder) = folders.find(|folder| folder.join("events").is_dir()) {
             return Ok(Numbers { folder, _mounted: None });
         }
