@@ -235,7 +235,8 @@ static __always_inline void put_number(struct scratch *s, u64 value, u32 width)
 
 /* Parameters of user memory that could not be read. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, u64);
@@ -247,7 +248,7 @@ static __always_inline void count_unreadable(void)
 	u64 *n = bpf_map_lookup_elem(&unreadable, &key);
 
 	if (n)
-		*n += 1;
+		__sync_fetch_and_add(n, 1);
 }
 
 /* Text from the kernel's memory. */

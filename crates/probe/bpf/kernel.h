@@ -43,6 +43,11 @@ enum bpf_map_type {
 enum {
 	BPF_ANY = 0,
 	BPF_F_NO_PREALLOC = 1,
+	/*
+	 * Read by way of shared memory. While a process asks for a map's value, the kernel calls no program by record on its
+	 * CPU, whoever runs there meanwhile (bpf_disable_instrumentation, in its include/linux/bpf.h).
+	 */
+	BPF_F_MMAPABLE = 1024,
 };
 
 enum bpf_func_id {

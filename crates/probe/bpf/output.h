@@ -32,9 +32,11 @@ struct lost {
 	u64 by_reason[LOST_REASONS];
 };
 
+/* For each CPU those of each type. Shared with the agent (see BPF_F_MMAPABLE). */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, EVENT_COUNT);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EVENT_COUNT); /* for each possible CPU, set by the loader */
 	__type(key, u32);
 	__type(value, struct lost);
 } lost_map SEC(".maps");
@@ -96,7 +98,8 @@ static __always_inline bool has_room(struct scratch *s, u64 unread, u64 len)
 
 static __always_inline void count_lost(u32 type, enum lost_reason reason)
 {
-	struct lost *lost = bpf_map_lookup_elem(&lost_map, &type);
+	u32 place = bpf_get_smp_processor_id() * EVENT_COUNT + type;
+	struct lost *lost = type < EVENT_COUNT ? bpf_map_lookup_elem(&lost_map, &place) : NULL;
 
 	if (lost)
 		lost->by_reason[reason] += 1;

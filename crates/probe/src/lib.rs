@@ -179,12 +179,12 @@ impl Probe {
 
     /// What has been lost since the probe was opened.
     pub fn lost(&self) -> Lost {
-        lost::read(&self.loaded.lost, &self.loaded.unreadable, self.damaged, self.loaded.telling())
+        self.loaded.losses.read(self.damaged, self.loaded.telling())
     }
 
     /// Events lost since the probe was opened, by CPU.
     pub fn lost_by_cpu(&self) -> Vec<u64> {
-        lost::by_cpu(&self.loaded.lost)
+        self.loaded.losses.by_cpu()
     }
 
     /// How often each attached program ran and how long that took; nothing unless the kernel counts it

@@ -13,6 +13,7 @@ use crate::cgroups::{self, NewCgroups};
 use crate::copies::{self, Copies};
 use crate::direct;
 use crate::log;
+use crate::lost::Losses;
 use crate::missing::Without;
 use crate::object::{self, Notes, Purpose, Taken};
 use crate::plans::Wanted;
@@ -35,10 +36,8 @@ pub struct Loaded {
     pub ring_maps: Vec<MapHandle>,
     /// The rings' memory.
     pub rings: Vec<Ring>,
-    /// Counters of lost events.
-    pub lost: MapHandle,
-    /// Counter of unreadable parameters.
-    pub unreadable: MapHandle,
+    /// Counters of what was lost.
+    pub losses: Losses,
     /// Nanoseconds between 1970 and boot.
     pub boot_time: u64,
     /// How it is attached.
@@ -147,7 +146,7 @@ fn attach(
     snapshot: impl FnOnce() -> Result<Snapshot, ProbeError>,
 ) -> Result<Loaded, ProbeError> {
     let Taken { notes, why_no_more, boot_time, mut globals, variables, maps, of_calls, programs } = taken;
-    let (lost, unreadable) = (maps.handle("lost_map")?, maps.handle("unreadable")?);
+    let losses = Losses::new(&maps.handle("lost_map")?, &maps.handle("unreadable")?)?;
     let new_cgroups = maps.handle("new_cgroups")?;
     let mut shared = SharedGlobals::new(variables.as_fd())
         .map_err(|source| ProbeError::Map { map: ".bss".into(), source })?;
@@ -223,8 +222,7 @@ fn attach(
         _of_calls: of_calls,
         ring_maps,
         rings: mapped,
-        lost,
-        unreadable,
+        losses,
         boot_time,
         attachment,
         globals,

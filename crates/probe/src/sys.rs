@@ -161,6 +161,28 @@ fn record_len(payload: usize) -> u64 {
     (payload as u64 + RECORD_HEADER + 7) & !7
 }
 
+/// Numbers that the BPF side adds to.
+pub struct Counters {
+    memory: Mapping,
+    count: usize,
+}
+
+impl Counters {
+    /// Maps the numbers of the map that `fd` is, which has so many.
+    pub fn new(fd: BorrowedFd<'_>, count: usize) -> io::Result<Counters> {
+        let len = (count * size_of::<u64>()).next_multiple_of(page_size());
+        Ok(Counters { memory: Mapping::new(fd.as_raw_fd(), 0, len, libc::PROT_READ)?, count })
+    }
+
+    /// All of them, as they are now.
+    pub fn all(&self) -> impl Iterator<Item = u64> + '_ {
+        (0..self.count).map(|at| {
+            // SAFETY: the mapping is page-aligned and has at least `count` numbers of 8 bytes.
+            unsafe { self.memory.at.cast::<AtomicU64>().add(at).as_ref() }.load(Ordering::Relaxed)
+        })
+    }
+}
+
 /// The global variables of the BPF side.
 pub struct SharedGlobals {
     memory: Mapping,

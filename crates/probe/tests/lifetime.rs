@@ -54,6 +54,9 @@ fn events_come_in_the_order_of_time() {
             seen += 1;
         };
         watch.probe.poll(Duration::from_millis(10), sink).unwrap();
+        // to ask for losses loses nothing
+        let losses: u64 = (0..20).map(|_| watch.probe.lost().total()).sum();
+        assert_eq!(losses, 0, "{:?}", watch.probe.lost());
     }
     threads.into_iter().for_each(|t| t.join().unwrap());
     // others on this machine may make the same call
