@@ -7,7 +7,7 @@
 # where one boots after the other, that takes an hour. VMTEST_ALL=1 takes all that the package registry has of 5.10, 6.1,
 # 6.12, 6.18 and 7.3, also in other releases of Debian than this one, each with auto and with fexit: several times that. A
 # KERNEL is the beginning of a version (6.1), which is booted with both.
-# VMTEST_ONLY=NAME runs only the test files whose name begins with NAME, VMTEST_CALLS=auto, fexit or sys_exit boots
+# VMTEST_ONLY=NAME runs only the test files whose name begins with NAME, VMTEST_CALLS=auto, fexit, sys_exit or records boots
 # each kernel once, with that. VMTEST_MINUTES=100 is what a boot may take. Boots share the cores: each is given two.
 set -euo pipefail
 cd "$(dirname "$0")/.."
