@@ -188,8 +188,10 @@ fn attach(
     }
     let mut few = Points::default();
     for spec in &points::SPECS {
-        if let Some(program) = programs.get(spec.program) {
-            few.add(spec, program.as_fd(), tracepoints)?;
+        let Some(program) = programs.get(spec.program) else { continue };
+        match few.add(spec, program.as_fd(), tracepoints) {
+            Err(error) if !without.leave_out(&error) => return Err(error),
+            _ => {}
         }
     }
     match few.follow(&options.events) {
