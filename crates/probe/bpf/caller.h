@@ -30,20 +30,6 @@ u8 five_levels = 0;
 #define FRAME 0x000ffffffffff000ull
 #define TEXT_WORDS 32
 
-#define EVERY(byte) (0x0101010101010101ull * (byte))
-
-/* The highest bit of each byte that is 0. */
-static __always_inline u64 zeros(u64 word)
-{
-	return ~(((word & EVERY(0x7f)) + EVERY(0x7f)) | word | EVERY(0x7f));
-}
-
-/* Up to the first 0 and with it; `zeros` of the word. */
-static __always_inline u32 bytes_to_first(u64 zeros)
-{
-	return (((zeros & -zeros) - 1) & EVERY(1)) * EVERY(1) >> 56;
-}
-
 /* The entry for an address of the caller's in a table, each entry of which stands for 1 << `shift` bytes. */
 static __always_inline u64 entry_of(u64 table, u64 user, u32 shift)
 {

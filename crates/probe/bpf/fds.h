@@ -12,6 +12,7 @@
 
 #include "file.h"
 #include "output.h"
+#include "words.h"
 
 #define HIDDEN_MOST 1024 /* a power of two */
 
@@ -31,6 +32,14 @@ enum {
 	TOLD,	   /* a plain file or a directory, and user space was told so when it got the number */
 	UNSURE,	   /* any of these */
 };
+#define KNOWLEDGE 3 /* the bits of the above */
+/* Set beside HIDDEN: user space takes it for nothing, which is true once it is closed. */
+#define UNHEARD_OF 4
+
+static __always_inline bool says_hidden(u32 note)
+{
+	return (note & KNOWLEDGE) == HIDDEN;
+}
 
 struct hidden {
 	/* a byte for each, so that threads that open and close at once don't undo each other's notes */
@@ -140,24 +149,41 @@ static __always_inline bool has_own_table(struct task_struct *seen)
 }
 
 /*
- * Notes something of the current process's fd; false if that can't be. It is noted with the first thread, for all that
- * share its table: a copy of the table has the same fds.
+ * Where something is to be noted of the current process's fd; NULL if that can't be. It is noted with the first thread,
+ * for all that share its table: a copy of the table has the same fds.
  */
-static __always_inline bool note_fd(s64 fd, u8 what)
+static __always_inline u8 *note_to_make(s64 fd)
 {
 	struct task_struct *task;
 	struct hidden *hidden;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
-		return false;
+		return NULL;
 	task = bpf_get_current_task_btf();
 	if (!has_own_table(followed(task)))
-		return false;
+		return NULL;
 	hidden = bpf_task_storage_get(&hidden_fds, task->group_leader, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!hidden)
-		return false;
-	hidden->fds[bounded(fd, HIDDEN_MOST - 1)] = what;
-	return true;
+	return hidden ? &hidden->fds[bounded(fd, HIDDEN_MOST - 1)] : NULL;
+}
+
+/* Notes something of the current process's fd; false if that can't be. */
+static __always_inline bool note_fd(s64 fd, u8 what)
+{
+	u8 *note = note_to_make(fd);
+
+	if (note)
+		*note = what;
+	return note;
+}
+
+/* Notes that the current process has a new fd of which nobody is told; false if that can't be. */
+static __always_inline bool hide_fd(s64 fd)
+{
+	u8 *note = note_to_make(fd);
+
+	if (note && !says_hidden(*note))
+		*note = *note == NOT_NOTED ? HIDDEN | UNHEARD_OF : HIDDEN;
+	return note;
 }
 
 /*
@@ -210,9 +236,9 @@ static __always_inline bool is_hidden(struct task_struct *seen, s64 fd)
 	u8 *note;
 
 	if (known != NOT_AT_HAND)
-		return known == HIDDEN;
+		return says_hidden(known);
 	note = note_of(fd);
-	return note && *note == HIDDEN;
+	return note && says_hidden(*note);
 }
 
 /*
@@ -224,12 +250,13 @@ static __always_inline bool closes_unseen(struct task_struct *seen, s64 fd)
 	u32 known = note_at_hand(seen, fd);
 	u8 *note;
 
-	if (known == HIDDEN || known == NOT_NOTED)
+	if (says_hidden(known) || known == NOT_NOTED)
 		return known;
 	note = note_of(fd);
 	if (!note || *note == NOT_NOTED)
 		return false;
-	*note = *note == UNSURE ? NOT_NOTED : HIDDEN;
+	if (!says_hidden(*note))
+		*note = *note == UNSURE ? NOT_NOTED : HIDDEN;
 	return *note;
 }
 
@@ -243,6 +270,34 @@ static __always_inline void reveal_fd(struct task_struct *seen, s64 fd)
 	note = note_of(fd);
 	if (note && *note)
 		*note = NOT_NOTED;
+}
+
+/* Which fds a thread has open, a bit for each; 0 where its table has no room for them. */
+static __always_inline u64 open_fds(struct task_struct *thread, u32 word)
+{
+	struct fdtable *table = BPF_CORE_READ(thread, files, fdt);
+	u64 bits = 0;
+
+	if (word < BPF_CORE_READ(table, max_fds) / 64)
+		bpf_probe_read_kernel(&bits, sizeof(bits), &BPF_CORE_READ(table, open_fds)[word]);
+	return bits;
+}
+
+/*
+ * What counts for a child of what is noted of eight fds of its parent: not that user space never heard of some, of which
+ * the child has none. So most children have nothing noted, for what is noted of the parent is, as a rule, of files that
+ * were closed when its program had begun.
+ */
+static __always_inline u64 heritage(u64 notes, struct task_struct *child, u32 word)
+{
+	u64 open, closed;
+
+	if (!notes)
+		return 0;
+	open = open_fds(child, word / 8) >> word % 8 * 8;
+	/* a byte for each bit */
+	closed = zeros((open & 0xff) * EVERY(1) & 0x8040201008040201ull) >> 7;
+	return notes & ~((notes / UNHEARD_OF & closed) * 0xff);
 }
 
 /*
@@ -260,7 +315,7 @@ static __always_inline void inherit_hidden(struct task_struct *child)
 		return;
 	from = (u64 *)old->fds;
 	for (u32 i = 0; i < HIDDEN_WORDS; i++)
-		any |= from[i];
+		any |= one_table ? from[i] : heritage(from[i], child, i);
 	if (!any)
 		return;
 	new = bpf_task_storage_get(&hidden_fds, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -271,8 +326,9 @@ static __always_inline void inherit_hidden(struct task_struct *child)
 	to = (u64 *)new->fds;
 	for (u32 i = 0; i < HIDDEN_WORDS; i++) {
 		if (one_table)
-			from[i] = ALL_UNSURE;
-		to[i] = from[i];
+			from[i] = to[i] = ALL_UNSURE;
+		else
+			to[i] = heritage(from[i], child, i);
 	}
 }
 
@@ -324,9 +380,9 @@ static __always_inline u32 mode_at_hand(struct task_struct *seen, s64 fd)
 static __always_inline bool hide_plain_fd(struct task_struct *seen, s64 fd)
 {
 	if (!can_cast)
-		return is_plain_fd(fd) && note_fd(fd, HIDDEN);
+		return is_plain_fd(fd) && hide_fd(fd);
 	/* what was noted when the table was the process' own is doubted when it no longer is */
-	return is_plain(mode_at_hand(seen, fd)) && (note_at_hand(seen, fd) == HIDDEN || note_fd(fd, HIDDEN));
+	return is_plain(mode_at_hand(seen, fd)) && (says_hidden(note_at_hand(seen, fd)) || hide_fd(fd));
 }
 
 #endif

@@ -12,7 +12,7 @@
 /* Whether the caller's new fd is of a plain file and noted as one that nobody was told of. */
 static __always_inline bool is_hidden_plain_fd(struct scratch *s, struct task_struct *task, s64 fd)
 {
-	return note_of_caller(s, fd) == HIDDEN && is_plain(mode_at_hand(task, fd));
+	return says_hidden(note_of_caller(s, fd)) && is_plain(mode_at_hand(task, fd));
 }
 
 /*
@@ -57,7 +57,7 @@ static __always_inline bool close_is_settled(struct scratch *s, struct task_stru
 	if (ret < 0)
 		return true;
 	known = note_of_caller(s, fd);
-	return known == HIDDEN || (known != NOT_NOTED && closes_unseen(task, (s32)fd));
+	return says_hidden(known) || (known != NOT_NOTED && closes_unseen(task, (s32)fd));
 }
 
 /*

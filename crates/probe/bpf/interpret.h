@@ -590,7 +590,7 @@ __noinline int tell_file(s32 fd)
 	if (known == NOT_NOTED || known == TOLD)
 		return 0;
 	note = note_of(fd);
-	if (!note || (*note != HIDDEN && *note != UNSURE))
+	if (!note || (!says_hidden(*note) && *note != UNSURE))
 		return 0;
 	file = file_of_number(fd);
 	if (file)

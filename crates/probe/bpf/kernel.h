@@ -168,6 +168,7 @@ struct file {
 
 struct fdtable {
 	unsigned long *close_on_exec;
+	unsigned long *open_fds;
 	unsigned int max_fds;
 	struct file **fd;
 };

@@ -334,7 +334,7 @@ static __always_inline bool is_kept(struct scratch *s, const struct sieve *sieve
 			return false;
 		return sieve->keep == KEEP_CONNECTS || s->socket_class != SOCKET_UNIX;
 	case KEEP_ACCEPTS_BUT_UNIX:
-		return s->ret >= 0 && !(s->socket_class == SOCKET_UNIX && note_fd(s->ret, HIDDEN));
+		return s->ret >= 0 && !(s->socket_class == SOCKET_UNIX && hide_fd(s->ret));
 	case KEEP_EXCHANGES:
 	case KEEP_EXCHANGES_BUT_UNIX:
 		return s->ret >= 0 && tells_ends(s, sieve->keep == KEEP_EXCHANGES_BUT_UNIX);

@@ -124,7 +124,10 @@ impl Actor {
         let child = call(libc::SYS_clone, &[N(i64::from(flags | libc::SIGCHLD)), N(0), N(0), N(0), N(0)]);
         if child == 0 {
             self.truth.clear();
-            self.dice.roll(2);
+            // what it has from its parent, before that changes
+            if self.dice.roll(2) == 0 {
+                (3..13).for_each(|fd| self.use_fd(fd));
+            }
             self.act();
             call(libc::SYS_exit_group, &[N(0)]);
         }

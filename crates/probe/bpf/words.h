@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Eight bytes at once. */
+#ifndef LANNER_WORDS_H
+#define LANNER_WORDS_H
+
+#include "kernel.h"
+
+#define EVERY(byte) (0x0101010101010101ull * (byte))
+
+/* The highest bit of each byte that is 0. */
+static __always_inline u64 zeros(u64 word)
+{
+	return ~(((word & EVERY(0x7f)) + EVERY(0x7f)) | word | EVERY(0x7f));
+}
+
+/* Up to the first 0 and with it; `zeros` of the word. */
+static __always_inline u32 bytes_to_first(u64 zeros)
+{
+	return (((zeros & -zeros) - 1) & EVERY(1)) * EVERY(1) >> 56;
+}
+
+#endif
