@@ -23,7 +23,7 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
     if off(&needs, base).is_some() {
         return prefilter;
     }
-    prefilter.addresses = engine.addresses();
+    prefilter.ends = engine.asked_ends();
     let asked = engine.event_types();
     let by_name =
         |ty: EventType| base.custom.iter().any(|name| ty.info().is_some_and(|info| info.name == name));
@@ -230,28 +230,43 @@ fn over(set: States) -> String {
         ("other IP", SocketClass::Other4, SocketClass::Other6),
     ];
     let has = |class: SocketClass| !set.and(class.states()).is_empty();
+    let has_any =
+        |of: SocketClass| SocketClass::ALL.into_iter().any(|class| class.anywhere() == of && has(class));
     let mut names: Vec<String> = Vec::new();
     for (name, four, six) in FAMILIES {
-        match (has(four), has(six)) {
+        match (has_any(four), has_any(six)) {
             (true, true) => names.push(name.to_owned()),
             (true, false) => names.push(format!("{name} (v4)")),
             (false, true) => names.push(format!("{name} (v6)")),
             (false, false) => {}
         }
     }
-    let anywhere = has(SocketClass::Tcp4Elsewhere) || has(SocketClass::Tcp6Elsewhere);
-    if let Some(tcp) = names.first_mut().filter(|name| name.starts_with("TCP") && !anywhere) {
-        tcp.push_str(" with addresses that rules ask for");
+    let asked = asked_ends(&has);
+    if let Some((tcp, asked)) = names.first_mut().filter(|name| name.starts_with("TCP")).zip(asked) {
+        let _ = write!(tcp, " with {asked} that rules ask for");
     }
     for (name, class) in [("unix sockets", SocketClass::Unix), ("netlink", SocketClass::Netlink)] {
         names.extend(has(class).then(|| name.to_owned()));
     }
-    let known = SocketClass::ALL.into_iter().fold(States::NONE, |all, class| all.or(class.states()));
-    let verb = verb(set.and(known));
-    match (&names[..], names.len() == 5 && anywhere) {
+    let verb = verb(set);
+    match (&names[..], names.len() == 5 && asked.is_none()) {
         ([], _) => format!("those that {verb} over other sockets"),
         (_, true) => format!("those that {verb}"),
         _ => format!("those that {verb} over {}", names.join(", ")),
+    }
+}
+
+/// What of the ends of a stream of TCP rules have to ask for, if they decide.
+fn asked_ends(has: &dyn Fn(SocketClass) -> bool) -> Option<&'static str> {
+    let with = |elsewhere, other_ports| {
+        [false, true].into_iter().any(|ipv6| has(SocketClass::stream(ipv6, elsewhere, other_ports)))
+    };
+    match (with(true, false), with(false, true), with(true, true)) {
+        (_, _, true) => None,
+        (false, true, _) => Some("addresses"),
+        (true, false, _) => Some("ports"),
+        (true, true, _) => Some("addresses or ports"),
+        (false, false, _) => Some("addresses and ports"),
     }
 }
 
@@ -325,16 +340,36 @@ mod tests {
         );
     }
 
+    fn told_of(condition: &str) -> String {
+        let rule = format!("- rule: R\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO\n");
+        let config = Config::default();
+        let texts = [SourceText::new("r.yaml", &*rule)];
+        let rules = load(&texts, &config).map_err(|error| error.to_string()).unwrap();
+        told(&rules.engine, &config, Some("R"))
+    }
+
+    #[test]
+    fn it_is_said_what_ends_of_streams_decide() {
+        const OTHERS: &str = "UDP, other IP";
+        for (condition, streams) in [
+            ("fd.sip = 10.0.0.9", "TCP with addresses that rules ask for"),
+            ("fd.snet = 10.0.0.0/8", "TCP with addresses that rules ask for"),
+            ("fd.sport in (3333, 4444)", "TCP with ports that rules ask for"),
+            ("fd.sport = 80 and fd.rnet = fe80::/10", "TCP with addresses and ports that rules ask for"),
+            ("(fd.sport = 80 or fd.rip = 10.0.0.9)", "TCP with addresses or ports that rules ask for"),
+            ("fd.sport > 1024", "TCP"),
+        ] {
+            assert_eq!(
+                told_of(&format!("evt.type = sendto and {condition}")),
+                format!(
+                    "The kernel lets through for 'R':\n  sendto: those that are made over {streams}, {OTHERS}\n"
+                ),
+            );
+        }
+    }
+
     #[test]
     fn it_is_said_what_names_of_processes_decide() {
-        let told_of = |condition: &str| {
-            let rule =
-                format!("- rule: R\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO\n");
-            let config = Config::default();
-            let texts = [SourceText::new("r.yaml", &*rule)];
-            let rules = load(&texts, &config).map_err(|error| error.to_string()).unwrap();
-            told(&rules.engine, &config, Some("R"))
-        };
         let says = |what: &str| format!("The kernel lets through for 'R':\n  openat: {what}\n");
         assert_eq!(
             told_of("evt.type = execve and proc.name = tar"),

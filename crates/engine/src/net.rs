@@ -51,6 +51,14 @@ impl Networks {
         }
     }
 
+    /// Each network: an address in it, and how many of its leading bits count.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpAddr, u32)> {
+        let v4 = self.v4.iter().flat_map(|of| of.bases.iter().map(|base| (of.mask, *base)));
+        let v6 = self.v6.iter().flat_map(|of| of.bases.iter().map(|base| (of.mask, *base)));
+        let v4 = v4.map(|(mask, base)| (Ipv4Addr::from(base).into(), mask.leading_ones()));
+        v4.chain(v6.map(|(mask, base)| (Ipv6Addr::from(base).into(), mask.leading_ones())))
+    }
+
     /// How many searches that takes at most.
     pub(crate) fn searches(&self) -> usize {
         self.v4.len().max(self.v6.len())
@@ -177,6 +185,15 @@ mod tests {
         assert!(holds("fe80::/10", "fe80::1"));
         assert!(!holds("fe80::/10", "::1"));
         assert!(holds("::/0", "::1"));
+    }
+
+    #[test]
+    fn networks_are_told_one_by_one() {
+        let texts = ["10.0.0.0/8", "1.2.3.4/32", "fe80::/10"];
+        let networks = Networks::new(&texts.map(|text| network(text).unwrap()));
+        let mut told: Vec<String> = networks.iter().map(|(base, bits)| format!("{base}/{bits}")).collect();
+        told.sort();
+        assert_eq!(told, ["1.2.3.4/32", "10.0.0.0/8", "fe80::/10"]);
     }
 
     #[test]

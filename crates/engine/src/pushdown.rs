@@ -10,11 +10,8 @@ mod name;
 mod needs;
 mod socket;
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-
 use lanner_event::EventType;
-use lanner_event::prefilter::{ArgumentClasses, Interest, Places};
+use lanner_event::prefilter::{ArgumentClasses, AskedEnds, Interest, Places};
 use rustc_hash::FxHashMap;
 
 use crate::engine::Source;
@@ -71,10 +68,19 @@ impl Engine {
         Bound::new(source, &plan, ty, classes).others(interest)
     }
 
-    /// The IP addresses that rules about system calls ask for.
-    pub fn addresses(&self) -> BTreeSet<IpAddr> {
-        let predicates = self.syscall_source().into_iter().flat_map(|source| &source.graph.predicates);
-        predicates.flat_map(socket::addresses).copied().collect()
+    /// Ends of streams that rules about calls that move data ask for. The states of [`Engine::interest`] are meant so.
+    pub fn asked_ends(&self) -> AskedEnds {
+        let mut asked = AskedEnds::default();
+        let Some(source) = self.syscall_source() else { return asked };
+        let over_sockets =
+            |ty: &EventType| ty.info().and_then(Places::of).is_some_and(|of| of.socket.is_some());
+        for ty in source.types.iter().filter(over_sockets) {
+            let plan = Plan::new(&source.graph, &source.roots, ty);
+            let mut bound = Bound::new(source, &plan, ty, ArgumentClasses::default());
+            bound.of_all();
+            asked.add(bound.ends);
+        }
+        asked
     }
 
     /// How the rules tell values of the call's argument apart, if they do. The states of [`Engine::interest`] are meant so.
@@ -133,6 +139,8 @@ struct Bound<'p> {
     /// Names that the process is taken not to have, as far as the rules that were looked at ask for some. `None`: it may
     /// have any.
     without: Option<Names>,
+    /// Ends of streams that the rules that were looked at ask for.
+    ends: AskedEnds,
     known: FxHashMap<Edge, Interest>,
     undecided: Vec<String>,
 }
@@ -146,6 +154,7 @@ impl<'p> Bound<'p> {
             by_socket: false,
             classes,
             without: None,
+            ends: AskedEnds::default(),
             known: FxHashMap::default(),
             undecided: Vec::new(),
         }
@@ -203,6 +212,9 @@ impl<'p> Bound<'p> {
             argument::by_argument(predicate, &self.classes, self.ty.info()?, edge.negated())
                 .map(Interest::states)
         };
+        if let Some(asked) = socket::asked_ends(predicate, edge.negated(), self.ty) {
+            self.ends.add(asked);
+        }
         let by_name = self.without.as_mut().and_then(|names| name::by_name(predicate, edge.negated(), names));
         by_name
             .or_else(by_argument)
@@ -216,7 +228,9 @@ impl<'p> Bound<'p> {
 
 #[cfg(test)]
 mod tests {
-    use lanner_event::prefilter::{PathTest, READS, SUCCESS, SocketClass, States, WRITES};
+    use std::net::IpAddr;
+
+    use lanner_event::prefilter::{Network, PathTest, READS, SUCCESS, SocketClass, States, WRITES};
     use lanner_event::types::{self, self as t};
     use lanner_rules::{LoadOptions, SourceText, load};
 
@@ -334,41 +348,90 @@ mod tests {
     fn sockets_are_decided_by_family_and_protocol() {
         use SocketClass::*;
         let of = |condition: &str| classes("connect, accept4", t::SOCKET_CONNECT_X, condition, true);
-        let ip = [Unknown, Tcp4, Tcp6, Udp4, Udp6, Other4, Other6, Other, Tcp4Elsewhere, Tcp6Elsewhere];
+        let not_ip = [Unix, Netlink];
+        let ip: Vec<SocketClass> =
+            SocketClass::ALL.into_iter().filter(|class| !not_ip.contains(class)).collect();
         assert_eq!(of("(fd.typechar = 4 or fd.typechar = 6)"), ip);
         assert_eq!(of("fd.sockfamily = ip"), ip);
         assert_eq!(
             of("fd.type in (ipv4, ipv6) and fd.l4proto = udp"),
             [Unknown, Udp4, Udp6, Other4, Other6, Other]
         );
-        assert_eq!(of("fd.type = ipv6"), [Unknown, Tcp6, Udp6, Other6, Other, Tcp6Elsewhere]);
+        assert_eq!(
+            of("fd.type = ipv6"),
+            [Unknown, Tcp6, Udp6, Other6, Other, Tcp6Elsewhere, Tcp6OtherPorts, Tcp6Unasked]
+        );
         assert_eq!(of("not fd.type in (ipv4, ipv6)"), [Unknown, Unix, Netlink, Other]);
         assert_eq!(of("fd.type = unix"), [Unknown, Unix, Other]);
         // a socket whose role isn't known has no protocol
         assert!(of("fd.l4proto != tcp").contains(&Tcp4));
-        assert_eq!(of("fd.name = x and fd.port = 53").len(), SocketClass::ALL.len());
+        assert_eq!(of("fd.name = x").len(), SocketClass::ALL.len());
         // what counts from the state alone
         assert_eq!(of("fd.connected = false").len(), SocketClass::ALL.len());
     }
 
     #[test]
-    fn streams_are_decided_by_addresses_that_rules_ask_for() {
+    fn streams_are_decided_by_ends_that_rules_ask_for() {
         use SocketClass::*;
         let of = |condition: &str| classes("sendto, sendmsg", t::SOCKET_SENDTO_X, condition, true);
-        let asked = [Unknown, Tcp4, Tcp6, Udp4, Udp6, Other4, Other6, Other];
-        for condition in
-            ["fd.sip = 10.0.0.9", "fd.rip in (10.0.0.9, 10.0.0.7)", "fd.ip = fe80::9 and fd.sport = 80"]
+        let others = [Unknown, Udp4, Udp6, Other4, Other6, Other];
+        let decided = |conditions: &[&str], streams: &[SocketClass]| {
+            for condition in conditions {
+                let classes = of(condition);
+                let (of_tcp, rest): (Vec<_>, Vec<_>) = classes.into_iter().partition(|class| class.is_tcp());
+                assert_eq!((of_tcp, rest), (streams.to_vec(), others.to_vec()), "{condition}");
+            }
+        };
+        let by_address = ["fd.sip = 10.0.0.9", "fd.rip in (10.0.0.9, fe80::7)", "fd.net = 10.0.0.0/8"];
+        decided(&by_address, &[Tcp4, Tcp6, Tcp4OtherPorts, Tcp6OtherPorts]);
+        decided(
+            &["fd.snet in (\"192.168.7.0/24\", \"fe80::/10\")"],
+            &[Tcp4, Tcp6, Tcp4OtherPorts, Tcp6OtherPorts],
+        );
+        let by_port = ["fd.port = 53", "fd.sport in (3333, 4444)", "fd.lport = ssh", "fd.proto = 80"];
+        decided(&by_port, &[Tcp4, Tcp6, Tcp4Elsewhere, Tcp6Elsewhere]);
+        decided(&["fd.ip = fe80::9 and fd.sport = 80"], &[Tcp4, Tcp6]);
+        decided(
+            &["(fd.rnet = 10.0.0.0/8 or fd.rport = 80)"],
+            &[Tcp4, Tcp6, Tcp4Elsewhere, Tcp6Elsewhere, Tcp4OtherPorts, Tcp6OtherPorts],
+        );
+        let streams: Vec<SocketClass> = SocketClass::ALL.into_iter().filter(|class| class.is_tcp()).collect();
+        decided(&["fd.sip != 10.0.0.9", "fd.sport > 1024", "fd.cnet != 10.0.0.0/8"], &streams);
+        // what holds of an end that isn't known, and what says too little
+        decided(&["fd.ip in (10.0.0.9, 0.0.0.0)", "fd.port in (0, 80)", "fd.net = 0.0.0.0/8"], &streams);
+        decided(&["fd.net in (\"10.0.0.0/8\", \"128.0.0.0/4\")", "fd.net = ::/10"], &streams);
+        for condition in ["not fd.sip in (10.0.0.9)", "fd.sip exists", "fd.sproto = 80", "not fd.sport = 80"]
         {
-            assert_eq!(of(condition), asked, "{condition}");
+            assert_eq!(of(condition).len(), SocketClass::ALL.len(), "{condition}");
         }
-        for condition in
-            ["fd.sip != 10.0.0.9", "not fd.sip in (10.0.0.9)", "fd.snet = 10.0.0.0/8", "fd.sip exists"]
-        {
-            assert!(of(condition).contains(&Tcp4Elsewhere), "{condition}");
-        }
-        let engine = engine("evt.type = connect and (fd.sip in (10.0.0.9, fe80::9) or fd.cip != 10.0.0.1)");
-        let addresses = ["10.0.0.9", "fe80::9"].map(|text| text.parse().unwrap());
-        assert_eq!(engine.addresses(), addresses.into());
+        let connects = classes("connect, accept4", t::SOCKET_CONNECT_X, "fd.sport = 80", true);
+        assert!(connects.contains(&Tcp4OtherPorts) && !connects.contains(&Unix));
+    }
+
+    #[test]
+    fn ends_are_asked_for_where_one_has_to_be_theirs() {
+        let asked = |condition: &str| {
+            let asked = engine(condition).asked_ends();
+            (asked.networks.into_iter().collect::<Vec<_>>(), asked.ports.into_iter().collect::<Vec<_>>())
+        };
+        let [one, two] = ["10.0.0.9", "fe80::9"].map(|text| text.parse::<IpAddr>().unwrap().into());
+        let net = Network::new("10.0.0.0".parse().unwrap(), 8).unwrap();
+        assert_eq!(
+            asked("evt.type = sendto and (fd.sip in (10.0.0.9, fe80::9) or fd.cip != 10.0.0.1)"),
+            (vec![one, two], vec![])
+        );
+        assert_eq!(
+            asked("evt.type = recvmsg and not fd.sip = 10.0.0.9 and fd.snet = 10.1.1.1/8 and fd.port = 80"),
+            (vec![net], vec![80])
+        );
+        assert_eq!(
+            asked("evt.type = sendto and not (fd.cip = 10.0.0.1 and not fd.sip = 10.0.0.9)"),
+            (vec![one], vec![])
+        );
+        assert_eq!(
+            asked("evt.type in (connect, accept4) and fd.sip = 10.0.0.9 and fd.port = 80"),
+            (vec![], vec![])
+        );
     }
 
     #[test]

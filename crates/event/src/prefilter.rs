@@ -8,18 +8,19 @@ mod address;
 pub mod argument;
 mod hash;
 mod path;
+mod port;
 mod sieve;
 mod socket;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
 
 use crate::{EventInfo, EventType, ParamType, types};
 
-pub use address::{ADDRESS_WORDS, Addresses};
+pub use address::{ADDRESS_LENGTHS, ADDRESS_WORDS, Addresses, Network};
 pub use argument::ArgumentClasses;
 pub use hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, PROBES, Slot, TABLE};
+pub use port::{PORT_WORDS, Ports};
 pub use sieve::{Sieve, Sieves};
 pub use socket::SocketClass;
 
@@ -250,6 +251,23 @@ impl Interest {
     }
 }
 
+/// Ends of streams of TCP that rules ask for.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct AskedEnds {
+    /// Networks, and single addresses as such.
+    pub networks: BTreeSet<Network>,
+    /// Ports.
+    pub ports: BTreeSet<u16>,
+}
+
+impl AskedEnds {
+    /// Adds what else is asked for.
+    pub fn add(&mut self, more: AskedEnds) {
+        self.networks.extend(more.networks);
+        self.ports.extend(more.ports);
+    }
+}
+
 /// What is let through, type by type; types that it doesn't name are, all of them.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Prefilter {
@@ -257,8 +275,8 @@ pub struct Prefilter {
     pub types: BTreeMap<EventType, (Interest, Keep)>,
     /// How values of an argument are told apart, by type.
     pub classes: BTreeMap<EventType, ArgumentClasses>,
-    /// IP addresses that rules ask for.
-    pub addresses: BTreeSet<IpAddr>,
+    /// Ends of streams that rules ask for.
+    pub ends: AskedEnds,
     /// Names of processes that rules ask for.
     pub names: BTreeSet<Box<[u8]>>,
     /// In which events of processes that have none of these names rules are interested, for the types for which that

@@ -30,9 +30,16 @@ enum {
 	SOCKET_UNIX,
 	SOCKET_NETLINK,
 	SOCKET_OTHER,
+	/* Streams whose ends no rule asks for, by UNASKED_*: 1, 2 or both. */
 	SOCKET_TCP4_ELSEWHERE,
 	SOCKET_TCP6_ELSEWHERE,
+	SOCKET_TCP4_OTHER_PORTS,
+	SOCKET_TCP6_OTHER_PORTS,
+	SOCKET_TCP4_UNASKED,
+	SOCKET_TCP6_UNASKED,
 };
+
+enum { UNASKED_ADDRESSES = 1, UNASKED_PORTS = 2 };
 
 struct told_socket {
 	u64 which, ends;
@@ -50,9 +57,19 @@ struct {
 	__type(value, struct told_sockets);
 } told_sockets SEC(".maps");
 
-/* Addresses that rules ask for, a bit for the hash of each, as lanner_event's Addresses has them; and whether any does. */
+struct address {
+	u64 high, low;
+};
+
+/*
+ * Networks that rules ask for, a bit for the hash of each, as lanner_event's Addresses has them, and which bits of an
+ * address count: a mask for each length, and how many there are. Likewise ports, a bit for each, and whether there are any.
+ */
 u64 addresses[ADDRESS_WORDS] = {};
-u8 by_address = 0;
+struct address address_masks[ADDRESS_LENGTHS] = {};
+u32 address_lengths = 0;
+u64 ports[PORT_WORDS] = {};
+u8 by_port = 0;
 
 static __always_inline u64 mix(u64 hash, u64 word)
 {
@@ -68,35 +85,70 @@ static __always_inline bool is_fast_open(struct sock *sk)
 	return BPF_CORE_READ_BITFIELD_PROBED(tcp, syn_fastopen) || BPF_CORE_READ_BITFIELD_PROBED(tcp, fastopen_connect);
 }
 
-static __always_inline bool is_asked(u64 hash)
+/* Whether rules ask for an IPv6 address; a function of its own, so that the verifier looks at it once. */
+__noinline int is_asked_address(u64 high, u64 low)
 {
-	return addresses[bounded(hash >> 60, ADDRESS_WORDS - 1)] >> (hash >> 54 & 63) & 1;
+	for (u32 i = 0; i < ADDRESS_LENGTHS && i < address_lengths; i++) {
+		const struct address *mask = &address_masks[i];
+		u64 hash = mix(mix(i, low & mask->low), high & mask->high);
+
+		if (addresses[bounded(hash >> 59, ADDRESS_WORDS - 1)] >> (hash >> 53 & 63) & 1)
+			return 1;
+	}
+	return 0;
 }
 
-static __always_inline bool is_asked_ipv6(const struct in6_addr *address)
+static __always_inline bool is_asked_ipv6(const struct in6_addr *from)
 {
-	u64 words[2] = {};
+	struct address address = {};
 
-	bpf_probe_read_kernel(words, sizeof(words), address);
-	/* IPv4 in it */
-	if (!words[0] && (u32)words[1] == 0xffff0000)
-		return is_asked(mix(0, words[1] >> 32));
-	return is_asked(mix(mix(1, words[0]), words[1]));
+	bpf_probe_read_kernel(&address, sizeof(address), from);
+	return is_asked_address(address.high, address.low);
+}
+
+/* An IPv4 address, as it lies in an IPv6 one. */
+static __always_inline bool is_asked_ipv4(u32 address)
+{
+	return is_asked_address(0, (u64)address << 32 | 0xffff0000);
+}
+
+static __always_inline bool is_asked_port(u16 port)
+{
+	return ports[bounded(port >> 6, PORT_WORDS - 1)] >> (port & 63) & 1;
+}
+
+/* Whether no rule asks for the address of either end. */
+static __always_inline bool is_elsewhere(struct sock *sk, bool v6)
+{
+	if (v6)
+		return !is_asked_ipv6(&sk->__sk_common.skc_v6_daddr) && !is_asked_ipv6(&sk->__sk_common.skc_v6_rcv_saddr);
+	return !is_asked_ipv4(BPF_CORE_READ(sk, __sk_common.skc_daddr)) &&
+	       !is_asked_ipv4(BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
 }
 
 /*
- * Whether the stream has two ends and no rule asks for the address of either. Of a connect that failed, they need not be
- * those that it was given.
+ * What of the stream's two ends no rule asks for, as UNASKED_*; nothing if it has no two ends. Of a connect that failed, they
+ * need not be those that it was given. A stream that is over may have lost its own port: 0 counts as asked for.
  */
-static __always_inline bool is_elsewhere(struct scratch *s, struct sock *sk, bool v6)
+static __always_inline u32 unasked_of(struct scratch *s, struct sock *sk, bool v6)
 {
-	if (!by_address || !BPF_CORE_READ(sk, __sk_common.skc_dport) ||
-	    (s->ret < 0 && plan_of(s)->type == EV_SOCKET_CONNECT_X))
-		return false;
-	if (v6)
-		return !is_asked_ipv6(&sk->__sk_common.skc_v6_daddr) && !is_asked_ipv6(&sk->__sk_common.skc_v6_rcv_saddr);
-	return !is_asked(mix(0, BPF_CORE_READ(sk, __sk_common.skc_daddr))) &&
-	       !is_asked(mix(0, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr)));
+	u16 port = BPF_CORE_READ(sk, __sk_common.skc_dport);
+	u32 unasked = 0;
+
+	if (!port || (s->ret < 0 && plan_of(s)->type == EV_SOCKET_CONNECT_X))
+		return 0;
+	if (address_lengths && is_elsewhere(sk, v6))
+		unasked |= UNASKED_ADDRESSES;
+	if (by_port && !is_asked_port(swap16(port)) && !is_asked_port(BPF_CORE_READ(sk, __sk_common.skc_num)))
+		unasked |= UNASKED_PORTS;
+	return unasked;
+}
+
+static __always_inline u32 class_of_stream(struct scratch *s, struct sock *sk, bool v6)
+{
+	u32 unasked = address_lengths || by_port ? unasked_of(s, sk, v6) : 0;
+
+	return unasked ? SOCKET_TCP4_ELSEWHERE + 2 * (unasked - UNASKED_ADDRESSES) : SOCKET_TCP4;
 }
 
 /* Finds what the socket is of which the call has the fd. */
@@ -128,7 +180,7 @@ __noinline int find_socket(void)
 	kind = BPF_CORE_READ(sk, sk_type);
 	protocol = BPF_CORE_READ(sk, sk_protocol);
 	if (kind == SOCK_STREAM && protocol == IPPROTO_TCP && !is_fast_open(sk))
-		class = is_elsewhere(s, sk, family == AF_INET6) ? SOCKET_TCP4_ELSEWHERE : SOCKET_TCP4;
+		class = class_of_stream(s, sk, family == AF_INET6);
 	else if (kind == SOCK_DGRAM && protocol == IPPROTO_UDP)
 		class = SOCKET_UDP4;
 	s->socket_class = class + (family == AF_INET6);
@@ -143,7 +195,8 @@ static __always_inline bool is_tcp(struct scratch *s)
 
 static __always_inline bool is_ipv6(struct scratch *s)
 {
-	return s->socket_class == SOCKET_TCP6 || s->socket_class == SOCKET_TCP6_ELSEWHERE;
+	return s->socket_class == SOCKET_TCP6 || s->socket_class == SOCKET_TCP6_ELSEWHERE ||
+	       s->socket_class == SOCKET_TCP6_OTHER_PORTS || s->socket_class == SOCKET_TCP6_UNASKED;
 }
 
 /* Both ends of a stream as one number; 0 if it has no other end. */

@@ -58,6 +58,8 @@ pub fn write(plans: &[Plan], conversions: &[Conversion], calls: &[Call]) -> Resu
         ("SLOTS", prefilter::TABLE),
         ("CHOICES", prefilter::CHOICES),
         ("ADDRESS_WORDS", prefilter::ADDRESS_WORDS),
+        ("ADDRESS_LENGTHS", prefilter::ADDRESS_LENGTHS.len()),
+        ("PORT_WORDS", prefilter::PORT_WORDS),
         ("CLASSES", prefilter::CLASSES),
         ("SLOT_PROBES", prefilter::PROBES),
         ("GRAM_WORDS", prefilter::GRAM_WORDS),

@@ -1,6 +1,6 @@
 //! What is written into the variables of the BPF side: which calls are wanted, and what of them can be dropped.
 
-use lanner_event::prefilter::{CHOICES, CLASSES, Keep, Sieve, Sieves};
+use lanner_event::prefilter::{Addresses, CHOICES, CLASSES, Keep, Ports, Sieve, Sieves};
 use lanner_event::{EventType, types};
 
 use crate::EventSet;
@@ -58,9 +58,8 @@ pub fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
     }
     globals.grams.copy_from_slice(sieves.grams());
     globals.known.copy_from_slice(sieves.known());
-    globals.addresses.copy_from_slice(sieves.addresses().words());
+    fill_ends(globals, sieves.addresses(), sieves.ports());
     globals.births_once = u8::from(sieves.births_once());
-    globals.by_address = u8::from(!sieves.addresses().is_empty());
     let mut choices = Choices::default();
     for (plan, place) in globals.sieves.iter_mut().enumerate() {
         let made = plans::PLANS
@@ -73,6 +72,16 @@ pub fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
     }
     globals.choices.copy_from_slice(&choices.places);
     globals.classes[..choices.classes.len()].copy_from_slice(&choices.classes);
+}
+
+fn fill_ends(globals: &mut Globals, addresses: &Addresses, ports: &Ports) {
+    globals.addresses.copy_from_slice(addresses.bits());
+    for (place, &[high, low]) in globals.address_masks.iter_mut().zip(addresses.masks()) {
+        *place = bpf::address { high, low };
+    }
+    globals.address_lengths = addresses.masks().len() as u32;
+    globals.ports.copy_from_slice(ports.bits());
+    globals.by_port = u8::from(!ports.is_empty());
 }
 
 /// How the kernel side uses a sieve; 0: not.

@@ -5,6 +5,7 @@ mod random;
 mod sockets;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use lanner_agent::announce::Announcer;
@@ -126,19 +127,14 @@ fn socket_of(event: &Event<'_>, machine: &Machine, sieves: &Sieves) -> (i64, Soc
     (num, placed(class, event, fd, sieves), sorted(fd.ends))
 }
 
-/// The class, as the addresses of both ends have it.
+/// The class, as both ends have it.
 fn placed(class: SocketClass, event: &Event<'_>, fd: &Fd, sieves: &Sieves) -> SocketClass {
-    let asked = sieves.addresses();
     let failed = event.ty() == t::SOCKET_CONNECT_X && event.i64(0) < Some(0);
-    match (class, fd.ends) {
-        _ if asked.is_empty() || failed => class,
-        (_, Ends::Ip { source, dest: Some(dest) })
-            if asked.may_have(source.ip) || asked.may_have(dest.ip) =>
-        {
-            class
+    match fd.ends {
+        Ends::Ip { source, dest: Some(dest) } if class.is_tcp() && !failed => {
+            let ends = [source, dest].map(|end| SocketAddr::new(end.ip, end.port));
+            sieves.stream(class == SocketClass::Tcp6, ends)
         }
-        (SocketClass::Tcp4, Ends::Ip { dest: Some(_), .. }) => SocketClass::Tcp4Elsewhere,
-        (SocketClass::Tcp6, Ends::Ip { dest: Some(_), .. }) => SocketClass::Tcp6Elsewhere,
         _ => class,
     }
 }
@@ -378,6 +374,10 @@ fn captures_give_the_same_alerts() {
         engine(&ruleset::own_rules(&ruleset::catalog())),
         engine(&[everything]),
         engine(&[sockets::later_uses()]),
+        engine(&[sockets::by_ends(&[
+            "(fd.sport in (80, 53) or fd.cnet = 10.0.0.0/8)",
+            "fd.snet in (\"127.0.0.0/8\", \"::1/128\") and fd.lport > 1024",
+        ])]),
     ];
     let (mut alerts, mut spared) = (0, 0);
     for entry in std::fs::read_dir(shared.join("captures")).unwrap() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lanner_engine::Engine;
 use lanner_event::{EventBuf, EventType, types as t};
 use lanner_machine::Thread;
 use lanner_rules::SourceText;
@@ -26,13 +27,26 @@ pub fn later_uses() -> SourceText {
     )
 }
 
-/// A rule that asks for an address that some ends have.
-fn by_address() -> SourceText {
-    SourceText::new(
-        "address.yaml",
-        "- rule: By address\n  desc: d\n  condition: evt.type in (connect, sendto, sendmsg, recvfrom, accept4) and \
-         (fd.sip in (10.0.0.9, 10.0.0.77) or fd.rip = fe80::9)\n  output: \"%evt.type %fd.num %fd.name\"\n  priority: INFO\n",
-    )
+/// Conditions by ends of streams: by addresses, networks, ports, and several of these.
+pub const BY_ENDS: [&str; 6] = [
+    "(fd.sip in (10.9.0.9, 10.0.0.77) or fd.rip = fe80:0:0:9::9)",
+    "(fd.snet = 10.9.0.0/16 or fd.rnet in (\"192.168.0.0/16\", \"fe80:0:0:9::/64\"))",
+    "(fd.sport in (443, 3333) or fd.cport = 53)",
+    "fd.port = 443 and fd.net = 10.8.0.0/15",
+    "(fd.rport = 443 or fd.lip = fe80:0:0:9::9)",
+    "fd.net != 127.0.0.0/8 and not fd.snet in (\"192.168.0.0/16\") and (fd.sport in (80, 3333) or fd.sport = 14444)",
+];
+
+/// Rules with such conditions.
+pub fn by_ends(conditions: &[&str]) -> SourceText {
+    const CALLS: &str = "evt.type in (connect, sendto, sendmsg, recvfrom, recvmsg, accept4)";
+    let rule = |(number, condition): (usize, &&str)| {
+        format!(
+            "- rule: By ends {number}\n  desc: d\n  condition: {CALLS} and {condition}\n  \
+             output: \"%evt.type %fd.num %fd.name\"\n  priority: INFO\n"
+        )
+    };
+    SourceText::new("ends.yaml", conditions.iter().enumerate().map(rule).collect::<String>())
 }
 
 const AF_UNIX: u8 = 1;
@@ -56,9 +70,9 @@ type Open = BTreeMap<i64, Socket>;
 fn end(family: u8, port: u16) -> Vec<u8> {
     let last = if port % 3 == 0 { 9 } else { 1 };
     let ip = if family == AF_INET {
-        vec![10, 0, 0, last]
+        vec![10, last, 0, last]
     } else {
-        [&[0xfe, 0x80][..], &[0; 13], &[last]].concat()
+        [&[0xfe, 0x80][..], &[0; 5], &[last], &[0; 7], &[last]].concat()
     };
     [&ip[..], &port.to_ne_bytes()].concat()
 }
@@ -172,13 +186,11 @@ fn event(dice: &mut Dice, ts: u64, tid: i64, open: &mut Open) -> EventBuf {
     }
 }
 
-#[test]
-fn random_sockets_give_the_same_alerts() {
-    let engine = engine(&[later_uses(), by_address()]);
-    assert_eq!(engine.needs().unix_sockets, None);
+/// How many alerts there were on hosts by chance, and how many events were spared.
+fn on_random_hosts(engine: &Engine, seeds: u64) -> (usize, u64) {
     let (mut alerts, mut spared) = (0, 0);
-    for seed in 0..60 {
-        let mut comparison = Comparison::new(&engine);
+    for seed in 0..seeds {
+        let mut comparison = Comparison::new(engine);
         for watcher in [&mut comparison.whole, &mut comparison.spared] {
             for tid in [10, 20] {
                 watcher.machine.add_thread(Thread { pid: tid, comm: "nc".into(), ..Thread::unknown(tid) });
@@ -194,5 +206,26 @@ fn random_sockets_give_the_same_alerts() {
         let (a, s, _) = comparison.close(&format!("seed {seed}"));
         (alerts, spared) = (alerts + a, spared + s);
     }
+    (alerts, spared)
+}
+
+#[test]
+fn random_sockets_give_the_same_alerts() {
+    let engine = engine(&[later_uses(), by_ends(&BY_ENDS[..1])]);
+    assert_eq!(engine.needs().unix_sockets, None);
+    let (alerts, spared) = on_random_hosts(&engine, 60);
     assert!(alerts > 5000 && spared > 10_000, "{alerts} alerts, {spared} spared");
+}
+
+#[test]
+fn random_sockets_give_the_same_alerts_by_their_ends() {
+    let (_, by_family) = on_random_hosts(&engine(&[by_ends(&["fd.type in (ipv4, ipv6)"])]), 10);
+    let alone = BY_ENDS.iter().map(std::slice::from_ref);
+    for conditions in alone.chain([&BY_ENDS[..2], &BY_ENDS[1..3], &BY_ENDS[3..5]]) {
+        let (alerts, spared) = on_random_hosts(&engine(&[by_ends(conditions)]), 10);
+        assert!(
+            alerts > 100 && spared > by_family + 300,
+            "{conditions:?}: {alerts} alerts, {spared} spared, {by_family} by family"
+        );
+    }
 }

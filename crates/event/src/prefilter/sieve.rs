@@ -1,11 +1,13 @@
 //! A prefilter as tables, in the form in which the source of events runs it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::address::Addresses;
 use super::argument;
 use super::hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, Slot, Table, Verdict};
 use super::path::is_clean;
+use super::port::Ports;
 use super::{
     ArgumentClasses, CREATES, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, PathTest, Places, Prefilter,
     READS, SUCCESS, SocketClass, States, TRUNCATES, WRITES,
@@ -82,15 +84,20 @@ pub struct Sieves {
     by_type: Vec<Option<Sieve>>,
     table: Table,
     addresses: Addresses,
+    ports: Ports,
     births_once: bool,
 }
 
 impl Sieves {
     /// Makes a prefilter ready.
     pub fn new(prefilter: &Prefilter) -> Sieves {
-        let births_once = prefilter.births_once;
-        let mut sieves = Sieves { by_type: vec![None; EVENTS.len()], births_once, ..Sieves::default() };
-        prefilter.addresses.iter().for_each(|address| sieves.addresses.insert(*address));
+        let mut sieves = Sieves {
+            by_type: vec![None; EVENTS.len()],
+            addresses: Addresses::new(&prefilter.ends.networks),
+            ports: Ports::new(&prefilter.ends.ports),
+            births_once: prefilter.births_once,
+            ..Sieves::default()
+        };
         // where one finds no room, a process of that name would be taken for one that nobody asks for
         let names_known = prefilter.names.iter().all(|name| sieves.table.insert_name(name));
         let mut groups: Vec<[&Interest; 2]> = Vec::new();
@@ -150,6 +157,19 @@ impl Sieves {
     /// Which addresses some rule asks for.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Which ports some rule asks for.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// What a stream of TCP between two ends is.
+    pub fn stream(&self, ipv6: bool, ends: [SocketAddr; 2]) -> SocketClass {
+        let elsewhere =
+            !self.addresses.is_empty() && !ends.iter().any(|end| self.addresses.may_have(end.ip()));
+        let other_ports = !self.ports.is_empty() && !ends.iter().any(|end| self.ports.has(end.port()));
+        SocketClass::stream(ipv6, elsewhere, other_ports)
     }
 
     /// Whether who makes a thread need not tell of it ([`Prefilter::births_once`]).
@@ -222,7 +242,10 @@ fn state_of(sieve: &Sieve, event: &Event<'_>, socket: SocketClass) -> Option<u8>
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
+    use crate::prefilter::AskedEnds;
     use crate::{EventBuf, types};
 
     fn open(fd: i64, name: &str, flags: u32) -> EventBuf {
@@ -275,6 +298,22 @@ mod tests {
             EventBuf::new(1, 2, 0, types::SYSCALL_CLOSE_X, &[&0i64.to_ne_bytes(), &3i64.to_ne_bytes()])
                 .unwrap();
         assert!(sieves([]).may_matter(&close.event().unwrap(), SocketClass::Unknown, b"cat"));
+    }
+
+    #[test]
+    fn streams_are_told_by_what_is_asked_for() {
+        let class = |addresses: &[&str], ports: &[u16]| {
+            let networks = addresses.iter().map(|text| text.parse::<IpAddr>().unwrap().into()).collect();
+            let ends = AskedEnds { networks, ports: ports.iter().copied().collect() };
+            let sieves = Sieves::new(&Prefilter { ends, ..Prefilter::default() });
+            sieves.stream(false, ["10.0.0.1:40000", "10.0.0.9:80"].map(|end| end.parse().unwrap()))
+        };
+        assert_eq!(class(&[], &[]), SocketClass::Tcp4);
+        assert_eq!(class(&["10.0.0.9"], &[80]), SocketClass::Tcp4);
+        assert_eq!(class(&["10.0.0.7"], &[40_000]), SocketClass::Tcp4Elsewhere);
+        assert_eq!(class(&["10.0.0.7"], &[]), SocketClass::Tcp4Elsewhere);
+        assert_eq!(class(&["10.0.0.1"], &[81]), SocketClass::Tcp4OtherPorts);
+        assert_eq!(class(&["10.0.0.7"], &[81]), SocketClass::Tcp4Unasked);
     }
 
     #[test]

@@ -31,11 +31,19 @@ pub enum SocketClass {
     Tcp4Elsewhere,
     /// The same over IPv6.
     Tcp6Elsewhere,
+    /// A stream of TCP over IPv4 with two ends, neither of which has a port that a rule asks for.
+    Tcp4OtherPorts,
+    /// The same over IPv6.
+    Tcp6OtherPorts,
+    /// A stream of TCP over IPv4 with two ends, neither of which has an address or a port that a rule asks for.
+    Tcp4Unasked,
+    /// The same over IPv6.
+    Tcp6Unasked,
 }
 
 impl SocketClass {
     /// All of them, in the order of their numbers.
-    pub const ALL: [SocketClass; 12] = [
+    pub const ALL: [SocketClass; 16] = [
         SocketClass::Unknown,
         SocketClass::Tcp4,
         SocketClass::Tcp6,
@@ -48,7 +56,24 @@ impl SocketClass {
         SocketClass::Other,
         SocketClass::Tcp4Elsewhere,
         SocketClass::Tcp6Elsewhere,
+        SocketClass::Tcp4OtherPorts,
+        SocketClass::Tcp6OtherPorts,
+        SocketClass::Tcp4Unasked,
+        SocketClass::Tcp6Unasked,
     ];
+
+    /// Streams of TCP: over IPv4 and IPv6; by whether rules ask for no address of theirs (1) and for no port (2).
+    const STREAMS: [[SocketClass; 2]; 4] = [
+        [SocketClass::Tcp4, SocketClass::Tcp6],
+        [SocketClass::Tcp4Elsewhere, SocketClass::Tcp6Elsewhere],
+        [SocketClass::Tcp4OtherPorts, SocketClass::Tcp6OtherPorts],
+        [SocketClass::Tcp4Unasked, SocketClass::Tcp6Unasked],
+    ];
+
+    /// A stream of TCP with two ends.
+    pub const fn stream(ipv6: bool, elsewhere: bool, other_ports: bool) -> SocketClass {
+        SocketClass::STREAMS[elsewhere as usize | (other_ports as usize) << 1][ipv6 as usize]
+    }
 
     /// What a state of a call over such a socket has set.
     pub const fn bits(self) -> u8 {
@@ -60,14 +85,25 @@ impl SocketClass {
         States(3 << self.bits())
     }
 
+    /// Its class, whatever its ends.
+    pub fn anywhere(self) -> SocketClass {
+        let same = SocketClass::STREAMS.iter().find_map(|row| row.iter().position(|class| *class == self));
+        same.map_or(self, |family| SocketClass::STREAMS[0][family])
+    }
+
     /// Whether it is a stream of TCP.
-    pub const fn is_tcp(self) -> bool {
-        matches!(self, SocketClass::Tcp4 | SocketClass::Tcp6) || self.is_elsewhere()
+    pub fn is_tcp(self) -> bool {
+        SocketClass::STREAMS.as_flattened().contains(&self)
     }
 
     /// Whether it is one whose addresses no rule asks for.
-    pub const fn is_elsewhere(self) -> bool {
-        matches!(self, SocketClass::Tcp4Elsewhere | SocketClass::Tcp6Elsewhere)
+    pub fn is_elsewhere(self) -> bool {
+        [SocketClass::STREAMS[1], SocketClass::STREAMS[3]].as_flattened().contains(&self)
+    }
+
+    /// Whether it is one whose ports no rule asks for.
+    pub fn has_other_ports(self) -> bool {
+        [SocketClass::STREAMS[2], SocketClass::STREAMS[3]].as_flattened().contains(&self)
     }
 }
 
@@ -115,5 +151,18 @@ mod tests {
             let others = SocketClass::ALL.into_iter().filter(|other| *other != class);
             assert!(others.into_iter().all(|other| class.states().and(other.states()).is_empty()));
         }
+    }
+
+    #[test]
+    fn streams_are_told_apart_by_their_ends() {
+        for (ipv6, tcp) in [(false, SocketClass::Tcp4), (true, SocketClass::Tcp6)] {
+            for (elsewhere, other_ports) in [(false, false), (true, false), (false, true), (true, true)] {
+                let class = SocketClass::stream(ipv6, elsewhere, other_ports);
+                assert_eq!((class.is_elsewhere(), class.has_other_ports()), (elsewhere, other_ports));
+                assert!(class.is_tcp() && class.anywhere() == tcp);
+            }
+        }
+        assert_eq!(SocketClass::ALL.into_iter().filter(|class| class.is_tcp()).count(), 8);
+        assert_eq!(SocketClass::Udp6.anywhere(), SocketClass::Udp6);
     }
 }

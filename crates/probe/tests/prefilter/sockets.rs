@@ -1,11 +1,14 @@
 //! What is dropped by the socket that a call is about.
 
+use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lanner_event::prefilter::{Interest, Keep, Prefilter, SUCCESS, Sieves, SocketClass, States};
+use lanner_event::prefilter::{
+    AskedEnds, Interest, Keep, Network, Prefilter, SUCCESS, Sieves, SocketClass, States,
+};
 use lanner_event::{EventBuf, EventType, types as t};
 
 use crate::support::call::{Arg::N, Arg::P, call};
@@ -87,9 +90,10 @@ fn the_kernel_decides_by_sockets_as_the_tables_say() {
     let (mut let_through, mut dropped) = (0, 0);
     for round in 0..60 {
         // some rounds ask for one class, others for any states
-        let states = match round {
-            0..12 => SocketClass::ALL[round].states(),
-            12..24 => SocketClass::ALL[round - 12].states().and(States::with(SUCCESS)),
+        let class = SocketClass::ALL[round % SocketClass::ALL.len()];
+        let states = match round / SocketClass::ALL.len() {
+            0 => class.states(),
+            1 => class.states().and(States::with(SUCCESS)),
             _ => States(next() & 0xffff_ffff),
         };
         let prefilter = prefilter(&Interest::states(states), Keep::Nothing);
@@ -175,12 +179,8 @@ fn data_over_a_stream_is_told_once() {
     let Some(mut watch) = watch(&EXCHANGES) else { return };
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let Ok(listener) = TcpListener::bind(address) else { continue };
-        let pair = || {
-            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            (client, listener.accept().unwrap().0)
-        };
         watch.probe.update_prefilter(&Prefilter::default());
-        let (client, server) = pair();
+        let (client, server) = pair(&listener);
         watch.probe.update_prefilter(&for_the_state());
         told(&mut watch);
         // what came alone tells nothing of an fd that isn't known
@@ -197,7 +197,7 @@ fn data_over_a_stream_is_told_once() {
         receive(number_of(&client));
         assert_eq!(types_of(&told(&mut watch)), [], "{address}");
         // another socket of the same number
-        let (next, accepted) = pair();
+        let (next, accepted) = pair(&listener);
         assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_ACCEPT4_6_X]);
         let flags = N(libc::O_CLOEXEC.into());
         call(libc::SYS_dup3, &[N(number_of(&next)), N(number_of(&client)), flags]);
@@ -274,38 +274,196 @@ fn datagrams_are_told_and_unix_sockets_are_not() {
     std::fs::remove_file(&place).unwrap();
 }
 
+/// Networks, as ADDRESS/BITS, and ports that are asked for.
+fn asked_for(networks: &[&str], ports: &[u16]) -> AskedEnds {
+    let network = |text: &&str| {
+        let (base, bits) = text.split_once('/').unwrap();
+        Network::new(base.parse().unwrap(), bits.parse().unwrap()).unwrap()
+    };
+    AskedEnds { networks: networks.iter().map(network).collect(), ports: ports.iter().copied().collect() }
+}
+
+/// Asks for what goes over sockets in some states, and nothing for the state.
+fn by_ends(states: States, ends: AskedEnds) -> Prefilter {
+    Prefilter { ends, ..prefilter(&Interest::states(states), Keep::Nothing) }
+}
+
+/// What calls that move data over streams matter to rules by ports alone.
+fn with_asked_ports() -> States {
+    let streams = SocketClass::ALL.into_iter().filter(|class| class.is_tcp() && !class.has_other_ports());
+    streams.fold(States::NONE, |all, class| all.or(class.states()))
+}
+
+/// The same by addresses alone.
+fn with_asked_addresses() -> States {
+    let streams = SocketClass::ALL.into_iter().filter(|class| class.is_tcp() && !class.is_elsewhere());
+    streams.fold(States::NONE, |all, class| all.or(class.states()))
+}
+
+fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (client, listener.accept().unwrap().0)
+}
+
 #[test]
-fn streams_are_told_apart_by_their_addresses() {
+fn the_kernel_tells_streams_apart_as_the_tables_say() {
     let _alone = alone();
     let Some(mut watch) = watch(&EXCHANGES) else { return };
-    let asked_for = |addresses: &[&str]| Prefilter {
-        types: [(t::SOCKET_SENDTO_X, {
-            let (four, six) = (SocketClass::Tcp4.states(), SocketClass::Tcp6.states());
-            (Interest::states(four.or(six)), Keep::Nothing)
-        })]
-        .into(),
-        addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
-        ..Prefilter::default()
-    };
-    for (listening, own) in
-        [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1"), ("[::ffff:127.0.0.1]:0", "127.0.0.1")]
-    {
-        let Ok(listener) = TcpListener::bind(listening) else { continue };
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let accepted = listener.accept().unwrap().0;
-        for (addresses, told_of) in [
-            (&[][..], true),
-            (&["169.254.169.254", "fd00:ec2::254"][..], false),
-            (&["169.254.169.254", own][..], true),
-        ] {
-            watch.probe.update_prefilter(&asked_for(addresses));
-            told(&mut watch);
-            for socket in [&client, &accepted] {
-                send(number_of(socket));
-                let expected = if told_of { &[t::SOCKET_SENDTO_X][..] } else { &[] };
-                assert_eq!(types_of(&told(&mut watch)), expected, "{listening} {addresses:?}");
+    let mut classes = BTreeSet::new();
+    for (address, own) in [
+        ("127.0.0.1:0", ["127.0.0.1/32", "127.0.0.0/8"]),
+        ("[::1]:0", ["::1/128", "::/32"]),
+        ("[::ffff:127.0.0.1]:0", ["127.0.0.1/32", "127.0.0.0/24"]),
+    ] {
+        let Ok(listener) = TcpListener::bind(address) else { continue };
+        let (client, accepted) = pair(&listener);
+        let ends = [client.local_addr().unwrap(), client.peer_addr().unwrap()];
+        let far = "169.254.169.254/32";
+        let networks =
+            [&[][..], &[far], &[far, own[0]], &["172.16.0.0/12", own[1]], &["10.0.0.0/8", "fe80::/10"]];
+        let ports = [&[][..], &[1], &[1, ends[0].port()], &[ends[1].port()]];
+        for (networks, ports) in networks.iter().flat_map(|networks| ports.map(|ports| (networks, ports))) {
+            let sieves = Sieves::new(&by_ends(States::ALL, asked_for(networks, ports)));
+            let class = sieves.stream(ends[0].is_ipv6(), ends);
+            classes.insert(class as u8);
+            for (states, told_of) in
+                [(class.states(), true), (States(States::ALL.0 & !class.states().0), false)]
+            {
+                watch.probe.update_prefilter(&by_ends(states, asked_for(networks, ports)));
+                told(&mut watch);
+                for socket in [&client, &accepted] {
+                    send(number_of(socket));
+                    let expected = if told_of { &[t::SOCKET_SENDTO_X][..] } else { &[] };
+                    assert_eq!(
+                        types_of(&told(&mut watch)),
+                        expected,
+                        "{address} {networks:?} {ports:?} {class:?}"
+                    );
+                }
             }
         }
+    }
+    assert!(classes.len() % 4 == 0, "{classes:?}");
+}
+
+#[test]
+fn of_two_streams_only_that_with_an_asked_port_is_told() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let Ok(asked) = TcpListener::bind(address) else { continue };
+        let other = TcpListener::bind(address).unwrap();
+        let port = asked.local_addr().unwrap().port();
+        let (streams, others) = (pair(&asked), pair(&other));
+        watch.probe.update_prefilter(&by_ends(with_asked_ports(), asked_for(&["10.0.0.9/32"], &[port])));
+        told(&mut watch);
+        for socket in [&streams.0, &streams.1] {
+            send(number_of(socket));
+            assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X], "{address}");
+        }
+        for socket in [&others.0, &others.1] {
+            send(number_of(socket));
+            receive(number_of(if std::ptr::eq(socket, &others.0) { &others.1 } else { &others.0 }));
+            assert_eq!(types_of(&told(&mut watch)), [], "{address}");
+        }
+    }
+}
+
+#[test]
+fn of_streams_only_those_in_an_asked_network_are_told() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    let states = with_asked_addresses();
+    for (networks, address, told_of) in [
+        (&["127.5.0.0/16"][..], "127.5.0.1:0", true),
+        (&["127.5.0.0/16"], "127.6.0.1:0", false),
+        (&["127.0.0.0/8"], "127.6.0.1:0", true),
+        (&["127.0.0.0/8"], "[::1]:0", false),
+        (&["10.0.0.0/8", "::1/128"], "[::1]:0", true),
+        (&["10.0.0.0/8", "::1/128"], "127.5.0.1:0", false),
+    ] {
+        let Ok(listener) = TcpListener::bind(address) else { continue };
+        let (client, accepted) = pair(&listener);
+        watch.probe.update_prefilter(&by_ends(states, asked_for(networks, &[1])));
+        told(&mut watch);
+        for socket in [&client, &accepted] {
+            send(number_of(socket));
+            let expected = if told_of { &[t::SOCKET_SENDTO_X][..] } else { &[] };
+            assert_eq!(types_of(&told(&mut watch)), expected, "{networks:?} {address}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_is_connected_anew_is_another() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    let [asked, other] = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let fd = call(libc::SYS_socket, &[N(libc::AF_INET.into()), N(libc::SOCK_STREAM.into()), N(0)]);
+    let port = asked.local_addr().unwrap().port();
+    let own = [2u8, 0, 0, 0, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(call(libc::SYS_bind, &[N(fd), P(&own), N(16)]), 0);
+    watch.probe.update_prefilter(&by_ends(with_asked_ports(), asked_for(&[], &[port])));
+    let fails = || {
+        assert!(call(libc::SYS_sendto, &[N(fd), P(b"x"), N(1), N(libc::MSG_NOSIGNAL.into()), N(0), N(0)]) < 0)
+    };
+    told(&mut watch);
+    for (listener, told_of) in [(&asked, true), (&other, false), (&asked, true)] {
+        // without another end it is told
+        fails();
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X]);
+        let port = listener.local_addr().unwrap().port().to_be_bytes();
+        let to = [2u8, 0, port[0], port[1], 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(call(libc::SYS_connect, &[N(fd), P(&to), N(16)]), 0);
+        send(fd);
+        let expected = if told_of { &[t::SOCKET_SENDTO_X][..] } else { &[] };
+        assert_eq!(types_of(&told(&mut watch)), expected);
+        // AF_UNSPEC: no longer connected
+        assert_eq!(call(libc::SYS_connect, &[N(fd), P(&[0; 16]), N(16)]), 0);
+    }
+    // it has an address of its own, and the kernel keeps that of what was its other end
+    watch.probe.update_prefilter(&by_ends(with_asked_addresses(), asked_for(&["10.0.0.9/32"], &[])));
+    fails();
+    assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X]);
+    call(libc::SYS_close, &[N(fd)]);
+}
+
+#[test]
+fn a_stream_that_is_over_is_told_though_it_has_lost_its_port() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    watch.probe.update_prefilter(&by_ends(with_asked_ports(), asked_for(&[], &[port])));
+    let (client, accepted) = pair(&listener);
+    // closed with a reset
+    let linger = [1i32, 0].map(i32::to_ne_bytes).concat();
+    let (level, option) = (N(libc::SOL_SOCKET.into()), N(libc::SO_LINGER.into()));
+    assert_eq!(call(libc::SYS_setsockopt, &[N(number_of(&client)), level, option, P(&linger), N(8)]), 0);
+    drop(client);
+    told(&mut watch);
+    let buffer = [0u8; 16];
+    assert!(call(libc::SYS_recvfrom, &[N(number_of(&accepted)), P(&buffer), N(16), N(0), N(0), N(0)]) < 0);
+    assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_RECVFROM_X]);
+}
+
+#[test]
+fn what_is_accepted_is_told_by_its_ends() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    let [asked, other] = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let interest = Interest::states(with_asked_ports());
+    watch.probe.update_prefilter(&Prefilter {
+        types: [(t::SOCKET_ACCEPT4_6_X, (interest, Keep::Nothing))].into(),
+        ends: asked_for(&[], &[asked.local_addr().unwrap().port()]),
+        ..Prefilter::default()
+    });
+    told(&mut watch);
+    for (listener, expected) in [(&asked, &[t::SOCKET_ACCEPT4_6_X][..]), (&other, &[])] {
+        let streams = pair(listener);
+        assert_eq!(types_of(&told(&mut watch)), expected);
+        drop(streams);
+        told(&mut watch);
     }
 }
 
@@ -315,7 +473,7 @@ fn a_connect_that_fails_is_told_by_what_it_was_given() {
     let Some(mut watch) = watch(&[t::SOCKET_CONNECT_X, t::SYSCALL_MUNLOCKALL_X]) else { return };
     watch.probe.update_prefilter(&Prefilter {
         types: [(t::SOCKET_CONNECT_X, (Interest::states(SocketClass::Tcp4.states()), Keep::Nothing))].into(),
-        addresses: ["10.0.0.9".parse().unwrap()].into(),
+        ends: asked_for(&["10.0.0.9/32"], &[]),
         ..Prefilter::default()
     });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
