@@ -41,6 +41,11 @@ impl Machine {
             self.containers.name(Text::from(path), cgroup::container(Runtime::Runc, name.as_bytes()));
         }
     }
+
+    /// Whether a thread that is told with a cgroup, of a path as in `/proc/PID/cgroup`, is in a container.
+    pub fn is_in_container(&self, path: &[u8]) -> bool {
+        self.containers.has_path(path)
+    }
 }
 
 /// The first cgroup that isn't the root's and not the parent's too, with its name.
@@ -126,6 +131,9 @@ mod tests {
             host.exec_in(tid, "/bin/sh", cgroups);
         }
         assert_eq!((id(&host, 200).as_str(), id(&host, 201).as_str()), ("web", ""));
+        let within = ["/web", "/web/ssh", "/webs", "/x", "/"]
+            .map(|path| host.machine.is_in_container(path.as_bytes()));
+        assert_eq!(within, [true, true, false, false, false]);
     }
 
     #[test]

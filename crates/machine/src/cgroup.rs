@@ -343,6 +343,22 @@ mod tests {
         }
     }
 
+    /// Whoever lists cgroups that are in no container need not look below one that is.
+    #[test]
+    fn what_is_in_a_containers_cgroup_is_in_a_container() {
+        let id = [A, &format!("docker-{A}.scope"), "default", "lxc", "lxc.payload", "machine.slice"];
+        let others =
+            ["machine-x.scope", "kubepods", "x", "..", "init.scope", "runc-x", "ecs", "libvirt", "docker"];
+        let parts: Vec<&str> = id.into_iter().chain(others).collect();
+        for number in 0..parts.len().pow(4) {
+            let chosen: Vec<&str> =
+                (0..4).map(|at| parts[number / parts.len().pow(at) % parts.len()]).collect();
+            let paths = (1..=4).map(|len| format!("/{}", chosen[..len].join("/")));
+            let within: Vec<bool> = paths.map(|path| container_of_path(path.as_bytes()).is_some()).collect();
+            assert!(within.is_sorted(), "{chosen:?}: {within:?}");
+        }
+    }
+
     #[test]
     fn the_first_subsystem_in_a_container_decides() {
         let cgroups =

@@ -79,15 +79,22 @@ impl Containers {
         if self.named.is_empty() {
             return None;
         }
-        cgroups.iter().find_map(|cgroup| {
-            let mut path = cgroup::path_of(cgroup);
-            loop {
-                if let Some(container) = self.named.get(path) {
-                    return Some(container.clone());
-                }
-                path = &path[..memchr::memrchr(b'/', path).filter(|&at| at > 0)?];
+        cgroups.iter().find_map(|cgroup| self.named_above(cgroup::path_of(cgroup)).cloned())
+    }
+
+    /// The container whose cgroup is this, or one that it is in, by a name that was given to it.
+    fn named_above(&self, mut path: &[u8]) -> Option<&CgroupContainer> {
+        loop {
+            if let Some(container) = self.named.get(path) {
+                return Some(container);
             }
-        })
+            path = &path[..memchr::memrchr(b'/', path).filter(|&at| at > 0)?];
+        }
+    }
+
+    /// Whether a thread that is told with this cgroup is in a container.
+    pub(crate) fn has_path(&self, path: &[u8]) -> bool {
+        cgroup::container_of_path(path).is_some() || self.named_above(path).is_some()
     }
 
     pub(crate) fn has_new(&self) -> bool {

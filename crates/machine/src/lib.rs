@@ -48,7 +48,7 @@ mod snapshot_tests;
 mod testing;
 
 pub use accounts::{Group, User};
-pub use cgroup::{CgroupContainer, container_of_cgroups};
+pub use cgroup::{CgroupContainer, container_of_cgroups, container_of_path};
 pub use container::{Container, ContainerId, ContainerMount, Owner, Pod, Probe, ProbeKind, Runtime};
 pub use fd::{Endpoint, Ends, Fd, FdKind, L4Proto, Role};
 pub use interface::Interface;
