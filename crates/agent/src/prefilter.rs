@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use lanner_engine::{Engine, Needs, Others, Pushed, RuleId};
+use lanner_engine::{Callers, Engine, Needs, Pushed, RuleId};
 use lanner_event::prefilter::{
-    CREATES, Interest, Keep, PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States, TRUNCATES,
-    WRITES,
+    CREATES, Interest, Keep, ON_HOST, OTHER_NAME, PathTest, Places, Prefilter, READS, SUCCESS, SocketClass,
+    States, TRUNCATES, WRITES,
 };
 use lanner_event::{EventType, types};
 use lanner_machine::BIRTHS;
@@ -44,9 +44,15 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
         let Some(interest) = engine.interest(ty) else { continue };
         // whoever doesn't hear of new programs takes a process for what it was before
         let hears = watched.contains(types::SYSCALL_EXECVE_19_X);
-        if let Some(others) = engine.others(ty, &interest).filter(|_| hears) {
-            prefilter.names.extend(others.names);
-            prefilter.others.insert(ty, others.interest);
+        if let Some(Callers { names, interests: [other_name, on_host, both] }) = engine.callers(ty, &interest)
+        {
+            let interests = if hears {
+                prefilter.names.extend(names);
+                [other_name, on_host, both]
+            } else {
+                [interest.clone(), on_host.clone(), on_host]
+            };
+            prefilter.callers.insert(ty, interests);
         }
         prefilter.types.insert(ty, (interest, keep));
         prefilter.classes.extend(engine.argument_classes(ty).map(|classes| (ty, classes)));
@@ -137,7 +143,7 @@ fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
             known.interest == pushed.interest
                 && known.undecided == pushed.undecided
                 && known.values == pushed.values
-                && known.others == pushed.others
+                && known.callers == pushed.callers
         };
         match groups.iter_mut().find(same) {
             Some((_, names)) => names.push(info.name),
@@ -145,32 +151,54 @@ fn of_rule(engine: &Engine, id: RuleId) -> Vec<String> {
         }
     }
     let line = |(pushed, calls): &(Pushed, Vec<_>)| {
-        let others = pushed.others.as_ref().map_or_else(String::new, |others| by_name(pushed, others));
-        format!("{}: {}{others}", calls.join(" "), in_words(pushed, &pushed.interest))
+        let who = pushed
+            .callers
+            .as_ref()
+            .map_or_else(String::new, |callers| by_name(pushed, callers) + &by_container(pushed, callers));
+        format!("{}: {}{who}", calls.join(" "), in_words(pushed, &pushed.interest))
     };
     groups.iter().map(line).collect()
 }
 
-/// Names decide only of calls that the state can spare.
+/// Who makes a call decides only of calls that the state can spare.
 fn as_dropped(mut pushed: Pushed) -> Pushed {
     if lanner_machine::keep(pushed.ty) == Keep::All {
-        pushed.others = None;
+        pushed.callers = None;
     }
-    if pushed.others.is_some() {
-        pushed.undecided.retain(|field| field != "proc.name");
-    }
+    let differs = |kind| pushed.callers.as_ref().is_some_and(|of| *of.interest(kind) != pushed.interest);
+    let decided =
+        [(OTHER_NAME, "proc.name"), (ON_HOST, "container.id")].map(|(kind, field)| (differs(kind), field));
+    pushed
+        .undecided
+        .retain(|field| !decided.iter().any(|(decided, start)| *decided && field.starts_with(start)));
     pushed
 }
 
+/// What containers decide.
+fn by_container(pushed: &Pushed, callers: &Callers) -> String {
+    let on_host = callers.interest(ON_HOST);
+    if *on_host == pushed.interest {
+        return String::new();
+    }
+    match in_words(pushed, on_host).as_str() {
+        "none" => ", in containers only".to_owned(),
+        less => format!(", in containers; of the host's processes {less}"),
+    }
+}
+
 /// What names of processes decide.
-fn by_name(pushed: &Pushed, others: &Others) -> String {
+fn by_name(pushed: &Pushed, callers: &Callers) -> String {
     const SHOWN: usize = 3;
-    let names: Vec<_> = others.names.iter().map(|name| String::from_utf8_lossy(name)).collect();
+    let others = callers.interest(OTHER_NAME);
+    if *others == pushed.interest {
+        return String::new();
+    }
+    let names: Vec<_> = callers.names.iter().map(|name| String::from_utf8_lossy(name)).collect();
     let names = match names.len() {
         few if few <= SHOWN => names.join(", "),
         many => format!("one of {many} names"),
     };
-    match in_words(pushed, &others.interest).as_str() {
+    match in_words(pushed, others).as_str() {
         "none" => format!(", if the process is named {names}"),
         less => format!(", if the process is named {names}; else {less}"),
     }
@@ -368,9 +396,12 @@ mod tests {
         }
     }
 
+    fn says(what: &str) -> String {
+        format!("The kernel lets through for 'R':\n  openat: {what}\n")
+    }
+
     #[test]
     fn it_is_said_what_names_of_processes_decide() {
-        let says = |what: &str| format!("The kernel lets through for 'R':\n  openat: {what}\n");
         assert_eq!(
             told_of("evt.type = execve and proc.name = tar"),
             "The kernel lets through for 'R':\n  execve: all, since the kernel can't decide proc.name\n"
@@ -386,6 +417,32 @@ mod tests {
             says(
                 "all, since the kernel can't decide user.name, if the process is named one of 4 names; else those that are made by path (1 name)"
             )
+        );
+    }
+
+    #[test]
+    fn it_is_said_what_containers_decide() {
+        assert_eq!(
+            told_of("evt.type = openat and evt.is_open_write = true and container.id != host"),
+            says("those that write, in containers only")
+        );
+        assert_eq!(
+            told_of(
+                "evt.type = openat and evt.is_open_write = true and (container.id != host or fd.name = /etc/shadow)"
+            ),
+            says(
+                "those that write, in containers; of the host's processes those that write by path (1 name)"
+            )
+        );
+        assert_eq!(
+            told_of("evt.type = openat and proc.name = tar and container.name = web and user.name = x"),
+            says(
+                "all, since the kernel can't decide container.name, user.name, if the process is named tar, in containers only"
+            )
+        );
+        assert_eq!(
+            told_of("evt.type = openat and not container.id = host"),
+            says("all, since the kernel can't decide container.id")
         );
     }
 

@@ -42,6 +42,6 @@ pub use engine::{BuildError, CompiledRule, Engine, EngineOptions, Matching, Rule
 pub use explain::{Explainer, Explanation, Saying};
 pub use memory::Memory;
 pub use profile::{ComparisonCost, Profiler, RuleCost, Work};
-pub use pushdown::{Needs, Others, Pushed};
+pub use pushdown::{Callers, Needs, Pushed};
 pub use tune::Tuning;
 pub use types::EventTypes;

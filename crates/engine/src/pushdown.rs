@@ -1,17 +1,17 @@
 //! What rules can spare: for each event type a bound, from above, on the events that a rule may match, made of
 //! what the source of events can decide by itself: how the call ended, what an open asked for, what a socket is,
-//! paths, and the name of the process.
+//! paths, the name of the process, and whether that is in no container.
 //!
 //! A comparison that can't be decided there holds and fails, so it never takes an event away from a rule.
 
 mod argument;
+mod caller;
 mod leaf;
-mod name;
 mod needs;
 mod socket;
 
 use lanner_event::EventType;
-use lanner_event::prefilter::{ArgumentClasses, AskedEnds, Interest, Places};
+use lanner_event::prefilter::{ArgumentClasses, AskedEnds, CALLERS, Interest, ON_HOST, OTHER_NAME, Places};
 use rustc_hash::FxHashMap;
 
 use crate::engine::Source;
@@ -19,7 +19,7 @@ use crate::graph::Edge;
 use crate::plan::Plan;
 use crate::{Engine, RuleId};
 
-use name::Names;
+use caller::Names;
 pub use needs::Needs;
 
 /// What a rule asks of events of one type.
@@ -33,17 +33,24 @@ pub struct Pushed {
     pub undecided: Vec<String>,
     /// Values of the call's argument with which the rule may match, as they are shown, if it tells them apart.
     pub values: Option<Vec<String>>,
-    /// What it asks of processes of other names than it asks for, where that is less.
-    pub others: Option<Others>,
+    /// What it asks of some kinds of callers, where that is less.
+    pub callers: Option<Callers>,
 }
 
-/// What is asked of events by processes that have none of some names.
+/// What is asked of events by who makes the call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Others {
-    /// The names.
+pub struct Callers {
+    /// The names that are asked for.
     pub names: Names,
-    /// The events that rules may match.
-    pub interest: Interest,
+    /// The events that rules may match, of each kind but 0 ([`lanner_event::prefilter::Prefilter::callers`]).
+    pub interests: [Interest; CALLERS - 1],
+}
+
+impl Callers {
+    /// Of one kind.
+    pub fn interest(&self, kind: usize) -> &Interest {
+        &self.interests[kind - 1]
+    }
 }
 
 impl Engine {
@@ -59,13 +66,13 @@ impl Engine {
         Some(Bound::new(source, &plan, ty, classes).of_all())
     }
 
-    /// The events of a type that a rule over system calls may match if the process has another name than rules ask for,
-    /// where those are fewer than `interest`, in which they are whatever its name ([`Engine::interest`]).
-    pub fn others(&self, ty: EventType, interest: &Interest) -> Option<Others> {
+    /// The events of a type that a rule over system calls may match by who makes the call, where those of some kind are
+    /// fewer than `interest`, in which they are whoever does ([`Engine::interest`]).
+    pub fn callers(&self, ty: EventType, interest: &Interest) -> Option<Callers> {
         let source = self.syscall_source().filter(|source| source.types.contains(ty))?;
         let plan = Plan::new(&source.graph, &source.roots, ty);
         let classes = self.argument_classes(ty).unwrap_or_default();
-        Bound::new(source, &plan, ty, classes).others(interest)
+        callers(source, &plan, ty, &classes, interest)
     }
 
     /// Ends of streams that rules about calls that move data ask for. The states of [`Engine::interest`] are meant so.
@@ -104,10 +111,10 @@ impl Engine {
             let interest = if decided { bound.of_all() } else { Interest::all() };
             let values = ty.info().and_then(|info| argument::shown(&classes, interest.hull(), info));
             let mut undecided = bound.undecided;
-            let others = Bound::new(source, &plan, ty, classes).others(&interest).filter(|_| decided);
+            let callers = callers(source, &plan, ty, &classes, &interest).filter(|_| decided);
             undecided.sort();
             undecided.dedup();
-            Pushed { ty, interest, undecided, values, others }
+            Pushed { ty, interest, undecided, values, callers }
         });
         pushed.collect()
     }
@@ -127,6 +134,33 @@ impl Engine {
     }
 }
 
+/// What the rules of a plan ask of each kind of callers; `None` unless that is less than `otherwise` of some.
+fn callers(
+    source: &Source,
+    plan: &Plan,
+    ty: EventType,
+    classes: &ArgumentClasses,
+    otherwise: &Interest,
+) -> Option<Callers> {
+    let mut names = Names::new();
+    let interests: [Interest; CALLERS - 1] = std::array::from_fn(|at| {
+        let kind = at + 1;
+        let mut bound = Bound::new(source, plan, ty, classes.clone());
+        bound.without = (kind & OTHER_NAME != 0).then(Names::new);
+        bound.on_host = kind & ON_HOST != 0;
+        let interest = bound.of_all();
+        names.extend(bound.without.into_iter().flatten());
+        interest
+    });
+    // where no name makes a difference, none need be known
+    if interests[OTHER_NAME - 1] == *otherwise
+        && interests[(OTHER_NAME | ON_HOST) - 1] == interests[ON_HOST - 1]
+    {
+        names.clear();
+    }
+    interests.iter().any(|less| less != otherwise).then_some(Callers { names, interests })
+}
+
 /// Finds bounds for a plan's conditions.
 struct Bound<'p> {
     source: &'p Source,
@@ -141,6 +175,8 @@ struct Bound<'p> {
     without: Option<Names>,
     /// Ends of streams that the rules that were looked at ask for.
     ends: AskedEnds,
+    /// Whether the process is taken to be in no container.
+    on_host: bool,
     known: FxHashMap<Edge, Interest>,
     undecided: Vec<String>,
 }
@@ -155,6 +191,7 @@ impl<'p> Bound<'p> {
             classes,
             without: None,
             ends: AskedEnds::default(),
+            on_host: false,
             known: FxHashMap::default(),
             undecided: Vec::new(),
         }
@@ -164,15 +201,6 @@ impl<'p> Bound<'p> {
     fn of_all(&mut self) -> Interest {
         let plan = self.plan;
         plan.roots.iter().fold(Interest::default(), |all, root| all.or(&self.of(*root)))
-    }
-
-    /// For all rules of the plan, if the process has another name than they ask for; `None` unless that is less than
-    /// what they ask for otherwise.
-    fn others(mut self, otherwise: &Interest) -> Option<Others> {
-        self.without = Some(Names::new());
-        let interest = self.of_all();
-        let names = self.without?;
-        (interest != *otherwise && !names.is_empty()).then_some(Others { names, interest })
     }
 
     fn of(&mut self, edge: Edge) -> Interest {
@@ -215,8 +243,11 @@ impl<'p> Bound<'p> {
         if let Some(asked) = socket::asked_ends(predicate, edge.negated(), self.ty) {
             self.ends.add(asked);
         }
-        let by_name = self.without.as_mut().and_then(|names| name::by_name(predicate, edge.negated(), names));
+        let by_name =
+            self.without.as_mut().and_then(|names| caller::by_name(predicate, edge.negated(), names));
+        let by_host = || self.on_host.then(|| caller::on_host(predicate, edge.negated())).flatten();
         by_name
+            .or_else(by_host)
             .or_else(by_argument)
             .or_else(|| leaf::interest(predicate, edge.negated(), self.ty, self.by_socket))
             .unwrap_or_else(|| {
@@ -312,20 +343,19 @@ mod tests {
 
     #[test]
     fn less_is_asked_of_processes_of_other_names() {
-        let others = |condition: &str| {
-            let engine = engine(&format!("evt.type = openat and {condition}"));
-            let interest = engine.interest(types::SYSCALL_OPENAT_2_X)?;
-            engine.others(types::SYSCALL_OPENAT_2_X, &interest)
-        };
         let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().into()).collect::<Names>();
-        let none = |asked: &[&str]| Some(Others { names: names(asked), interest: Interest::default() });
+        let others = |condition: &str| {
+            let (any, asked) = by_caller(condition);
+            asked.map(|asked| {
+                assert_eq!((asked.interest(ON_HOST), asked.interest(3)), (&any, asked.interest(OTHER_NAME)));
+                (asked.names.clone(), asked.interest(OTHER_NAME).clone())
+            })
+        };
+        let none = |asked: &[&str]| Some((names(asked), Interest::default()));
         assert_eq!(others("proc.name = tar and evt.is_open_read = true"), none(&["tar"]));
         assert_eq!(others("proc.name in (tar, cp) and proc.pname = sh"), none(&["cp", "tar"]));
-        let shadow = others("(proc.name = tar or fd.name = /etc/shadow) and not proc.name = cp").unwrap();
-        assert_eq!(
-            shadow,
-            Others { names: names(&["tar"]), interest: Interest::paths([exact("/etc/shadow")]) }
-        );
+        let shadow = others("(proc.name = tar or fd.name = /etc/shadow) and not proc.name = cp");
+        assert_eq!(shadow, Some((names(&["tar"]), Interest::paths([exact("/etc/shadow")]))));
         for condition in [
             "proc.name != tar",
             "not proc.name in (tar, cp)",
@@ -336,6 +366,66 @@ mod tests {
         ] {
             assert_eq!(others(condition), None, "{condition}");
         }
+    }
+
+    #[test]
+    fn less_is_asked_of_processes_in_no_container() {
+        let less = |condition: &str| {
+            let (any, asked) = by_caller(condition);
+            let asked = asked?;
+            assert_eq!((asked.interest(OTHER_NAME), asked.interest(3)), (&any, asked.interest(ON_HOST)));
+            assert!(asked.names.is_empty());
+            Some(asked.interest(ON_HOST).clone())
+        };
+        for condition in [
+            "container.id != host",
+            "container.id in (web, db) and evt.is_open_read = true",
+            "container.name = web",
+            "container.type = docker and not container.id = web",
+            "container.id startswith web",
+        ] {
+            assert_eq!(less(condition), Some(Interest::default()), "{condition}");
+        }
+        let shadow = less("(container.id != host or fd.name = /etc/shadow) and evt.is_open_read = true");
+        let reads = Interest::states(States::with(READS));
+        assert_eq!(shadow, Some(Interest::paths([exact("/etc/shadow")]).and(&reads)));
+        for condition in [
+            "container.id = host",
+            "container.id in (host, web)",
+            // a thread of which nothing is known has no container, nor is it the host's
+            "not container.id = host",
+            "container.id exists",
+            "tolower(container.id) = web",
+            "container.image.repository = web",
+        ] {
+            assert_eq!(less(condition), None, "{condition}");
+        }
+    }
+
+    #[test]
+    fn names_and_containers_are_asked_for_together() {
+        let (_, asked) = by_caller(
+            "(container.id != host and fd.name = /a/b or proc.name = tar and fd.name = /c/d or fd.name = /e/f)",
+        );
+        let asked = asked.unwrap();
+        let of = |kind: usize| asked.interest(kind).paths.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(of(OTHER_NAME), [exact("/a/b"), exact("/e/f")]);
+        assert_eq!(of(ON_HOST), [exact("/c/d"), exact("/e/f")]);
+        assert_eq!(of(OTHER_NAME | ON_HOST), [exact("/e/f")]);
+        let container_or_tar = by_caller("(container.id != host or proc.name = tar)").1.unwrap();
+        assert_eq!(
+            (container_or_tar.interest(ON_HOST), container_or_tar.interest(OTHER_NAME)),
+            (&Interest::all(), &Interest::all())
+        );
+        assert_eq!(container_or_tar.interest(OTHER_NAME | ON_HOST), &Interest::default());
+    }
+
+    /// What is asked of opens by whoever, and by each kind of callers if that is less.
+    fn by_caller(condition: &str) -> (Interest, Option<Callers>) {
+        let engine = engine(&format!("evt.type = openat and {condition}"));
+        let any = engine.interest(types::SYSCALL_OPENAT_2_X).unwrap();
+        let asked = engine.callers(types::SYSCALL_OPENAT_2_X, &any);
+        (any, asked)
     }
 
     fn classes(types: &str, ty: EventType, condition: &str, success: bool) -> Vec<SocketClass> {

@@ -85,7 +85,7 @@ struct scratch {
 	u64 socket_file;  /* its open file */
 	s64 socket_fd;	  /* and its fd */
 	u32 socket_class; /* and what it is, where that was asked for */
-	u64 found, unclean, slashes; /* of a path, by sieve.h */
+	u64 found, found_of_host, unclean, slashes; /* of a path, by sieve.h */
 	u64 unread;	    /* bytes of the ring that are unread at most, if nobody else writes to it */
 	u32 unchecked;	    /* bytes written since it was looked how many are */
 	u32 over;	    /* more are than the agent is woken for */
@@ -93,6 +93,9 @@ struct scratch {
 	u64 cgroups_of, cgroup_id;
 	u32 cgroups_len;
 	u32 cgroups_plain; /* those that are looked at are one and the same */
+	/* of the thread that is told: its cgroup, 0 if that isn't all that the text says; the node of that; what runc calls itself */
+	u64 told_cgroup, told_node;
+	u32 told_of_runtime;
 	u64 task;	    /* the caller, where programs can follow it */
 	/* the page that a path was read from last: whose, after how many flushes, where the caller has it, where it lies */
 	u64 page_of, page_flushes, page_user, page_place;

@@ -4,6 +4,7 @@
 #define LANNER_EXIT_H
 
 #include "copies.h"
+#include "homes.h"
 #include "names.h"
 #include "output.h"
 #include "task.h"
@@ -101,6 +102,7 @@ int on_exit(u64 *ctx)
 	if (can_keep && keeping)
 		forget_copies();
 	forget_name(ending->pid);
+	end_home(task);
 	if (!want_exit || BPF_CORE_READ(task, flags) & PF_KTHREAD || skipped())
 		return 0;
 	s = get_scratch();

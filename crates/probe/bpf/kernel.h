@@ -42,6 +42,7 @@ enum bpf_map_type {
 
 enum {
 	BPF_ANY = 0,
+	BPF_NOEXIST = 1,
 	BPF_F_NO_PREALLOC = 1,
 	/*
 	 * Read by way of shared memory. While a process asks for a map's value, the kernel calls no program by record on its
@@ -311,7 +312,9 @@ struct kernfs_node___6_15 {
 	struct kernfs_node *__parent;
 };
 
-struct cgroup_root;
+struct cgroup_root {
+	int hierarchy_id;
+};
 
 struct cgroup {
 	struct kernfs_node *kn;
@@ -479,6 +482,11 @@ struct trace_event_raw_sched_process_exec {
 
 struct trace_event_raw_task_rename {
 	pid_t pid;
+};
+
+struct trace_event_raw_cgroup {
+	int root;
+	u64 id;
 };
 
 struct trace_event_raw_io_uring_submit_req {

@@ -99,6 +99,14 @@ static __always_inline u64 path_of_file(struct file *file)
 	return file ? (u64)file + bpf_core_field_offset(struct file, f_path) : 0;
 }
 
+/* The node above; NULL: it is the root. */
+static __always_inline struct kernfs_node *parent_of_node(struct kernfs_node *node)
+{
+	if (bpf_core_field_exists(node->parent))
+		return BPF_CORE_READ(node, parent);
+	return BPF_CORE_READ((struct kernfs_node___6_15 *)node, __parent);
+}
+
 /* Builds a cgroup's path in scratch.path; says where it begins, as index, or 0. */
 __noinline int build_cgroup_path(u64 cgroup)
 {
@@ -116,10 +124,7 @@ __noinline int build_cgroup_path(u64 cgroup)
 
 		if (!node)
 			break;
-		if (bpf_core_field_exists(node->parent))
-			parent = BPF_CORE_READ(node, parent);
-		else
-			parent = BPF_CORE_READ((struct kernfs_node___6_15 *)node, __parent);
+		parent = parent_of_node(node);
 		if (!parent)
 			break;
 		names[i] = BPF_CORE_READ(node, name);

@@ -7,6 +7,7 @@
 #include "copies.h"
 #include "fds.h"
 #include "names.h"
+#include "homes.h"
 #include "output.h"
 #include "task.h"
 
@@ -153,7 +154,7 @@ __noinline int put_state(u64 at)
 	put_u64(s, BPF_CORE_READ(task, maj_flt));
 	put_u64(s, BPF_CORE_READ(task, min_flt));
 	put_memory(s, BPF_CORE_READ(task, mm));
-	put_kernel_text((u64)&task->comm);
+	put_comm(s, task);
 	put_cgroups(at);
 	return 0;
 }
@@ -327,7 +328,7 @@ static __always_inline void tell_birth(struct task_struct *parent, struct task_s
 		flags |= convert(SET_CLONE_FLAGS, (u32)asked_clone_flags(s));
 	put_clone_end((u64)child, flags);
 	doubt_name(child);
-	submit();
+	tell_home(s, child, submit());
 }
 
 /*
@@ -386,13 +387,16 @@ int on_exec(u64 *ctx)
 	pid_t old_pid = recorded ? RECORD_READ(ctx, sched_process_exec, old_pid) : CALLED_WITH(pid_t, ctx, 1);
 	struct task_struct *task = untyped(executing);
 	struct scratch *s;
+	u64 doubted;
 
 	/* what is noted is gone with the first thread, whose place another has taken */
 	if (can_hide && hiding && old_pid != executing->pid)
 		doubt_all();
 	forget_name(executing->pid);
-	if (old_pid != executing->pid)
+	if (old_pid != executing->pid) {
 		forget_name(old_pid);
+		forget_home(old_pid);
+	}
 	if (!want_exec || skipped())
 		return 0;
 	s = get_scratch();
@@ -400,17 +404,21 @@ int on_exec(u64 *ctx)
 		count_lost(EV_SYSCALL_EXECVE_19_X, LOST_NO_BUFFER);
 		return 0;
 	}
+	doubted = doubt_home(task, inside_pid_namespace(task));
 	begin(s, EV_SYSCALL_EXECVE_19_X);
 	put_u64(s, 0);
 	put_exe_and_args();
 	put_ids(s, task);
 	put_state((u64)task);
+	/* it was moved in between */
+	if (doubted && doubted != s->told_cgroup)
+		count_unsure_home();
 	put_environment();
 	put_exec_end((u64)task);
 	/* of a text a record says in the lower half of a number where in it that is */
 	put_kernel_text(recorded ? (u64)plain(ctx) + (u16)RECORD_READ(ctx, sched_process_exec, __data_loc_filename)
 				 : (u64)BPF_CORE_READ(CALLED_WITH(struct linux_binprm *, ctx, 2), filename));
-	submit();
+	tell_home(s, task, submit());
 	return 0;
 }
 

@@ -10,10 +10,10 @@
 #include "sockets.h"
 
 /*
- * Whether an event matters, whoever made the call, and whether it does if that was a process of a name that no rule
- * asks for. An event that doesn't matter at all may have the second bit.
+ * Whether an event matters, a bit for each kind of callers: whoever made the call, if that was a process of a name that no
+ * rule asks for, if it was one in no container, and if it was both. An event that doesn't matter at all may have the others.
  */
-enum { MATTERS = 1, MATTERS_OF_OTHERS = 2, MATTERS_OF_ALL = 3 };
+enum { MATTERS = 1, MATTERS_OF_OTHERS = 2, MATTERS_OF_HOST = 4, MATTERS_OF_ALL = 15 };
 
 /* How often what is asked for has changed; at least 1 where a sieve is used. */
 u32 generation = 0;
@@ -32,15 +32,21 @@ static __always_inline u64 lowest(u64 word, u32 n)
 
 /* Bits of what is remembered that say what was decided. */
 #define SEEN_MATTERS 1
-#define SEEN_OF_OTHERS 0x40
-#define SEEN_DECIDED (SEEN_MATTERS | SEEN_OF_OTHERS)
+#define SEEN_CALLERS_SHIFT 23 /* of all but the first */
+#define SEEN_DECIDED (SEEN_MATTERS | (u64)(MATTERS_OF_ALL & ~MATTERS) << SEEN_CALLERS_SHIFT)
 /* And of what length the path is. */
 #define SEEN_LEN_SHIFT 16
 #define SEEN_LEN (0xffull << SEEN_LEN_SHIFT)
 
 static __always_inline u32 decided(u64 what)
 {
-	return (what & SEEN_MATTERS ? MATTERS : 0) | (what & SEEN_OF_OTHERS ? MATTERS_OF_OTHERS : 0);
+	return (what & SEEN_MATTERS) | (what >> SEEN_CALLERS_SHIFT & MATTERS_OF_ALL & ~MATTERS);
+}
+
+/* The same, as it is remembered. */
+static __always_inline u64 to_be_seen(u64 matters)
+{
+	return (matters & MATTERS) | (matters & ~MATTERS) << SEEN_CALLERS_SHIFT;
 }
 
 /* What is remembered has eight bits for each; two plans or lengths that look alike would hide what matters. */

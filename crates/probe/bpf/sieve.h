@@ -7,6 +7,7 @@
 #define LANNER_SIEVE_H
 
 #include "fds.h"
+#include "homes.h"
 #include "names.h"
 #include "seen.h"
 #include "sockets.h"
@@ -63,7 +64,7 @@ _Static_assert(sizeof(struct sieve) == 32, "two fit into a cache line");
 
 struct slot {
 	u64 key;
-	u64 states; /* as two halves: see `MATTERS` */
+	u64 states[CALLERS / 2]; /* in halves: see `MATTERS` */
 };
 
 /* An argument of which values are told apart: from `first` on, `classes` has the class of each, 0 of any above. */
@@ -75,8 +76,8 @@ struct choice {
 
 /* By plan. */
 struct sieve sieves[PLANS_ROOM] __attribute__((aligned(64))) = {};
-/* States in which an event of a process of a name that no rule asks for matters whatever its path. */
-u32 of_others[PLANS_ROOM] __attribute__((aligned(64))) = {};
+/* States in which an event matters whatever its path, by who made the call. */
+u32 of_callers[PLANS_ROOM][CALLERS] __attribute__((aligned(64))) = {};
 struct choice choices[CHOICES] __attribute__((aligned(64))) = {};
 u8 classes[CLASSES] __attribute__((aligned(64))) = {};
 struct slot slots[SLOTS] __attribute__((aligned(64))) = {};
@@ -105,7 +106,8 @@ __noinline int find_states(u64 key)
 	for (u32 i = 0; i < SLOT_PROBES; i++) {
 		const struct slot *slot = &slots[bounded(key + i, SLOTS - 1)];
 
-		s->found |= slot->states & all_if_zero(slot->key ^ key);
+		s->found |= slot->states[0] & all_if_zero(slot->key ^ key);
+		s->found_of_host |= slot->states[1] & all_if_zero(slot->key ^ key);
 	}
 	return 0;
 }
@@ -138,16 +140,17 @@ static __always_inline u64 unclean(const u8 *at, u64 slashes)
 }
 
 /*
- * The states that an event with the path that was asked for matters in, as a slot has them; all of them if that can't be
- * told. What a loop finds is kept in memory, see `struct scratch`.
+ * Finds the states that an event with the path that was asked for matters in; false if that can't be told. What a loop
+ * finds is kept in memory, see `struct scratch`.
  */
-static __always_inline u64 states_of_path(struct scratch *s, const struct sieve *sieve, u32 state)
+static __always_inline bool find_states_of_path(struct scratch *s, const struct sieve *sieve, u32 state)
 {
 	u64 seed = sieve->salt, hash = seed, word, all = (u64)state << 32 | state;
 	u32 prefixes = sieve->starts & state ? sieve->prefixes : 0;
 	u8 *path = &s->asked[ASKED_START];
 
 	s->found = 0;
+	s->found_of_host = 0;
 	s->unclean = 0;
 	s->slashes = 0;
 	for (u32 i = 0; i < PATH_WORDS; i++) {
@@ -176,7 +179,7 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 	/* the path's last 8 bytes */
 	word = *(u64 *)(s->asked + ASKED_START - 8 + path_len(s));
 	if (s->unclean || word >> 56 == '/')
-		return ~0ull;
+		return false;
 	find_test(hash, TEST_EXACT, path_len(s));
 	if (!s->slashes)
 		find_test(seed, TEST_TOP_LEVEL, 0);
@@ -184,10 +187,10 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 		if (sieve->suffixes >> i & 1 && i < path_len(s))
 			find_test(mix(seed, word >> (56 - 8 * i)), TEST_SUFFIX, i + 1);
 	}
-	if (!(sieve->grams & state) || (s->found & all) == all)
-		return s->found;
+	if (!(sieve->grams & state) || (s->found & s->found_of_host & all) == all)
+		return true;
 	if (path_len(s) > PATH_SEARCHED)
-		return ~0ull;
+		return false;
 	for (u32 i = 0; i < PATH_SEARCHED - 3; i++) {
 		u32 four, bit;
 
@@ -198,7 +201,15 @@ static __always_inline u64 states_of_path(struct scratch *s, const struct sieve 
 		if (grams[bit >> 6 & (GRAM_WORDS - 1)] >> (bit & 63) & 1)
 			find_test(mix(seed, four), TEST_GRAM, 0);
 	}
-	return s->found;
+	return true;
+}
+
+/* What was found for a state, by `MATTERS`. */
+static __always_inline u32 found_for(struct scratch *s, u32 number)
+{
+	u64 named = s->found >> number, of_host = s->found_of_host >> number;
+
+	return (named & 1) | (named >> 31 & 2) | (of_host & 1) << 2 | (of_host >> 29 & 8);
 }
 
 /*
@@ -212,7 +223,7 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 	const struct sieve *sieve;
 	u32 state = 1u << (number &= 31);
 	struct seen *seen;
-	u64 what, states;
+	u64 what;
 	long n;
 
 	if (!s)
@@ -231,11 +242,7 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 	if ((seen->what & ~(u64)SEEN_DECIDED) == what && is_seen(s, seen))
 		return decided(seen->what);
 	sieve = &sieves[bounded(s->plan, PLANS_ROOM - 1)];
-	states = states_of_path(s, sieve, state);
-	if (states & state)
-		what |= SEEN_MATTERS;
-	if (states >> 32 & state)
-		what |= SEEN_OF_OTHERS;
+	what |= to_be_seen(find_states_of_path(s, sieve, state) ? found_for(s, number) : MATTERS_OF_ALL);
 	if (path_len(s) < 8 * SEEN_WORDS)
 		note_seen(s, seen, what);
 	return decided(what);
@@ -369,6 +376,25 @@ static __always_inline u32 paths_matter(struct scratch *s, const struct sieve *s
 	return matters;
 }
 
+/* Whether the event matters whatever its path, by `MATTERS`. */
+static __always_inline u32 matters_anyway(struct scratch *s, u32 number)
+{
+	const u32 *states = of_callers[bounded(s->plan, PLANS_ROOM - 1)];
+
+	return (states[0] >> number & 1) | (states[1] >> number & 1) << 1 | (states[2] >> number & 1) << 2 |
+	       (states[3] >> number & 1) << 3;
+}
+
+/* Whether an event that matters if anybody made the call does as it was: only what makes a difference is looked at. */
+static __always_inline bool matters_of_caller(struct scratch *s, u32 matters)
+{
+	if (matters == MATTERS_OF_ALL)
+		return true;
+	if ((matters ^ matters >> 1) & (MATTERS | MATTERS_OF_HOST) && has_other_name(s))
+		matters >>= 1;
+	return matters & MATTERS && (matters & MATTERS_OF_HOST || !is_on_host());
+}
+
 /* Whether the event of the call that has just ended is wanted. `lately`: what was decided of its path, if it is known. */
 static __always_inline bool passes(struct scratch *s, struct task_struct *task, u64 lately)
 {
@@ -381,12 +407,10 @@ static __always_inline bool passes(struct scratch *s, struct task_struct *task, 
 		return true;
 	number = state_of(s, sieve) & 31;
 	state = 1u << number;
-	matters = sieve->whatever & state ? MATTERS : 0;
-	if (of_others[bounded(s->plan, PLANS_ROOM - 1)] & state)
-		matters |= MATTERS_OF_OTHERS;
+	matters = matters_anyway(s, number);
 	if (matters != MATTERS_OF_ALL && sieve->paths & state)
 		matters |= paths_matter(s, sieve, number, lately);
-	if (matters & MATTERS && (matters & MATTERS_OF_OTHERS || !has_other_name(s)))
+	if (matters & MATTERS && matters_of_caller(s, matters))
 		return true;
 	return is_kept(s, sieve, task);
 }

@@ -4,6 +4,7 @@
 
 #include "net.h"
 #include "convert.h"
+#include "homes.h"
 
 /* The process that reads the iterator, as the kernel numbers it: the loader's own id. */
 u32 reader_pid = 0;
@@ -127,7 +128,7 @@ int each_task(struct bpf_iter__task *ctx)
 	put_u32(s, outer_id(pid_of(task, PID_OF_GROUP)));
 	put_u32(s, inner_id(pid_of(task, PID_OF_GROUP)));
 	put_u32(s, outer_id(pid_of(task, PID_OF_SESSION)));
-	put_kernel_text((u64)&task->comm);
+	put_comm(s, task);
 	put_task_bytes(s, running, mm ? BPF_CORE_READ(mm, arg_start) : 0, mm ? BPF_CORE_READ(mm, arg_end) : 0);
 	put_path(path_of_file(exe));
 	put_u32(s, exe_flags((u64)task, (u64)exe));
@@ -138,7 +139,10 @@ int each_task(struct bpf_iter__task *ctx)
 	put_rest((u64)task);
 	if (s->extras)
 		put_u64(s, EXTRA_MARK | EXTRA_ENDED);
-	return hand_over(s, seq);
+	if (hand_over(s, seq))
+		return 1;
+	keep_home(s, task, s->told_cgroup, false);
+	return 0;
 }
 
 static __always_inline void begin_file(struct scratch *s, u32 type, u64 ids, u32 fd)

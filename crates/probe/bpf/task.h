@@ -216,6 +216,7 @@ static __always_inline u32 append_cgroup(struct scratch *s, struct css_set *set,
 __noinline int put_cgroups(u64 task)
 {
 	struct scratch *s = get_scratch();
+	struct kernfs_node *node;
 	struct css_set *set;
 	u64 built = 0, id;
 	u32 path_len = 0, len = 0;
@@ -223,11 +224,14 @@ __noinline int put_cgroups(u64 task)
 	if (!s)
 		return 0;
 	set = BPF_CORE_READ((struct task_struct *)task, cgroups);
-	id = BPF_CORE_READ(set, dfl_cgrp, kn, id);
+	node = BPF_CORE_READ(set, dfl_cgrp, kn);
+	id = BPF_CORE_READ(node, id);
+	s->told_node = (u64)node;
 	if (s->cgroups_of == (u64)set && s->cgroup_id == id) {
 		len = bounded(s->cgroups_len, CGROUPS_KEPT - 1);
 		bpf_probe_read_kernel(&s->data[bounded(s->pos, EVENT_MAX - 1)], len, s->cgroups);
 		end_param(s, len);
+		s->told_cgroup = len ? id : 0;
 		return 0;
 	}
 	s->cgroups_plain = 1;
@@ -243,8 +247,20 @@ __noinline int put_cgroups(u64 task)
 		bpf_probe_read_kernel(s->cgroups, bounded(len, CGROUPS_KEPT - 1), &s->data[bounded(s->pos, EVENT_MAX - 1)]);
 		s->cgroups_of = (u64)set;
 	}
+	s->told_cgroup = s->cgroups_plain && len ? id : 0;
 	end_param(s, len);
 	return 0;
+}
+
+#define RUNC_INIT 0x5b3a636e7572ull /* runc:[ */
+
+/* The name of a thread. */
+static __always_inline void put_comm(struct scratch *s, struct task_struct *task)
+{
+	u32 at = s->pos;
+
+	put_kernel_text((u64)&task->comm);
+	s->told_of_runtime = (*(u64 *)&s->data[bounded(at, EVENT_MAX - 1)] & 0xffffffffffffull) == RUNC_INIT;
 }
 
 static __always_inline bool in_group(const struct cred *cred, u32 gid)

@@ -62,6 +62,9 @@ pub fn write(plans: &[Plan], conversions: &[Conversion], calls: &[Call]) -> Resu
         ("PORT_WORDS", prefilter::PORT_WORDS),
         ("CLASSES", prefilter::CLASSES),
         ("SLOT_PROBES", prefilter::PROBES),
+        ("CALLERS", prefilter::CALLERS),
+        ("HOST_CGROUPS", prefilter::HOST_CGROUPS),
+        ("HOST_PROBES", prefilter::HOST_PROBES),
         ("GRAM_WORDS", prefilter::GRAM_WORDS),
         ("KNOWN_WORDS", prefilter::KNOWN_WORDS),
     ] {

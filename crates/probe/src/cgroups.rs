@@ -10,10 +10,10 @@ use crate::object::Programs;
 use crate::sys::Ring;
 use crate::tracepoints::Tracepoints;
 
-/// The program's name.
-pub const PROGRAM: &str = "on_cgroup";
-/// Where it is attached.
-pub const TRACEPOINT: &str = "cgroup_mkdir";
+/// The program, and where it is attached.
+pub const MADE: (&str, &str) = ("on_cgroup", "cgroup_mkdir");
+/// The program that forgets what is noted of cgroups, and where it is attached.
+pub const ENDED: (&str, &str) = ("on_cgroup_end", "cgroup_rmdir");
 
 /// Tells that cgroups have come into being, as those of containers do before their first process runs. Its descriptor can
 /// be read when one has; it is silent once the probe is dropped.
@@ -52,15 +52,16 @@ impl AsFd for NewCgroups {
     }
 }
 
-/// Attaches the program, where the kernel has taken it.
+/// Attaches a program, where the kernel has taken it.
 ///
 /// # Errors
 /// When the kernel refuses it and it can't be done without.
 pub fn attach(
+    (program, tracepoint): (&str, &str),
     programs: &Programs,
     tracepoints: &Tracepoints,
     without: &mut Without,
 ) -> Result<Option<OwnedFd>, ProbeError> {
-    let Some(program) = programs.get(PROGRAM) else { return Ok(None) };
-    without.attempt(PROGRAM, || tracepoints.hook(TRACEPOINT)?.attach(program.as_fd()))
+    let Some(loaded) = programs.get(program) else { return Ok(None) };
+    without.attempt(program, || tracepoints.hook(tracepoint)?.attach(loaded.as_fd()))
 }

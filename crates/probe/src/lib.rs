@@ -11,6 +11,7 @@ mod code;
 mod copies;
 mod direct;
 mod error;
+mod homes;
 mod load;
 mod log;
 mod lost;
@@ -36,6 +37,7 @@ mod verify;
 
 pub use cgroups::NewCgroups;
 pub use error::ProbeError;
+pub use homes::HostCgroups;
 pub use options::{
     Attachment, CallPoint, EventSet, Lost, LostReason, Missing, ProbeOptions, SnapshotSource, SnapshotStats,
 };
@@ -47,6 +49,7 @@ use std::time::{Duration, Instant};
 
 use lanner_event::Event;
 use lanner_event::prefilter::{Prefilter, Sieves};
+use libbpf_rs::MapHandle;
 
 use load::{Loaded, Snapshot};
 use snapshot::Iterators;
@@ -86,14 +89,15 @@ impl Probe {
         require::check()?;
         let types = KernelTypes::read();
         let types = types.as_ref();
+        let homes = &homes::create()?;
         // both are checked by the kernel for long, so they are loaded side by side
         std::thread::scope(|scope| {
             // Iterators show what is in this process's own pid namespace; the host's is in its `/proc`.
             let elsewhere = pid_in(&options.proc).is_some_and(|pid| pid != std::process::id());
             let from = if elsewhere { Some(SnapshotSource::Proc) } else { options.snapshot_from };
-            let snapshot = scope.spawn(move || iterators(from, types));
+            let snapshot = scope.spawn(move || iterators(from, types, homes));
             let mut found = None;
-            let loaded = load::load(&options, types, || {
+            let loaded = load::load(&options, types, homes, || {
                 // a panic there is one of ours
                 let joined = snapshot.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 let (iterators, why_not) = joined?;
@@ -118,7 +122,7 @@ impl Probe {
             Some(iterators) => iterators.read(sink),
             None => proc::snapshot(&self.proc, self.loaded.boot_time, sink),
         };
-        self.loaded.settle_names();
+        self.loaded.settle();
         read.map_err(|source| ProbeError::Snapshot { source })
     }
 
@@ -172,6 +176,11 @@ impl Probe {
         self.loaded.new_cgroups.take()
     }
 
+    /// Which cgroups are taken for the host's: at first none is.
+    pub fn host_cgroups(&self) -> &HostCgroups {
+        &self.loaded.host_cgroups
+    }
+
     /// Says of what is opened from now on where the kernel found it, or not.
     pub fn tell_resolved(&mut self, tell: bool) {
         self.loaded.tell_resolved(tell);
@@ -223,11 +232,12 @@ fn pid_in(proc: &Path) -> Option<u32> {
 fn iterators(
     from: Option<SnapshotSource>,
     types: Option<&KernelTypes>,
+    homes: &MapHandle,
 ) -> Result<(Option<Iterators>, Option<String>), ProbeError> {
     if from == Some(SnapshotSource::Proc) {
         return Ok((None, None));
     }
-    match Iterators::load(load::boot_time(), types) {
+    match Iterators::load(load::boot_time(), types, homes) {
         Ok(iterators) => Ok((Some(iterators), None)),
         Err(error) if from.is_some() => Err(error),
         Err(error) => Ok((None, Some(error.reason().map_or_else(|| error.to_string(), |(_, why)| why)))),

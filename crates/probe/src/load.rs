@@ -12,6 +12,7 @@ use crate::calls::{self, Calls};
 use crate::cgroups::{self, NewCgroups};
 use crate::copies::{self, Copies};
 use crate::direct;
+use crate::homes::HostCgroups;
 use crate::log;
 use crate::lost::Losses;
 use crate::missing::Without;
@@ -49,7 +50,9 @@ pub struct Loaded {
     copies: Copies,
     /// Word of new cgroups, until somebody wants it.
     pub new_cgroups: Option<NewCgroups>,
-    _of_cgroups: Option<OwnedFd>,
+    /// Which cgroups are the host's.
+    pub host_cgroups: HostCgroups,
+    _of_cgroups: [Option<OwnedFd>; 2],
 }
 
 /// Says an error of libbpf as one of the system.
@@ -115,19 +118,20 @@ pub struct Snapshot {
 pub fn load(
     options: &ProbeOptions,
     types: Option<&KernelTypes>,
+    homes: &MapHandle,
     snapshot: impl FnOnce() -> Result<Snapshot, ProbeError>,
 ) -> Result<Loaded, ProbeError> {
     let rings = Rings::create(options)?;
     let mut kernel = Kernel::look(options, types);
     let wanted = Wanted::of(&options.events);
     let mut without = Without::default();
-    let purpose = Purpose { options, kernel: &kernel, rings: &rings, wanted: &wanted };
+    let purpose = Purpose { options, kernel: &kernel, rings: &rings, homes, wanted: &wanted };
     let taken = match object::take(&purpose, &mut without) {
         Err(error) if kernel.tracepoints.are_recorded() => {
             let why = error.reason().map_or_else(|| error.to_string(), |(_, why)| why);
             kernel.tracepoints = Tracepoints::called(preemption::leaves_out().as_deref(), &why);
             without = Without::default();
-            let purpose = Purpose { options, kernel: &kernel, rings: &rings, wanted: &wanted };
+            let purpose = Purpose { options, kernel: &kernel, rings: &rings, homes, wanted: &wanted };
             object::take(&purpose, &mut without)?
         }
         taken => taken?,
@@ -148,6 +152,8 @@ fn attach(
     let Taken { notes, why_no_more, boot_time, mut globals, variables, maps, of_calls, programs } = taken;
     let losses = Losses::new(&maps.handle("lost_map")?, &maps.handle("unreadable")?)?;
     let new_cgroups = maps.handle("new_cgroups")?;
+    let [listed, made, unsure] = ["host_cgroups", "cgroups_made", "homes_unsure"].map(|map| maps.handle(map));
+    let host_cgroups = HostCgroups::new(&listed?, &made?, &unsure?)?;
     let mut shared = SharedGlobals::new(variables.as_fd())
         .map_err(|source| ProbeError::Map { map: ".bss".into(), source })?;
     let ring_bytes = rings.bytes;
@@ -161,6 +167,8 @@ fn attach(
         *slot = pid;
         globals.skip_count += 1;
     }
+    // what `/proc` says has no part in it
+    globals.homes_kept = u8::from(snapshot.iterators);
     shared.store(&globals);
     let reads_by_page_tables =
         programs.get(direct::PROGRAM).is_some_and(|program| direct::find(program.as_fd()));
@@ -172,7 +180,8 @@ fn attach(
     globals.names_told = u8::from(threads.tell_names());
     globals.births_told = u8::from(threads.tell_births());
     globals.ends_told = u8::from(threads.tell_ends() && tracepoints.leaves_out.is_none());
-    let of_cgroups = cgroups::attach(&programs, tracepoints, &mut without)?;
+    let of_ends = cgroups::attach(cgroups::ENDED, &programs, tracepoints, &mut without)?;
+    let of_cgroups = cgroups::attach(cgroups::MADE, &programs, tracepoints, &mut without)?;
     let new_cgroups = of_cgroups.is_some().then(|| NewCgroups::new(new_cgroups)).transpose()?;
     let copies = kernel.copies.and_then(|specs| match (notes, &why_no_more) {
         (Notes::All, _) => Ok(specs),
@@ -201,7 +210,8 @@ fn attach(
     let mut points = threads.points();
     points.extend(calls.points());
     points.extend(copies.points());
-    points.extend(of_cgroups.iter().map(|_| tracepoints.point(cgroups::TRACEPOINT)));
+    points.extend(of_cgroups.iter().map(|_| tracepoints.point(cgroups::MADE.1)));
+    points.extend(of_ends.iter().map(|_| tracepoints.point(cgroups::ENDED.1)));
     points.extend(few.attached().map(|name| tracepoints.point(name)));
     let attachment = Attachment {
         kernel: kernel_release(),
@@ -233,7 +243,8 @@ fn attach(
         calls,
         copies,
         new_cgroups,
-        _of_cgroups: of_cgroups,
+        host_cgroups,
+        _of_cgroups: [of_cgroups, of_ends],
     })
 }
 
@@ -253,9 +264,10 @@ impl Loaded {
         }
     }
 
-    /// The snapshot has been read: what threads are called from now on is known.
-    pub fn settle_names(&mut self) {
+    /// The snapshot has been read: what threads are called from now on is known, and in which cgroups they are.
+    pub fn settle(&mut self) {
         self.globals.names_settled = 1;
+        self.globals.homes_kept = 1;
         self.shared.store(&self.globals);
     }
 

@@ -6,7 +6,7 @@ use crate::{Missing, ProbeError, cgroups, direct, threads};
 
 /// The programs without which the others still tell the truth, and what is unseen without each. All that calls are
 /// told by belongs to the one at their end, which can't be missing.
-const OPTIONAL: [(&str, &str); 11] = [
+const OPTIONAL: [(&str, &str); 12] = [
     ("on_fork", "the children's side of clone and fork (threads are taken from their parents' calls)"),
     ("on_exec", "programs that are run (those that can't be run are told)"),
     ("on_exit", "the end of threads (those that are gone are found by and by)"),
@@ -15,7 +15,11 @@ const OPTIONAL: [(&str, &str); 11] = [
     ("on_signal", "signals that are delivered"),
     ("on_complete", "what io_uring carries out"),
     ("on_submit", "what io_uring carries out"),
-    (cgroups::PROGRAM, "nothing (the folders of containers are watched all the time)"),
+    (
+        cgroups::ENDED.0,
+        "nothing (which processes are in no container is known until many containers have ended)",
+    ),
+    (cgroups::MADE.0, "nothing (the folders of containers are watched all the time)"),
     (threads::RENAMED, "nothing (calls are told whatever the name of the process, where paths don't decide)"),
     (direct::PROGRAM, "nothing (names are read by the kernel's own function, which is slower)"),
 ];

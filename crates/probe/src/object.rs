@@ -96,6 +96,8 @@ pub struct Purpose<'a> {
     pub kernel: &'a Kernel<'a>,
     /// The rings.
     pub rings: &'a Rings,
+    /// In which cgroup each thread is.
+    pub homes: &'a MapHandle,
     /// The calls that are wanted.
     pub wanted: &'a Wanted,
 }
@@ -226,6 +228,7 @@ fn set_constants(
 fn choose_maps(purpose: &Purpose<'_>, open: &mut OpenProbeSkel<'_>, notes: Notes) -> Result<(), ProbeError> {
     let maps = &mut open.maps;
     maps.rings.reuse_fd(purpose.rings.by_cpu.as_fd()).map_err(map_error("rings"))?;
+    maps.homes.reuse_fd(purpose.homes.as_fd()).map_err(map_error("homes"))?;
     maps.scratch_map.set_max_entries(purpose.rings.cpus).map_err(map_error("scratch_map"))?;
     let counters = purpose.rings.cpus.saturating_mul(maps.lost_map.max_entries());
     maps.lost_map.set_max_entries(counters).map_err(map_error("lost_map"))?;
@@ -256,9 +259,9 @@ fn choose_programs(purpose: &Purpose<'_>, open: &mut OpenProbeSkel<'_>, notes: N
     for program in [&mut open.progs.on_submit, &mut open.progs.on_complete] {
         program.set_autoload(purpose.kernel.io_uring.is_some());
     }
-    let has_cgroups =
-        purpose.kernel.types.is_some_and(|types| types.tracepoint(cgroups::TRACEPOINT).is_some());
-    open.progs.on_cgroup.set_autoload(has_cgroups);
+    let has = |tracepoint| purpose.kernel.types.is_some_and(|types| types.tracepoint(tracepoint).is_some());
+    open.progs.on_cgroup.set_autoload(has(cgroups::MADE.1));
+    open.progs.on_cgroup_end.set_autoload(has(cgroups::ENDED.1));
     open.progs.find_direct_map.set_autoload(by_page_tables(purpose, notes));
     for mut program in open.open_object_mut().progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
@@ -313,7 +316,9 @@ mod tests {
         let kernel = Kernel::look(&options, types.as_ref());
         let taken = Rings::create(&options).map_err(Failure::Other).and_then(|rings| {
             let wanted = Wanted::of(&options.events);
-            let purpose = Purpose { options: &options, kernel: &kernel, rings: &rings, wanted: &wanted };
+            let homes = crate::homes::create().map_err(Failure::Other)?;
+            let purpose =
+                Purpose { options: &options, kernel: &kernel, rings: &rings, homes: &homes, wanted: &wanted };
             attempt(&purpose, Notes::None, &Without::default())
         });
         match taken {

@@ -2,12 +2,13 @@
 
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 
 use lanner_event::{Event, HEADER_LEN, types};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapHandle};
 
-use crate::load::{io_error, no_globals, refused};
+use crate::load::{io_error, map_error, no_globals, refused};
 use crate::log;
 use crate::skeleton::snapshot::{SnapshotSkelBuilder, types as bpf};
 use crate::types::{KernelTypes, fit_to};
@@ -27,13 +28,18 @@ impl Iterators {
     ///
     /// # Errors
     /// When the kernel refuses them; `/proc` is the way then.
-    pub fn load(boot_time: u64, types: Option<&KernelTypes>) -> Result<Iterators, ProbeError> {
+    pub fn load(
+        boot_time: u64,
+        types: Option<&KernelTypes>,
+        homes: &MapHandle,
+    ) -> Result<Iterators, ProbeError> {
         log::start();
         let mut object = MaybeUninit::uninit();
         let mut builder = SnapshotSkelBuilder::default();
         fit_to(types, builder.object_builder_mut());
         let mut open = builder.open(&mut object).map_err(|e| refused(&e))?;
         open.maps.bss_data.as_deref_mut().ok_or_else(|| no_globals("snapshot"))?.boot_time = boot_time;
+        open.maps.homes.reuse_fd(homes.as_fd()).map_err(map_error("homes"))?;
         let loaded = open.load().map_err(|e| refused(&e))?;
         let attach = |program: &libbpf_rs::ProgramMut<'_>| {
             program.attach().map_err(|e| ProbeError::Attach {

@@ -183,6 +183,37 @@ impl Counters {
     }
 }
 
+/// Numbers that this side writes and the BPF side reads.
+pub struct Words {
+    memory: Mapping,
+    count: usize,
+}
+
+impl Words {
+    /// Maps the numbers of the map that `fd` is, which has so many.
+    pub fn new(fd: BorrowedFd<'_>, count: usize) -> io::Result<Words> {
+        let len = (count * size_of::<u64>()).next_multiple_of(page_size());
+        let memory = Mapping::new(fd.as_raw_fd(), 0, len, libc::PROT_READ | libc::PROT_WRITE)?;
+        Ok(Words { memory, count })
+    }
+
+    fn word(&self, at: usize) -> &AtomicU64 {
+        assert!(at < self.count);
+        // SAFETY: the mapping is page-aligned and has at least `count` numbers of 8 bytes.
+        unsafe { self.memory.at.cast::<AtomicU64>().add(at).as_ref() }
+    }
+
+    /// One of them.
+    pub fn get(&self, at: usize) -> u64 {
+        self.word(at).load(Ordering::Relaxed)
+    }
+
+    /// Writes one of them.
+    pub fn set(&self, at: usize, value: u64) {
+        self.word(at).store(value, Ordering::Relaxed);
+    }
+}
+
 /// The global variables of the BPF side.
 pub struct SharedGlobals {
     memory: Mapping,

@@ -17,7 +17,7 @@ use crate::{CallPoint, ProbeOptions};
 
 /// Tracepoints whose records hold what programs need, and the groups in which tracefs has them. At the others no thread
 /// can take the CPU from another: the kernel holds a lock there.
-const RECORDED: [(&str, &str); 9] = [
+const RECORDED: [(&str, &str); 10] = [
     ("sys_enter", "raw_syscalls"),
     ("sys_exit", "raw_syscalls"),
     ("sched_process_fork", "sched"),
@@ -25,6 +25,7 @@ const RECORDED: [(&str, &str); 9] = [
     ("sched_process_exit", "sched"),
     ("task_rename", "task"),
     ("cgroup_mkdir", "cgroup"),
+    ("cgroup_rmdir", "cgroup"),
     ("io_uring_submit_req", "io_uring"),
     ("io_uring_complete", "io_uring"),
 ];

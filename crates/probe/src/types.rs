@@ -15,7 +15,7 @@ use crate::sys;
 include!(concat!(env!("OUT_DIR"), "/types.rs"));
 
 /// What it is asked for beside the types of casts: tracepoints where programs are, functions, structures.
-pub const ASKED: [(Kind, &str); 24] = [
+pub const ASKED: [(Kind, &str); 25] = [
     (Kind::TYPEDEF, "btf_trace_sys_enter"),
     (Kind::TYPEDEF, "btf_trace_sys_exit"),
     (Kind::TYPEDEF, "btf_trace_sched_process_fork"),
@@ -24,6 +24,7 @@ pub const ASKED: [(Kind, &str); 24] = [
     (Kind::TYPEDEF, "btf_trace_task_rename"),
     (Kind::TYPEDEF, "btf_trace_sched_switch"),
     (Kind::TYPEDEF, "btf_trace_cgroup_mkdir"),
+    (Kind::TYPEDEF, "btf_trace_cgroup_rmdir"),
     (Kind::TYPEDEF, "btf_trace_signal_deliver"),
     (Kind::TYPEDEF, "btf_trace_io_uring_complete"),
     (Kind::TYPEDEF, "btf_trace_io_uring_submit_req"),

@@ -1,6 +1,6 @@
 //! What is written into the variables of the BPF side: which calls are wanted, and what of them can be dropped.
 
-use lanner_event::prefilter::{Addresses, CHOICES, CLASSES, Keep, Ports, Sieve, Sieves};
+use lanner_event::prefilter::{Addresses, CALLERS, CHOICES, CLASSES, Keep, Ports, Sieve, Sieves};
 use lanner_event::{EventType, types};
 
 use crate::EventSet;
@@ -68,7 +68,8 @@ pub fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
             .and_then(|of| sieve(plan, of, &mut choices));
         *place = made.unwrap_or_default();
         let of_type = plans::PLANS.get(plan).and_then(|ty| sieves.get(*ty));
-        globals.of_others[plan] = of_type.map_or(0, |of| of.others.0 as u32);
+        globals.of_callers[plan] =
+            of_type.map_or([0; CALLERS], |of| of.whatever.map(|states| states.0 as u32));
     }
     globals.choices.copy_from_slice(&choices.places);
     globals.classes[..choices.classes.len()].copy_from_slice(&choices.classes);
@@ -146,14 +147,14 @@ fn sieve(plan: usize, sieve: &Sieve, choices: &mut Choices) -> Option<bpf::sieve
         Some(at) => argument(at).map_or(0, |_| choices.add(*at, sieve.classes.by_value())),
     };
     let used = match sieve.keep {
-        Keep::Closes if sieve.whatever.is_empty() => USED_BY_CLOSES,
+        Keep::Closes if sieve.whatever[0].is_empty() => USED_BY_CLOSES,
         Keep::Opens if path_args == [1, 0] && flags_arg == 2 || path_args == [2, 0] && flags_arg == 3 => {
             USED_BY_OPENS
         }
         _ => USED,
     };
     Some(bpf::sieve {
-        whatever: sieve.whatever.0 as u32,
+        whatever: sieve.whatever[0].0 as u32,
         paths: sieve.paths.0 as u32,
         starts: sieve.starts.0 as u32,
         ends: sieve.ends.0 as u32,

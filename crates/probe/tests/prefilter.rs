@@ -7,6 +7,8 @@ mod again;
 mod arguments;
 #[path = "prefilter/caller.rs"]
 mod caller;
+#[path = "prefilter/hosts.rs"]
+mod hosts;
 #[path = "prefilter/names.rs"]
 mod names;
 #[path = "prefilter/sockets.rs"]
@@ -284,7 +286,8 @@ fn the_kernel_decides(watch: &mut Watch, asked: &[u8], name: &[u8]) {
     let mut prefilter = prefilter(Interest { whatever: States::NONE, paths: tests.into_iter().collect() });
     prefilter.names.insert(asked.into());
     let others = Interest { whatever: States::NONE, paths: others };
-    prefilter.others.insert(t::SYSCALL_OPENAT_2_X, others);
+    let whoever = prefilter.types[&t::SYSCALL_OPENAT_2_X].0.clone();
+    prefilter.callers.insert(t::SYSCALL_OPENAT_2_X, [others.clone(), whoever, others]);
     watch.probe.update_prefilter(&prefilter);
     told(watch);
     let sieves = Sieves::new(&prefilter);
@@ -328,7 +331,7 @@ fn the_kernel_decides(watch: &mut Watch, asked: &[u8], name: &[u8]) {
             &0u64.to_ne_bytes(),
         ];
         let event = EventBuf::new(1, 1, 0, t::SYSCALL_OPENAT_2_X, &params).unwrap();
-        let expected = sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, name);
+        let expected = sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, name, false);
         assert_eq!(!events.is_empty(), expected, "{path:?} {flags}");
         if let Some(event) = events.first() {
             // older kernels read nothing from an empty text

@@ -255,8 +255,10 @@ impl<'e> Comparison<'e> {
     fn see(&mut self, event: &Event<'_>) {
         let matched = self.whole.see(event);
         let socket = socket_of(event, &self.whole.machine, &self.sieves);
-        let name = self.whole.machine.thread(event.tid).map_or_else(Vec::new, |thread| thread.comm.to_vec());
-        let matters = self.sieves.may_matter(event, socket.1, &name);
+        let thread = self.whole.machine.thread(event.tid);
+        let name = thread.map_or_else(Vec::new, |thread| thread.comm.to_vec());
+        let on_host = thread.is_some_and(|thread| thread.container.is_empty());
+        let matters = self.sieves.may_matter(event, socket.1, &name, on_host);
         assert!(matters || !matched, "{} at {} would be missed", event.info.symbol, event.ts);
         if self.sieves.births_once() && self.hidden.is_told_by_child(event) {
             assert!(!matched);

@@ -105,7 +105,13 @@ fn random_hosts_give_the_same_alerts() {
         "- rule: Named\n  desc: d\n  priority: INFO\n  output: \"%evt.type %fd.name\"\n  condition: >\n    \
          (evt.type in (openat, open, creat) and fd.num > 2 and proc.name in (tar, dog))\n    \
          or (evt.type = rename and not proc.name = dog)\n    \
-         or (evt.type in (open, openat) and fd.directory = /)\n",
+         or (evt.type in (open, openat) and fd.directory = /)\n\
+         - rule: In containers\n  desc: d\n  priority: INFO\n  output: \"%evt.type %fd.name %container.id\"\n  condition: >\n    \
+         (evt.type in (openat, open, creat) and evt.is_open_write = true and container.id != host)\n    \
+         or (evt.type = unlinkat and (proc.name = dog or container.id = web))\n    \
+         or (evt.type in (fchmod, fchmodat) and not container.id = host)\n\
+         - rule: On the host\n  desc: d\n  priority: INFO\n  output: \"%evt.type %fd.name\"\n  condition: >\n    \
+         evt.type in (openat, open) and evt.is_open_read = true and container.id = host and fd.name endswith x\n",
     );
     let texts: Vec<SourceText> =
         ruleset::own_rules(&ruleset::catalog()).into_iter().chain([by_name]).collect();
@@ -114,17 +120,24 @@ fn random_hosts_give_the_same_alerts() {
     for seed in 0..30 {
         let mut comparison = Comparison::new(&own);
         for watcher in [&mut comparison.whole, &mut comparison.spared] {
-            for (tid, comm) in [(10, "cat"), (20, "dog")] {
-                let thread =
-                    Thread { pid: tid, comm: comm.into(), cwd: "/etc".into(), ..Thread::unknown(tid) };
+            for (tid, comm, container) in
+                [(10, "cat", ""), (20, "dog", ""), (30, "cat", "web"), (40, "dog", "web")]
+            {
+                let thread = Thread {
+                    pid: tid,
+                    comm: comm.into(),
+                    container: container.into(),
+                    cwd: "/etc".into(),
+                    ..Thread::unknown(tid)
+                };
                 watcher.machine.add_thread(thread);
             }
         }
         let mut dice = Dice(seed);
-        let mut open = [Open::new(), Open::new()];
-        for ts in 1..1500 {
-            let which = dice.roll(2);
-            let tid = [10, 20][which];
+        let mut open = [const { Open::new() }; 4];
+        for ts in 1..3000 {
+            let which = dice.roll(4);
+            let tid = [10, 20, 30, 40][which];
             comparison.see(&event(&mut dice, ts, tid, &mut open[which]).event().unwrap());
         }
         let (a, s, c) = comparison.close(&format!("seed {seed}"));

@@ -1,7 +1,7 @@
 //! A table of hashed tests, small enough for the kernel's side to keep whole. An entry that is found by chance
 //! lets an event through that doesn't matter, which is allowed.
 
-use super::{PathTest, States};
+use super::{CALLERS, PathTest, States};
 
 /// Places of the table; a power of two.
 pub const TABLE: usize = 2048;
@@ -36,34 +36,37 @@ const NAME_ROOM: usize = 16;
 pub struct Slot {
     /// The hash; 0 if the place is free.
     pub key: u64,
-    /// In which states the event matters then: in the lower half whoever made the call, in the upper half if it was a
-    /// process of a name that no rule asks for.
-    pub states: u64,
+    /// In which states the event matters then, by who made the call: of each two kinds the first in the lower half.
+    pub states: [u64; CALLERS / 2],
 }
 
-/// In which states an event matters.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Verdict {
-    /// Whoever made the call.
-    pub(super) any: States,
-    /// If it was a process whose name no rule asks for. An event that doesn't matter at all may be in this set.
-    pub(super) others: States,
-}
+/// In which states an event matters, by who made the call. What doesn't matter if kind 0 did may be among those of others.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Verdict(pub(super) [States; CALLERS]);
 
 impl Verdict {
-    pub(super) const ALL: Verdict = Verdict { any: States::ALL, others: States::ALL };
+    pub(super) const ALL: Verdict = Verdict([States::ALL; CALLERS]);
 
     /// As a [`Slot`] has it.
-    fn packed(self) -> u64 {
-        self.any.0 | self.others.0 << 32
+    fn packed(self) -> [u64; CALLERS / 2] {
+        let Verdict([first, second, third, fourth]) = self;
+        [first.0 | second.0 << 32, third.0 | fourth.0 << 32]
     }
 
-    fn unpacked(states: u64) -> Verdict {
-        Verdict { any: States(states & States::ALL.0), others: States(states >> 32) }
+    fn unpacked([one, other]: [u64; CALLERS / 2]) -> Verdict {
+        Verdict([one, one >> 32, other, other >> 32].map(|states| States(states & States::ALL.0)))
     }
 
+    #[must_use]
     pub(super) fn or(self, more: Verdict) -> Verdict {
-        Verdict { any: self.any.or(more.any), others: self.others.or(more.others) }
+        let mut all = self;
+        all.0.iter_mut().zip(more.0).for_each(|(states, more)| *states = states.or(more));
+        all
+    }
+
+    /// The states in which it matters whoever made the call, of any kind.
+    pub(super) fn hull(self) -> States {
+        self.0.into_iter().fold(States::NONE, States::or)
     }
 }
 
@@ -159,7 +162,7 @@ impl Table {
 
     /// Whether it is a name that rules ask for.
     pub(super) fn has_name(&self, name: &[u8]) -> bool {
-        self.states(name_key(name)) != 0
+        self.states(name_key(name)) != Verdict::default()
     }
 
     fn put(&mut self, key: u64, verdict: Verdict) -> bool {
@@ -170,43 +173,43 @@ impl Table {
             return false;
         };
         self.slots[at].key = key;
-        self.slots[at].states |= verdict.packed();
+        self.slots[at].states = Verdict::unpacked(self.slots[at].states).or(verdict).packed();
         let (word, bit) = known_bit(key);
         self.known[word] |= 1 << bit;
         true
     }
 
-    fn states(&self, key: u64) -> u64 {
+    fn states(&self, key: u64) -> Verdict {
         for step in 0..PROBES {
             let slot = &self.slots[(key as usize).wrapping_add(step) % TABLE];
             if slot.key == key {
-                return slot.states;
+                return Verdict::unpacked(slot.states);
             }
             if slot.key == 0 {
-                return 0;
+                break;
             }
         }
-        0
+        Verdict::default()
     }
 
     /// The states in which an event at a path matters, by the tests of a group.
     pub(super) fn of_path(&self, salt: u32, path: &[u8]) -> Verdict {
         let mut states = self.states(exact(salt, path));
         if !path[1..].contains(&b'/') {
-            states |= self.states(top_level(salt));
+            states = states.or(self.states(top_level(salt)));
         }
         for len in PREFIXES.into_iter().filter(|len| *len <= path.len()) {
-            states |= self.states(prefix(salt, &path[..len]));
+            states = states.or(self.states(prefix(salt, &path[..len])));
         }
         for len in 1..=path.len().min(8) {
-            states |= self.states(suffix(salt, &path[path.len() - len..]));
+            states = states.or(self.states(suffix(salt, &path[path.len() - len..])));
         }
         for four in path.windows(4) {
             let (word, bit) = gram_bit(four);
             if self.grams[word] >> bit & 1 != 0 {
-                states |= self.states(gram(salt, four));
+                states = states.or(self.states(gram(salt, four)));
             }
         }
-        Verdict::unpacked(states)
+        states
     }
 }

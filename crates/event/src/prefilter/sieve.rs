@@ -9,8 +9,8 @@ use super::hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, Slot, Table, Verdict};
 use super::path::is_clean;
 use super::port::Ports;
 use super::{
-    ArgumentClasses, CREATES, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, PathTest, Places, Prefilter,
-    READS, SUCCESS, SocketClass, States, TRUNCATES, WRITES,
+    ArgumentClasses, CALLERS, CREATES, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, ON_HOST, OTHER_NAME,
+    PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States, TRUNCATES, WRITES,
 };
 use crate::{EVENTS, Event, EventType};
 
@@ -26,10 +26,8 @@ mod flag {
 /// What is decided for events of one type.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sieve {
-    /// States in which an event matters whatever its paths.
-    pub whatever: States,
-    /// States in which an event of a process whose name no rule asks for does.
-    pub others: States,
+    /// States in which an event matters whatever its paths, by who made the call.
+    pub whatever: [States; CALLERS],
     /// States in which it may because of a path.
     pub paths: States,
     /// States in which the start of a path may be the reason.
@@ -56,11 +54,10 @@ impl Sieve {
     /// Puts a test of paths into the table. Where there is no room, the event matters whatever its paths.
     fn look_for(&mut self, test: &PathTest, verdict: Verdict, table: &mut Table) {
         if !table.insert(self.salt, test, verdict) {
-            self.whatever = self.whatever.or(verdict.any);
-            self.others = self.others.or(verdict.others);
+            self.whatever = Verdict(self.whatever).or(verdict).0;
             return;
         }
-        let states = verdict.any.or(verdict.others);
+        let states = verdict.hull();
         self.paths = self.paths.or(states);
         match test {
             PathTest::Exact(_) | PathTest::TopLevel => {}
@@ -100,21 +97,20 @@ impl Sieves {
         };
         // where one finds no room, a process of that name would be taken for one that nobody asks for
         let names_known = prefilter.names.iter().all(|name| sieves.table.insert_name(name));
-        let mut groups: Vec<[&Interest; 2]> = Vec::new();
+        let mut groups: Vec<[&Interest; CALLERS]> = Vec::new();
         for (ty, (interest, keep)) in &prefilter.types {
             let Some(places) = ty.info().and_then(Places::of) else { continue };
-            let others = prefilter.others.get(ty).filter(|_| names_known).unwrap_or(interest);
-            let same = |known: &[&Interest; 2]| known.map(|of| &of.paths) == [&interest.paths, &others.paths];
+            let by_caller = by_caller(interest, prefilter.callers.get(ty).filter(|_| names_known));
+            let same =
+                |known: &[&Interest; CALLERS]| known.map(|of| &of.paths) == by_caller.map(|of| &of.paths);
             let group = groups.iter().position(same).unwrap_or_else(|| {
-                groups.push([interest, others]);
+                groups.push(by_caller);
                 groups.len() - 1
             });
             // Without a path nothing can be asked of one.
             let has_path = !places.paths.is_empty();
-            let whatever = |of: &Interest| if has_path { of.whatever } else { of.hull() };
             let mut sieve = Sieve {
-                whatever: whatever(interest),
-                others: whatever(others),
+                whatever: by_caller.map(|of| if has_path { of.whatever } else { of.hull() }),
                 paths: States::NONE,
                 starts: States::NONE,
                 ends: States::NONE,
@@ -126,7 +122,7 @@ impl Sieves {
                 places,
                 classes: prefilter.classes.get(ty).cloned().unwrap_or_default(),
             };
-            for (test, verdict) in tests(interest, others).into_iter().filter(|_| has_path) {
+            for (test, verdict) in tests(by_caller).into_iter().filter(|_| has_path) {
                 sieve.look_for(test, verdict, &mut sieves.table);
             }
             sieves.by_type[usize::from(ty.0)] = Some(sieve);
@@ -178,17 +174,20 @@ impl Sieves {
     }
 
     /// Whether an event may matter to a rule. `socket` is what the socket is that a call over one is about, `name` that of
-    /// the process.
-    pub fn may_matter(&self, event: &Event<'_>, socket: SocketClass, name: &[u8]) -> bool {
+    /// the process, which is known to be in no container if it is `on_host`.
+    pub fn may_matter(&self, event: &Event<'_>, socket: SocketClass, name: &[u8], on_host: bool) -> bool {
         let Some(sieve) = self.get(event.ty()) else { return true };
         let Some(state) = state_of(sieve, event, socket) else { return true };
-        let mut verdict = Verdict { any: sieve.whatever, others: sieve.others };
+        let mut verdict = Verdict(sieve.whatever);
         if sieve.paths.has(state) {
             for at in &sieve.places.paths {
                 verdict = verdict.or(self.of_path(sieve, state, event.text(*at)));
             }
         }
-        verdict.any.has(state) && (verdict.others.has(state) || self.table.has_name(name))
+        let by_name = if self.table.has_name(name) { 0 } else { OTHER_NAME };
+        let kind = by_name | if on_host { ON_HOST } else { 0 };
+        // each of these bounds what matters
+        [0, by_name, kind].into_iter().all(|kind| verdict.0[kind].has(state))
     }
 
     fn of_path(&self, sieve: &Sieve, state: u8, path: Option<&[u8]>) -> Verdict {
@@ -202,11 +201,17 @@ impl Sieves {
     }
 }
 
-/// The tests of two interests.
-fn tests<'a>(any: &'a Interest, others: &'a Interest) -> BTreeMap<&'a PathTest, Verdict> {
+/// What is asked of callers of each kind, if nothing less is asked of some: the same of all.
+fn by_caller<'a>(any: &'a Interest, less: Option<&'a [Interest; CALLERS - 1]>) -> [&'a Interest; CALLERS] {
+    less.map_or([any; CALLERS], |[other_name, on_host, both]| [any, other_name, on_host, both])
+}
+
+/// The tests of what is asked of each kind of callers.
+fn tests(by_caller: [&Interest; CALLERS]) -> BTreeMap<&PathTest, Verdict> {
     let mut tests: BTreeMap<&PathTest, Verdict> = BTreeMap::new();
-    any.paths.iter().for_each(|(test, states)| tests.entry(test).or_default().any = *states);
-    others.paths.iter().for_each(|(test, states)| tests.entry(test).or_default().others = *states);
+    for (kind, of) in by_caller.into_iter().enumerate() {
+        of.paths.iter().for_each(|(test, states)| tests.entry(test).or_default().0[kind] = *states);
+    }
     tests
 }
 
@@ -279,7 +284,7 @@ mod tests {
             (PathTest::holds(b"id_rsa").unwrap(), States::ALL),
         ]);
         let matters = |fd, name: &str, flags| {
-            sieves.may_matter(&open(fd, name, flags).event().unwrap(), SocketClass::Unknown, b"cat")
+            sieves.may_matter(&open(fd, name, flags).event().unwrap(), SocketClass::Unknown, b"cat", false)
         };
         assert!(matters(3, "/etc/shadow", 1) && matters(-2, "/etc/shadow", 3));
         assert!(!matters(3, "/etc/shadow", 2) && !matters(3, "/etc/shadow-", 1));
@@ -297,7 +302,7 @@ mod tests {
         let close =
             EventBuf::new(1, 2, 0, types::SYSCALL_CLOSE_X, &[&0i64.to_ne_bytes(), &3i64.to_ne_bytes()])
                 .unwrap();
-        assert!(sieves([]).may_matter(&close.event().unwrap(), SocketClass::Unknown, b"cat"));
+        assert!(sieves([]).may_matter(&close.event().unwrap(), SocketClass::Unknown, b"cat", false));
     }
 
     #[test]
@@ -321,7 +326,7 @@ mod tests {
         let many = (0..5000).map(|n| (PathTest::Exact(format!("/file/{n}").as_bytes().into()), States::ALL));
         let sieves = sieves(many);
         let matters =
-            |event: EventBuf| sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat");
+            |event: EventBuf| sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat", false);
         assert!((0..5000).all(|n| matters(open(3, &format!("/file/{n}"), 1))));
     }
 }

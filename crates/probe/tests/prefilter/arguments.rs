@@ -56,7 +56,7 @@ fn the_kernel_tells_values_apart_as_the_tables_say() {
         let sieves = Sieves::new(&prefilter);
         for (request, value) in requests.into_iter().zip(values) {
             let event = finished(ty, trace(request), 3, value);
-            let expected = sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat");
+            let expected = sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat", false);
             assert_eq!(!told(&mut watch).is_empty(), expected, "{request:#x} {value}");
             *(if expected { &mut let_through } else { &mut dropped }) += 1;
         }

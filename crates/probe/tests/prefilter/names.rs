@@ -30,7 +30,8 @@ fn asks_for(name: &str) -> Prefilter {
         types: [(t::SYSCALL_OPENAT_2_X, opens), (t::SYSCALL_CLOSE_X, (Interest::default(), Keep::Closes))]
             .into(),
         names: [name.as_bytes().into()].into(),
-        others: [(t::SYSCALL_OPENAT_2_X, Interest::default())].into(),
+        callers: [(t::SYSCALL_OPENAT_2_X, [Interest::default(), Interest::all(), Interest::default()])]
+            .into(),
         ..Prefilter::default()
     }
 }

@@ -104,7 +104,7 @@ fn the_kernel_decides_by_sockets_as_the_tables_say() {
             let what = next() as usize % 4;
             let (ty, result) = does(what, *fd, &to);
             let events = told(&mut watch);
-            let expected = sieves.may_matter(&finished(ty, result).event().unwrap(), *class, b"cat");
+            let expected = sieves.may_matter(&finished(ty, result).event().unwrap(), *class, b"cat", false);
             assert_eq!(!events.is_empty(), expected, "{class:?} {} {result}", ty.info().unwrap().name);
             for event in &events {
                 assert_eq!(
