@@ -17,6 +17,7 @@ pub mod enrich;
 pub mod explain;
 pub mod hold;
 pub mod host;
+mod host_cgroups;
 pub mod inventory;
 pub mod launcher;
 pub mod learnt;

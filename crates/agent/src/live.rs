@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use lanner_alert::{Alert, Priority};
 use lanner_container::ResolverError;
 use lanner_engine::{EventTypes, Memory, RuleId};
+use lanner_event::prefilter::Prefilter;
 use lanner_event::{Category, Event, EventType, types};
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch, may_wait};
 use lanner_machine::{Container, Machine};
@@ -23,6 +24,7 @@ use crate::drops::DropWatch;
 use crate::enrich::Enrichment;
 use crate::hold::Hold;
 use crate::host::{host_root, machine};
+use crate::host_cgroups::HostCgroups;
 use crate::inventory::{Readers, Surroundings, records};
 use crate::log::{Log, now};
 use crate::memory::{self, MemoryGuard, Pressure};
@@ -65,6 +67,9 @@ struct Live {
     drops: DropWatch,
     enrichment: Enrichment,
     host_root: PathBuf,
+    host_cgroups: HostCgroups,
+    /// When the last event happened.
+    seen: u64,
     events: u64,
     station: Station,
     notify: Notify,
@@ -127,7 +132,9 @@ pub fn run(
         tally: Tally::new(program.rules()),
         drops: DropWatch::new(config.drops.clone()),
         enrichment,
+        host_cgroups: HostCgroups::new(&host_root),
         host_root,
+        seen: 0,
         events: 0,
         notify: Notify::from_environment(),
         guard: MemoryGuard::new(config.memory_limit, begin),
@@ -147,7 +154,8 @@ pub fn run(
     if let Some(crew) = &live.crew {
         crew.begin(&live.machine).map_err(|error| SourceError::Failed(error.to_string()))?;
     }
-    probe.update_prefilter(&of_program(&live.program, live.crew.as_deref()));
+    let prefilter = of_program(&live.program, live.crew.as_deref());
+    live.drop_by(&prefilter, &mut probe);
     live.enrichment.ask(&mut live.machine);
     started(&Started {
         attachment: probe.attachment(),
@@ -259,7 +267,11 @@ impl Live {
             }
             let polled = probe.poll(wait, &mut |event| self.event(event));
             self.outbox.flush();
-            polled?;
+            let idle = polled? == 0;
+            let news = self.host_cgroups.look(probe.host_cgroups(), &self.machine, self.seen, idle);
+            if let Some(what) = news {
+                self.log.write(Priority::Debug, &what);
+            }
             let done = self.between_polls(probe);
             self.outbox.flush();
             done?;
@@ -289,12 +301,13 @@ impl Live {
         // Until the new prefilter is in place, everything is delivered.
         probe.update_prefilter(&Default::default());
         if let Err(error) = probe.update_events(&asked(&program, self.crew.as_deref())) {
-            probe.update_prefilter(&of_program(&self.program, self.crew.as_deref()));
+            let prefilter = of_program(&self.program, self.crew.as_deref());
+            self.drop_by(&prefilter, probe);
             let message = format!("Not reloaded, the old rules go on: {error}");
             self.notify.reloaded(&format!("{}; a reload was refused", self.status()));
             return self.log.write(Priority::Error, &message);
         }
-        probe.update_prefilter(&of_program(&program, self.crew.as_deref()));
+        self.drop_by(&of_program(&program, self.crew.as_deref()), probe);
         probe.tell_resolved(asks_where(&program.engine));
         self.log = Log::new(config.log.clone(), config.iso8601);
         if let Err(error) = self.enrichment.want_domains(domains::names(&program.engine)) {
@@ -318,6 +331,17 @@ impl Live {
         }
         self.program = program;
         self.notify.reloaded(&self.status());
+    }
+
+    /// Has the kernel drop what a prefilter spares, and list what it asks for.
+    fn drop_by(&mut self, prefilter: &Prefilter, probe: &mut Probe) {
+        probe.update_prefilter(prefilter);
+        if !prefilter.asks_where() {
+            return;
+        }
+        if let Err(error) = self.host_cgroups.want() {
+            self.log.warning(&format!("The host's cgroups are not listed: {error}"));
+        }
     }
 
     fn status(&self) -> String {
@@ -368,6 +392,7 @@ impl Live {
             return;
         }
         self.events += 1;
+        self.seen = event.ts;
         self.outbox.pass();
         self.progress.advance(event);
         if let Some(crew) = &self.crew {
