@@ -19,6 +19,7 @@ use lanner_agent::signals::Signals;
 use lanner_agent::together::Together;
 use lanner_agent::watch::FileWatch;
 use lanner_agent::web::Web;
+use lanner_alert::Priority;
 use lanner_output::Colour;
 
 use super::{config, load, print_summary, tell_losses};
@@ -109,6 +110,9 @@ fn read(args: &RunArgs, before: &[PathBuf]) -> Result<Read, Refused> {
     let mut config = config(args.config.as_ref(), &args.alerts)?;
     if let Some(ms) = args.enrichment_timeout {
         config.enrichment_timeout = Duration::from_millis(ms);
+    }
+    if args.verbose {
+        config.log.level = Priority::Debug;
     }
     let settings = config.clone();
     let watch = || watched(args, &settings, since);
