@@ -72,6 +72,11 @@ static __always_inline u64 third_arg(struct pt_regs *regs, bool compat)
 	return compat ? (u32)regs->dx : regs->dx;
 }
 
+static __always_inline u64 fourth_arg(struct pt_regs *regs, bool compat)
+{
+	return compat ? (u32)regs->si : regs->r10;
+}
+
 static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)
 {
 	if (s->compat) {
@@ -129,6 +134,11 @@ static __always_inline u64 second_arg(struct pt_regs *regs, bool compat)
 static __always_inline u64 third_arg(struct pt_regs *regs, bool compat)
 {
 	return regs->regs[2];
+}
+
+static __always_inline u64 fourth_arg(struct pt_regs *regs, bool compat)
+{
+	return regs->regs[3];
 }
 
 static __always_inline void read_args(struct scratch *s, struct pt_regs *regs)

@@ -5,7 +5,9 @@
  * rewrites the caller's memory meanwhile forges nothing. Where there is none, the caller's memory is read.
  *
  * A copy is found by where its original stands. The newest is right: an older one may be left from what the thread did
- * between two calls, as finishing operations of io_uring. What a call has left is forgotten at its end.
+ * between two calls, as finishing operations of io_uring. What a call has left is forgotten at its end. Since 7.0 a name
+ * of the kernel's doesn't say where its original stands. It belongs to a scope of the kernel's code, so that the one that
+ * is given back is the last that was made, and where originals stand is noted when names are made.
  */
 #ifndef LANNER_COPIES_H
 #define LANNER_COPIES_H
@@ -31,6 +33,7 @@ static __always_inline u32 address_copy_len(struct scratch *s)
 #define COPIES_SHORT 2 /* of them beside the others, if they are short */
 #define COPY_SHORT 128
 #define COPIES_LONG 16384 /* of all threads at once */
+#define NAMES_HELD 8	  /* names that the kernel has at once, with its own; a power of two */
 
 #define MESSAGE_COPIES 4096 /* addresses of single messages, of all threads at once */
 
@@ -47,10 +50,11 @@ struct copies {
 	u16 messages;	 /* up to which of the call's messages some are kept */
 	u8 longs;	 /* bit by bit: this one is among the long ones */
 	u8 address_len;	 /* 0: there is none */
-	u32 fd_known;
+	u16 fd_known;
+	u16 held;	   /* names that the kernel has made and not given back */
 	u64 users[COPIES]; /* where the originals stand */
 	char names[COPIES_SHORT][COPY_SHORT];
-	u8 address[ADDRESS_MAX];
+	u8 address[ADDRESS_MAX]; /* of a call that is given names, where the originals of those held stand: none is given both */
 };
 
 struct {
@@ -59,6 +63,9 @@ struct {
 	__type(key, int);
 	__type(value, struct copies);
 } copies SEC(".maps");
+
+/* Whether it is so: since 7.0. */
+#define NAMES_HAVE_SCOPES !bpf_core_field_exists(struct filename, uptr)
 
 struct long_key {
 	u64 thread, place;
@@ -241,6 +248,7 @@ __noinline int forget_copies(void)
 		forget_messages(kept->messages);
 	kept->messages = 0;
 	kept->count = 0;
+	kept->held = 0;
 	kept->address_len = 0;
 	kept->fd_known = 0;
 	if (!kept->longs)

@@ -273,10 +273,15 @@ __noinline int put_asked(void)
 	return 0;
 }
 
-/* Whether another name of the call, which stands at the same address, was kept after this one. */
+/*
+ * Whether another name of the call, which stands at the same address, was kept after this one: names that belong to scopes
+ * are given back in the reverse order of the arguments, others as `what` says.
+ */
 static __always_inline u32 is_older(struct scratch *s, const struct param *p)
 {
-	return p->offset && argument(s, p->offset - 1) == argument(s, p->source);
+	if (!p->offset || argument(s, p->offset - 1) != argument(s, p->source))
+		return 0;
+	return NAMES_HAVE_SCOPES ? p->source >= p->offset : p->what;
 }
 
 /* The flags of an open that are as they were made last, and what the file adds to them. */

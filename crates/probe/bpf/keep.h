@@ -2,6 +2,10 @@
 /*
  * The programs that keep the kernel's own copies (copies.h), at functions through which all of them go: names when
  * the kernel gives them back at the end of its work (putname), other texts and addresses when it has read them.
+ *
+ * There are two of most, with one body: for the kernel's call at the function (fentry, fexit), and for a kprobe at its
+ * beginning. The former costs less; from the latter nobody can take the CPU, and with it the buffer below. No kprobe is at
+ * the end of a function: the kernel keeps few places for those who are in one, which threads that sleep there use up.
  */
 #ifndef LANNER_KEEP_H
 #define LANNER_KEEP_H
@@ -9,6 +13,16 @@
 #include "copies.h"
 
 #define IS_ERROR(value) ((u64)(value) >= (u64)-4095)
+
+/* A field, by a plain load where the verifier knows what is at the address: not at a kprobe. */
+#define FIELD(known, from, field) ((known) ? (from)->field : BPF_CORE_READ(from, field))
+
+/* Where the registers that a kprobe is given have a function's arguments. */
+#if defined(__TARGET_ARCH_x86)
+enum { FIRST = 14, SECOND = 13, THIRD = 12, FOURTH = 11 };
+#elif defined(__TARGET_ARCH_arm64)
+enum { FIRST = 0, SECOND = 1, THIRD = 2, FOURTH = 3 };
+#endif
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -52,6 +66,7 @@ static __always_inline struct copies *copies_to_fill(u32 what)
 		kept->call = call;
 		kept->epoch = epoch;
 		kept->count = 0;
+		kept->held = 0;
 		kept->messages = 0;
 		kept->address_len = 0;
 		kept->fd_known = 0;
@@ -72,7 +87,29 @@ static __always_inline bool keep_long(struct copies *kept, u32 place, u64 from)
 	return true;
 }
 
-/* Keeps a text of which the original stands at `user`. */
+/* Notes that the kernel makes a name, of which the original stands at `user`; 0: it is its own. */
+static __always_inline int hold_name(u64 user)
+{
+	struct copies *kept = copies_to_fill(KEEPS_NAMES);
+
+	if (!kept)
+		return 0;
+	if (kept->held < NAMES_HELD)
+		((u64 *)kept->address)[kept->held & (NAMES_HELD - 1)] = user;
+	kept->held += 1;
+	return 0;
+}
+
+/* Where the original of the name stands that the kernel gives back; 0: nobody knows, or it has none. */
+static __always_inline u64 let_go_of_name(struct copies *kept)
+{
+	if (!kept->held)
+		return 0;
+	kept->held -= 1;
+	return kept->held < NAMES_HELD ? ((u64 *)kept->address)[kept->held & (NAMES_HELD - 1)] : 0;
+}
+
+/* Keeps a text of which the original stands at `user`; 0: it is the name that is given back, if one was made. */
 __noinline int keep_copy(u64 user, u64 from)
 {
 	struct copies *kept = copies_to_fill(KEEPS_NAMES);
@@ -80,6 +117,9 @@ __noinline int keep_copy(u64 user, u64 from)
 	u32 place;
 
 	if (!kept)
+		return 0;
+	user = user ?: let_go_of_name(kept);
+	if (!user || !from)
 		return 0;
 	place = kept->count & (COPIES - 1);
 	if (place < COPIES_SHORT)
@@ -95,17 +135,61 @@ __noinline int keep_copy(u64 user, u64 from)
 	return 1;
 }
 
+/* How many hold a name. */
+static __always_inline int holders(struct filename *name, bool known)
+{
+	struct filename___plain *plain = (struct filename___plain *)name;
+
+	if (bpf_core_field_exists(name->refcnt))
+		return FIELD(known, name, refcnt.counter);
+	return FIELD(known, plain, refcnt);
+}
+
+static __always_inline int name_given_back(struct filename *name, bool known)
+{
+	/* of one that couldn't be made there is nothing but that it was begun */
+	bool made = !IS_ERROR(name);
+	u64 user = 0;
+
+	if (!name)
+		return 0;
+	if (!NAMES_HAVE_SCOPES) {
+		user = made ? (u64)FIELD(known, name, uptr) : 0;
+		/* a name of the kernel's own has no original */
+		if (!user)
+			return 0;
+	}
+	/* the auditor's, who gives them back after the call's end */
+	if (made && FIELD(known, name, aname) && holders(name, known) == 1)
+		return 0;
+	keep_copy(user, made ? (u64)FIELD(known, name, name) : 0);
+	return 0;
+}
+
 SEC("?fentry/putname")
 int BPF_PROG(on_putname, struct filename *name)
 {
-	/* a name of the kernel's own has no original */
-	if (IS_ERROR(name) || !name->uptr)
-		return 0;
-	/* the auditor's, who gives them back after the call's end */
-	if (bpf_core_field_exists(name->refcnt) && name->aname && name->refcnt.counter == 1)
-		return 0;
-	keep_copy((u64)name->uptr, (u64)name->name);
-	return 0;
+	return name_given_back(name, true);
+}
+
+SEC("?kprobe")
+int kprobe_putname(u64 *ctx)
+{
+	return name_given_back(CALLED_WITH(struct filename *, ctx, FIRST), false);
+}
+
+/* At do_getname, where since 7.0 nothing else says where originals stand. */
+SEC("?kprobe")
+int kprobe_name(u64 *ctx)
+{
+	return hold_name(CALLED_WITH(u64, ctx, FIRST));
+}
+
+/* At do_getname_kernel, for names of the kernel's own are given back like others. */
+SEC("?kprobe")
+int kprobe_own_name(u64 *ctx)
+{
+	return hold_name(0);
 }
 
 SEC("?fexit/strndup_user")
@@ -113,6 +197,42 @@ int BPF_PROG(on_strndup_user, const char *user, long most, char *copy)
 {
 	if (copy && !IS_ERROR(copy))
 		keep_copy((u64)user, (u64)copy);
+	return 0;
+}
+
+/* At security_sb_mount: the source and the type, whose originals are the call's first argument and its third. */
+SEC("?kprobe")
+int kprobe_mount(u64 *ctx)
+{
+	u64 source = CALLED_WITH(u64, ctx, FIRST), type = CALLED_WITH(u64, ctx, THIRD);
+	struct pt_regs *regs = regs_of_caller();
+	bool compat;
+
+	if (!regs)
+		return 0;
+	compat = is_compat(this_task());
+	if (source && first_arg(regs, compat))
+		keep_copy(first_arg(regs, compat), source);
+	if (type && third_arg(regs, compat))
+		keep_copy(third_arg(regs, compat), type);
+	return 0;
+}
+
+/* At vfs_parse_fs_param, where others come by, too: the key that is fsconfig's third argument, a text that is its fourth. */
+SEC("?kprobe")
+int kprobe_fsconfig(u64 *ctx)
+{
+	struct fs_parameter *param = CALLED_WITH(struct fs_parameter *, ctx, SECOND);
+	struct pt_regs *regs = regs_of_caller();
+	bool compat;
+
+	if (!regs || number_of(regs) != NR_FSCONFIG)
+		return 0;
+	compat = is_compat(this_task());
+	if (third_arg(regs, compat))
+		keep_copy(third_arg(regs, compat), (u64)BPF_CORE_READ(param, key));
+	if ((u32)second_arg(regs, compat) == FSCONFIG_SET_STRING && fourth_arg(regs, compat))
+		keep_copy(fourth_arg(regs, compat), (u64)BPF_CORE_READ(param, string));
 	return 0;
 }
 
@@ -155,6 +275,32 @@ int BPF_PROG(on_address, void *user, int len, void *copy, int failed)
 	return 0;
 }
 
+/* An address that a socket is asked to act on. Those that the kernel has for itself, as below another, have no file. */
+static __always_inline int address_used(struct socket *socket, void *address, s32 len)
+{
+	if (address && BPF_CORE_READ(socket, file))
+		copy_address(address, len, KEEPS_ADDRESS);
+	return 0;
+}
+
+/* At the security modules' hooks for bind and connect. */
+SEC("?kprobe")
+int kprobe_address(u64 *ctx)
+{
+	return address_used(CALLED_WITH(struct socket *, ctx, FIRST), CALLED_WITH(void *, ctx, SECOND),
+			    (s32)CALLED_WITH(u64, ctx, THIRD));
+}
+
+/* At the one for messages. */
+SEC("?kprobe")
+int kprobe_address_of_message(u64 *ctx)
+{
+	struct msghdr *message = CALLED_WITH(struct msghdr *, ctx, SECOND);
+
+	return address_used(CALLED_WITH(struct socket *, ctx, FIRST), BPF_CORE_READ(message, msg_name),
+			    BPF_CORE_READ(message, msg_namelen));
+}
+
 /*
  * Which of the messages of recvmmsg it is whose header has the length of its address there, which stands behind the
  * header's first word; MESSAGES_SHOWN if none that is told.
@@ -175,8 +321,7 @@ static __always_inline u32 place_of_message(u64 len_at)
 }
 
 /* Whom a message came from; the caller's memory gets no more of it than it has room for. */
-SEC("?fentry/move_addr_to_user")
-int BPF_PROG(on_sender, void *address, int len, void *user, int *user_len)
+static __always_inline int sender_told(void *address, s32 len, u64 user_len)
 {
 	struct copies *kept;
 	u32 place;
@@ -184,7 +329,7 @@ int BPF_PROG(on_sender, void *address, int len, void *user, int *user_len)
 	if (len <= 0 || copy_address(address, len, KEEPS_SENDER))
 		return 0;
 	kept = copies_to_fill(KEEPS_SENDERS);
-	place = kept ? place_of_message((u64)user_len) : MESSAGES_SHOWN;
+	place = kept ? place_of_message(user_len) : MESSAGES_SHOWN;
 	if (!kept || place >= MESSAGES_SHOWN)
 		return 0;
 	if (kept->messages <= place)
@@ -193,9 +338,21 @@ int BPF_PROG(on_sender, void *address, int len, void *user, int *user_len)
 	return 0;
 }
 
+SEC("?fentry/move_addr_to_user")
+int BPF_PROG(on_sender, void *address, int len, void *user, int *user_len)
+{
+	return sender_told(address, len, (u64)user_len);
+}
+
+SEC("?kprobe")
+int kprobe_sender(u64 *ctx)
+{
+	return sender_told(CALLED_WITH(void *, ctx, FIRST), (s32)CALLED_WITH(u64, ctx, SECOND),
+			   CALLED_WITH(u64, ctx, FOURTH));
+}
+
 /* Each message of a call that sends several, with an address or without. */
-SEC("?fentry/____sys_sendmsg")
-int BPF_PROG(on_message, struct socket *socket, struct msghdr *message)
+static __always_inline int message_sent(struct msghdr *message, bool known)
 {
 	struct copies *kept = copies_to_fill(KEEPS_MESSAGES);
 	u32 place;
@@ -204,8 +361,20 @@ int BPF_PROG(on_message, struct socket *socket, struct msghdr *message)
 		return 0;
 	place = kept->messages;
 	kept->messages += 1;
-	copy_message_address(kept, place, message->msg_name, message->msg_namelen);
+	copy_message_address(kept, place, FIELD(known, message, msg_name), FIELD(known, message, msg_namelen));
 	return 0;
+}
+
+SEC("?fentry/____sys_sendmsg")
+int BPF_PROG(on_message, struct socket *socket, struct msghdr *message)
+{
+	return message_sent(message, true);
+}
+
+SEC("?kprobe")
+int kprobe_message(u64 *ctx)
+{
+	return message_sent(CALLED_WITH(struct msghdr *, ctx, SECOND), false);
 }
 
 /*
@@ -248,6 +417,13 @@ SEC("?fentry/__sys_sendmsg")
 int BPF_PROG(on_sendmsg, int fd)
 {
 	return keep_fd(fd);
+}
+
+/* At each of these. */
+SEC("?kprobe")
+int kprobe_fd(u64 *ctx)
+{
+	return keep_fd((s32)CALLED_WITH(u64, ctx, FIRST));
 }
 
 #endif

@@ -395,8 +395,18 @@ struct filename {
 	void *aname;
 };
 
+/* the count before 6.6 and since 7.0, which has no address of the original any more */
+struct filename___plain {
+	int refcnt;
+};
+
 struct linux_binprm {
 	const char *filename;
+};
+
+struct fs_parameter {
+	const char *key;
+	char *string;
 };
 
 struct in6_addr {
@@ -422,6 +432,7 @@ struct tcp_sock {
 };
 
 struct socket {
+	struct file *file;
 	struct sock *sk;
 };
 
@@ -524,6 +535,8 @@ struct trace_event_raw_io_uring_complete {
 #define O_LARGEFILE 0x8000
 #endif
 #define AT_FDCWD (-100)
+#define NR_FSCONFIG 431 /* in all ABIs */
+#define FSCONFIG_SET_STRING 1
 #define EINPROGRESS 115
 #define AF_UNIX 1
 #define AF_INET 2

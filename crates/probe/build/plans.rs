@@ -312,6 +312,23 @@ fn param(text: &str, info: &ParamInfo, conversions: &[Conversion]) -> Result<Par
     Ok(param)
 }
 
+/// Has each of two texts know the other, and the one that is kept first that it is.
+fn pair_texts(params: &mut [Param]) -> Result<(), Error> {
+    let text = position(&KINDS, "str")?;
+    for first in 0..params.len() {
+        let (source, other) = (params[first].source, params[first].offset);
+        let is_other = |param: &Param| param.kind == text && param.source + 1 == other && param.offset == 0;
+        if params[first].kind != text || other == 0 {
+            continue;
+        }
+        if let Some(second) = params.iter_mut().find(|param| is_other(param)) {
+            second.offset = source + 1;
+            params[first].what = 1;
+        }
+    }
+    Ok(())
+}
+
 /// Reads the table.
 pub fn read(conversions: &[Conversion]) -> Result<Vec<Plan>, Error> {
     let mut plans = Vec::new();
@@ -332,6 +349,7 @@ pub fn read(conversions: &[Conversion]) -> Result<Vec<Plan>, Error> {
                     .push(param(text, info, conversions).map_err(|e| place(&format!("{}: {e}", info.name)))?);
             }
         }
+        pair_texts(&mut plan.params).map_err(|e| place(&e))?;
         plans.push(plan);
     }
     Ok(plans)

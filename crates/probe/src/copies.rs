@@ -1,17 +1,19 @@
 //! The kernel's own copies of what calls are given (bpf/copies.h): programs at the functions that all names and
-//! addresses go through, attached while a call that is given some is wanted.
+//! addresses go through, attached while a call that is given some is wanted. They are called by the function itself or,
+//! where another thread may take the CPU from such a program, by kprobes, which keep it.
 
+use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use libbpf_rs::ProgramMut;
 use libbpf_rs::libbpf_sys as sys;
-use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 
 use crate::calls::{Shared, preemption};
 use crate::load::refused;
 use crate::plans::{KEEPS, Wanted};
 use crate::skeleton::probe::ProbeSkelBuilder;
+use crate::sys::perf;
 use crate::sys::program::{self, Place};
 use crate::types::{KernelTypes, fit_to};
 use crate::{ProbeError, code, log};
@@ -34,6 +36,12 @@ pub enum WhyNot {
     /// Threads may interrupt each other in the middle of a program.
     #[error("{0}")]
     Preemption(String),
+    /// A program at the functions would have to be told by another.
+    #[error("this kernel's names don't say where their originals stand")]
+    NoOriginals,
+    /// They can be at functions neither by themselves nor by kprobes.
+    #[error("{0}, and {1}")]
+    Neither(Box<WhyNot>, Box<WhyNot>),
     /// Programs may not keep notes of a thread, or not these.
     #[error("programs keep no notes of a thread's call: {0}")]
     NoNotes(String),
@@ -65,23 +73,49 @@ pub struct Spec {
     socketcalls: &'static [usize],
     /// Whether the others are worth having without it.
     optional: bool,
+    /// The structure of the kernel without which nobody needs it.
+    only_with: Option<&'static str>,
 }
 
 impl Spec {
     fn function(&self) -> &'static str {
         self.point.split_once('/').map_or(self.point, |(_, function)| function)
     }
+
+    fn is_at_kprobe(&self) -> bool {
+        self.point.starts_with("kprobe/")
+    }
+
+    /// Attaches a program there; closing what this gives detaches it.
+    fn attach(&self, program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+        if !self.is_at_kprobe() {
+            return program::attach_tracing(program);
+        }
+        // the link keeps the event
+        let event = perf::kprobe(self.function())?;
+        program::attach(program, Some(event.as_fd()), AT_KPROBE)
+    }
 }
 
+/// Of programs that are called by kprobes.
+const AT_KPROBE: Place = Place { program: sys::BPF_PROG_TYPE_KPROBE, attach: sys::BPF_PERF_EVENT, btf_id: 0 };
+
 const fn spec(program: &'static str, point: &'static str, keeps: u8, optional: bool) -> Spec {
-    Spec { program, point, keeps, socketcalls: &[], optional }
+    Spec { program, point, keeps, socketcalls: &[], optional, only_with: None }
 }
 
 const fn fd(program: &'static str, point: &'static str, socketcalls: &'static [usize]) -> Spec {
-    Spec { program, point, keeps: 0, socketcalls, optional: true }
+    Spec { program, point, keeps: 0, socketcalls, optional: true, only_with: None }
 }
 
-static SPECS: [Spec; 9] = [
+/// What names of the kernel's have that don't say where their originals stand: since 7.0.
+const NAMES_ALONE: &str = "__filename_head";
+
+const fn since(program: &'static str, point: &'static str) -> Spec {
+    Spec { only_with: Some(NAMES_ALONE), ..spec(program, point, NAMES, false) }
+}
+
+static SPECS: [Spec; 23] = [
     spec("on_putname", "fentry/putname", NAMES, false),
     spec("on_strndup_user", "fexit/strndup_user", NAMES, false),
     spec("on_address", "fexit/move_addr_to_kernel", ADDRESS, false),
@@ -91,32 +125,81 @@ static SPECS: [Spec; 9] = [
     fd("on_connect", "fentry/__sys_connect", &[3]),
     fd("on_sendto", "fentry/__sys_sendto", &[9, 11]),
     fd("on_sendmsg", "fentry/__sys_sendmsg", &[16]),
+    since("kprobe_name", "kprobe/do_getname"),
+    since("kprobe_own_name", "kprobe/do_getname_kernel"),
+    spec("kprobe_putname", "kprobe/putname", NAMES, false),
+    spec("kprobe_mount", "kprobe/security_sb_mount", NAMES, false),
+    spec("kprobe_fsconfig", "kprobe/vfs_parse_fs_param", NAMES, false),
+    spec("kprobe_address", "kprobe/security_socket_bind", ADDRESS, false),
+    spec("kprobe_address", "kprobe/security_socket_connect", ADDRESS, false),
+    spec("kprobe_address_of_message", "kprobe/security_socket_sendmsg", ADDRESS, false),
+    spec("kprobe_message", "kprobe/____sys_sendmsg", MESSAGES, true),
+    spec("kprobe_sender", "kprobe/move_addr_to_user", SENDER | SENDERS, true),
+    fd("kprobe_fd", "kprobe/__sys_bind", &[2]),
+    fd("kprobe_fd", "kprobe/__sys_connect", &[3]),
+    fd("kprobe_fd", "kprobe/__sys_sendto", &[9, 11]),
+    fd("kprobe_fd", "kprobe/__sys_sendmsg", &[16]),
 ];
 
-/// Finds out by an empty program whether this kernel lets programs be at its functions, and which of them it has.
+/// Finds out by an empty program how this kernel lets programs be at its functions, and which of them it has. `kprobes`:
+/// by these at any rate.
 ///
 /// # Errors
 /// What is in the way.
-pub fn try_out(types: &KernelTypes) -> Result<Vec<&'static Spec>, WhyNot> {
+pub fn try_out(types: &KernelTypes, kprobes: bool) -> Result<Vec<&'static Spec>, WhyNot> {
     if !cfg!(target_arch = "x86_64") {
         return Err(WhyNot::Architecture);
     }
-    let mut place = Place { program: sys::BPF_PROG_TYPE_TRACING, attach: sys::BPF_TRACE_FENTRY, btf_id: 0 };
+    let called = if kprobes { Err(WhyNot::Asked) } else { try_functions(types) };
+    called.or_else(|called| {
+        try_kprobes(types).map_err(|kprobes| WhyNot::Neither(Box::new(called), Box::new(kprobes)))
+    })
+}
+
+fn try_functions(types: &KernelTypes) -> Result<Vec<&'static Spec>, WhyNot> {
+    if let Some(why) = preemption::in_the_way() {
+        return Err(WhyNot::Preemption(why));
+    }
+    if types.has_structure(NAMES_ALONE) {
+        return Err(WhyNot::NoOriginals);
+    }
+    let there = those_of(types, false)?;
+    let btf_id = there.first().and_then(|spec| types.function(spec.function())).unwrap_or(0);
+    let place = Place { program: sys::BPF_PROG_TYPE_TRACING, attach: sys::BPF_TRACE_FENTRY, btf_id };
+    let refused = |error| WhyNot::Refused(format!("programs at functions are refused: {error}"));
+    try_at(&there, place).map_err(refused)?;
+    Ok(there)
+}
+
+fn try_kprobes(types: &KernelTypes) -> Result<Vec<&'static Spec>, WhyNot> {
+    let there = those_of(types, true)?;
+    let refused = |error| WhyNot::Refused(format!("kprobes can't be had: {error}"));
+    // what it is attached to is no concern of its loading
+    try_at(&there, Place { attach: 0, ..AT_KPROBE }).map_err(refused)?;
+    Ok(there)
+}
+
+/// Those of which this kernel has the functions.
+fn those_of(types: &KernelTypes, kprobes: bool) -> Result<Vec<&'static Spec>, WhyNot> {
+    let is_used = |spec: &&Spec| {
+        spec.is_at_kprobe() == kprobes
+            && spec.only_with.is_none_or(|structure| types.has_structure(structure))
+    };
     let mut there = Vec::new();
-    for spec in &SPECS {
+    for spec in SPECS.iter().filter(is_used) {
         match types.function(spec.function()) {
-            Some(function) => {
-                place.btf_id = function;
-                there.push(spec);
-            }
+            Some(_) => there.push(spec),
             None if spec.optional => {}
             None => return Err(WhyNot::NoType(spec.function())),
         }
     }
-    program::load(c"lanner_trial", place, &code::zero(None))
-        .and_then(|program| program::attach_tracing(program.as_fd()))
-        .map_err(|error| WhyNot::Refused(format!("programs at functions are refused: {error}")))?;
-    preemption::in_the_way().map_or(Ok(there), |why| Err(WhyNot::Preemption(why)))
+    Ok(there)
+}
+
+/// Has an empty program be at the first of them.
+fn try_at(there: &[&'static Spec], place: Place) -> io::Result<()> {
+    let program = program::load(c"lanner_trial", place, &code::zero(None))?;
+    there.first().map_or(Ok(()), |spec| spec.attach(program.as_fd()).map(drop))
 }
 
 /// One that was loaded.
@@ -155,7 +238,7 @@ impl Copies {
             if !is_needed(hook.spec, kept, wanted) {
                 hook.link = None;
             } else if hook.link.is_none() {
-                match program::attach_tracing(hook.program.as_fd()) {
+                match hook.spec.attach(hook.program.as_fd()) {
                     Ok(link) => hook.link = Some(link),
                     Err(error) => {
                         self.why_not = Some(WhyNot::Refused(format!("{}: {error}", hook.spec.point)));
@@ -180,6 +263,11 @@ impl Copies {
         self.hooks.iter().filter(|hook| hook.link.is_some())
     }
 
+    /// Whether they are kept by kprobes.
+    pub fn are_by_kprobes(&self) -> bool {
+        self.hooks.iter().any(|hook| hook.spec.is_at_kprobe())
+    }
+
     /// Why copies are not used.
     pub fn why_not(&self) -> Option<String> {
         self.why_not.as_ref().map(ToString::to_string)
@@ -199,25 +287,15 @@ fn hooks(
     let names: Vec<&str> = specs.iter().map(|spec| spec.program).collect();
     shared.give(&mut open, &names, |_| Ok(()))?;
     let loaded = open.load().map_err(|e| refused(&e))?;
-    let programs = [
-        &loaded.progs.on_putname,
-        &loaded.progs.on_strndup_user,
-        &loaded.progs.on_address,
-        &loaded.progs.on_message,
-        &loaded.progs.on_sender,
-        &loaded.progs.on_bind,
-        &loaded.progs.on_connect,
-        &loaded.progs.on_sendto,
-        &loaded.progs.on_sendmsg,
-    ];
-    let hook = |(spec, program): (&'static Spec, &ProgramMut<'_>)| {
-        let program = program.as_fd().try_clone_to_owned();
+    let hook = |spec: &&'static Spec| {
+        let program = loaded.object().progs().find(|program| program.name() == spec.program);
+        let program = program.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
+        let program = program.and_then(|program| program.as_fd().try_clone_to_owned());
         program
             .map(|program| Hook { spec, program, link: None })
             .map_err(|source| ProbeError::Attach { program: spec.program.into(), source })
     };
-    let all = SPECS.iter().zip(programs);
-    all.filter(|(spec, _)| names.contains(&spec.program)).map(hook).collect()
+    specs.iter().map(hook).collect()
 }
 
 /// Whether a point is one where copies are kept.
@@ -277,17 +355,36 @@ mod tests {
     }
 
     #[test]
+    fn no_call_is_given_both_names_and_an_address() {
+        assert!(KEEPS.iter().all(|keeps| keeps & NAMES == 0 || *keeps == NAMES));
+    }
+
+    #[test]
+    fn the_same_is_kept_either_way() {
+        let kept = |kprobes| {
+            let specs = || SPECS.iter().filter(move |spec| spec.is_at_kprobe() == kprobes);
+            let mut calls: Vec<usize> = specs().flat_map(|spec| spec.socketcalls).copied().collect();
+            calls.sort_unstable();
+            (specs().fold(0, |all, spec| all | spec.keeps), calls)
+        };
+        assert_eq!(kept(true), kept(false));
+    }
+
+    #[test]
     fn the_fd_of_a_socketcall_is_kept_where_the_call_behind_it_is_wanted() {
-        for (ty, programs) in [
-            (types::SOCKET_BIND_X, vec!["on_bind"]),
-            (types::SOCKET_CONNECT_X, vec!["on_connect"]),
-            (types::SOCKET_SENDMSG_X, vec!["on_sendmsg"]),
-            (types::SOCKET_SENDTO_X, vec!["on_sendto"]),
+        for (ty, functions) in [
+            (types::SOCKET_BIND_X, vec!["__sys_bind"]),
+            (types::SOCKET_CONNECT_X, vec!["__sys_connect"]),
+            (types::SOCKET_SENDMSG_X, vec!["__sys_sendmsg"]),
+            (types::SOCKET_SENDTO_X, vec!["__sys_sendto"]),
             (types::SOCKET_LISTEN_X, vec![]),
         ] {
             let wanted = Wanted::of(&[ty].into_iter().collect());
-            let fds = SPECS.iter().filter(|spec| spec.keeps == 0 && is_needed(spec, 0, &wanted));
-            assert_eq!(fds.map(|spec| spec.program).collect::<Vec<_>>(), programs);
+            for kprobes in [false, true] {
+                let fds = SPECS.iter().filter(|spec| spec.is_at_kprobe() == kprobes && spec.keeps == 0);
+                let needed = fds.filter(|spec| is_needed(spec, 0, &wanted));
+                assert_eq!(needed.map(Spec::function).collect::<Vec<_>>(), functions);
+            }
         }
     }
 }

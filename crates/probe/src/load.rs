@@ -219,6 +219,7 @@ fn attach(
         no_fexit: calls.why_not(),
         moving_to: calls.moving_to(),
         no_copies: copies.why_not(),
+        kprobes: copies.are_by_kprobes(),
         leaves_out: tracepoints.leaves_out.clone(),
         syscalls: wanted.names.iter().map(|name| (*name).to_string()).collect(),
         rings: mapped.len(),

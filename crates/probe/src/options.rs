@@ -118,6 +118,8 @@ pub struct ProbeOptions {
     pub ahead: bool,
     /// Keep the kernel's own copies of names and addresses that calls are given, where it lets programs do that.
     pub copies: bool,
+    /// Keep them by kprobes, also where programs may be called by the functions themselves. For tests.
+    pub kprobes: bool,
     /// Programs that are loaded as what they are not, so that the kernel refuses them. For tests.
     pub spoilt: Vec<&'static str>,
     /// Have the kernel call programs itself even where it leaves some out. For tests.
@@ -147,6 +149,7 @@ impl Default for ProbeOptions {
             calls: CallPoint::Auto,
             ahead: false,
             copies: true,
+            kprobes: false,
             spoilt: Vec::new(),
             no_records: false,
             spoil_notes: false,
@@ -247,6 +250,8 @@ pub struct Attachment {
     /// Why names and addresses that calls are given are read from the caller's memory, where other threads can change
     /// them, and not taken from the kernel's copies.
     pub no_copies: Option<String>,
+    /// Whether they are taken by kprobes, so that this process asks the kernel for some when others are wanted.
+    pub kprobes: bool,
     /// Why calls may go unseen and uncounted: those that end while another thread of their CPU is stopped in a program.
     pub leaves_out: Option<String>,
     /// System calls that are watched, by name.

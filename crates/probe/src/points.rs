@@ -86,7 +86,7 @@ impl<'a> Kernel<'a> {
         let copies = match types {
             _ if !options.copies => Err(copies::WhyNot::Asked),
             None => Err(copies::WhyNot::NoTypes),
-            Some(types) => copies::try_out(types),
+            Some(types) => copies::try_out(types, options.kprobes),
         };
         let tracepoints = Tracepoints::choose(options, types);
         let functions = calls::functions(options.calls).filter(|_| !tracepoints.are_recorded());

@@ -15,7 +15,7 @@ use crate::sys;
 include!(concat!(env!("OUT_DIR"), "/types.rs"));
 
 /// What it is asked for beside the types of casts: tracepoints where programs are, functions, structures.
-pub const ASKED: [(Kind, &str); 25] = [
+pub const ASKED: [(Kind, &str); 33] = [
     (Kind::TYPEDEF, "btf_trace_sys_enter"),
     (Kind::TYPEDEF, "btf_trace_sys_exit"),
     (Kind::TYPEDEF, "btf_trace_sched_process_fork"),
@@ -32,7 +32,14 @@ pub const ASKED: [(Kind, &str); 25] = [
     (Kind::FUNC, CAST),
     (Kind::FUNC, TASK_BY_ID),
     (Kind::FUNC, "putname"),
+    (Kind::FUNC, "do_getname"),
+    (Kind::FUNC, "do_getname_kernel"),
     (Kind::FUNC, "strndup_user"),
+    (Kind::FUNC, "security_sb_mount"),
+    (Kind::FUNC, "vfs_parse_fs_param"),
+    (Kind::FUNC, "security_socket_bind"),
+    (Kind::FUNC, "security_socket_connect"),
+    (Kind::FUNC, "security_socket_sendmsg"),
     (Kind::FUNC, "move_addr_to_kernel"),
     (Kind::FUNC, "move_addr_to_user"),
     (Kind::FUNC, "____sys_sendmsg"),
@@ -41,6 +48,7 @@ pub const ASKED: [(Kind, &str); 25] = [
     (Kind::FUNC, "__sys_sendto"),
     (Kind::FUNC, "__sys_sendmsg"),
     (Kind::STRUCT, "io_cmd_data"),
+    (Kind::STRUCT, "__filename_head"),
 ];
 
 /// The function by which programs say what an address points to: since 6.2.

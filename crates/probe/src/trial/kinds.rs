@@ -48,6 +48,8 @@ const FROM_PROC: &str =
 const EVERY_CALL: &str = "every call of the host passes a small program, not only those that rules need";
 const FORGEABLE: &str =
     "names and addresses that calls are given are read from memory that other threads may have changed";
+const FORGEABLE_ELSEWHERE: &str = "where programs can't be at functions, or may be stopped there, names and addresses that \
+     calls are given are read from memory that other threads may have changed";
 const NOT_USED: &str = "nothing: this version does not use it";
 
 /// A kind that is attached to a tracepoint of the kernel.
@@ -117,6 +119,8 @@ pub const KINDS: &[Kind] = &[
     },
     function("lsm", sys::BPF_PROG_TYPE_LSM, sys::BPF_LSM_MAC, "bpf_lsm_file_open"),
     Kind {
+        need: Need::Better,
+        cost: FORGEABLE_ELSEWHERE,
         target: Target::Feature("/sys/bus/event_source/devices/kprobe"),
         trigger: None,
         ..function("kprobe", sys::BPF_PROG_TYPE_KPROBE, 0, "")

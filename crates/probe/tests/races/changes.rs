@@ -1,11 +1,14 @@
 //! What else names stand for: what is made, changed, entered or mounted.
 
-use lanner_event::types as t;
+use lanner_event::{Event, types as t};
 
 use crate::calls::{CHDIR, CHMOD, CHOWN, MKDIR, MKNOD, UMOUNT};
 use crate::support::call::{Arg::N, Arg::P, call};
 use crate::support::text;
 use crate::{Place, ROUNDS, Rewritten, either, rounds, some_rounds};
+
+/// `FSCONFIG_SET_STRING` (include/uapi/linux/mount.h).
+const SET_STRING: i64 = 1;
 
 /// Directories are made, of which one may be removed again at once.
 #[test]
@@ -131,6 +134,31 @@ fn what_is_mounted() {
             .iter()
             .all(|(event, _)| text(&event.event().unwrap(), "type").as_deref() == Some("tmpfs"))
     );
+}
+
+/// A file system that is to be mounted is asked for something, of which one letter is rewritten: by one letter it does it.
+fn configured(
+    letters: [u8; 2],
+    ask: impl Fn(i64, i64) -> i64,
+    told: impl Fn(&Event<'_>) -> Option<String>,
+    done: &str,
+) {
+    let word = Rewritten::new(&[&letters[..1], &done.as_bytes()[1..], b"\0"].concat(), 0, letters);
+    let fd = call(libc::SYS_fsopen, &[P(b"tmpfs\0"), N(0)]);
+    assert!(fd >= 0);
+    let all = rounds(t::SYSCALL_FSCONFIG_X, || either(ask(fd, word.at()) == 0));
+    call(libc::SYS_close, &[N(fd)]);
+    let Some(all) = all else { return };
+    all.check(|event| either(told(event).as_deref() == Some(done)).into());
+}
+
+#[test]
+fn what_a_file_system_is_asked_for() {
+    let ask = |fd, key| call(libc::SYS_fsconfig, &[N(fd), N(SET_STRING), N(key), P(b"1\0"), N(0)]);
+    configured(*b"ux", ask, |event| text(event, "key"), "uid");
+    let ask = |fd, value| call(libc::SYS_fsconfig, &[N(fd), N(SET_STRING), P(b"uid\0"), N(value), N(0)]);
+    // of what failed no text is told
+    configured(*b"1x", ask, |event| text(event, "value_charbuf"), "1");
 }
 
 #[test]

@@ -26,9 +26,10 @@ pub fn watch(types: &[EventType]) -> Option<Watch> {
 }
 
 /// Opens a probe; `LANNER_CALLS=fexit`, `sys_exit` or `records` in the environment says where it is to see the ends of
-/// calls.
+/// calls, `LANNER_COPIES=kprobes` how it is to keep the kernel's copies.
 pub fn open(mut options: ProbeOptions) -> Option<Watch> {
     options.calls = asked().unwrap_or(options.calls);
+    options.kprobes |= std::env::var("LANNER_COPIES").is_ok_and(|way| way == "kprobes");
     let by_records = options.calls == CallPoint::Records && !options.no_records;
     match Probe::open(options) {
         Ok(probe) => {
