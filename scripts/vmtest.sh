@@ -8,7 +8,9 @@
 # 6.12, 6.18 and 7.3, also in other releases of Debian than this one, each with auto and with fexit: several times that. A
 # KERNEL is the beginning of a version (6.1), which is booted with both.
 # VMTEST_ONLY=NAME runs only the test files whose name begins with NAME, VMTEST_CALLS=auto, fexit, sys_exit or records boots
-# each kernel once, with that. VMTEST_MINUTES=100 is what a boot may take. Boots share the cores: each is given two.
+# each kernel once, with that. VMTEST_LINE is what kernels are told beside: 'preempt=full', or for the tests
+# 'LANNER_COPIES=kprobes', which has the kernel's copies kept by kprobes. VMTEST_MINUTES=100 is what a boot may take. Boots
+# share the cores: each is given two.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -164,7 +166,7 @@ boot() {
         # shellcheck disable=SC2086 # several options
         timeout "$((minutes * 60))" qemu-system-x86_64 -accel tcg -cpu max $machine -m 2048 -nographic -no-reboot \
             -kernel "$dir/vmlinuz" -initrd "$work/$name.gz" \
-            -append "console=ttyS0 quiet panic=-1 no_timer_check lsm=bpf $line" </dev/null >"$log" 2>&1 || true
+            -append "console=ttyS0 quiet panic=-1 no_timer_check lsm=bpf $line ${VMTEST_LINE:-}" </dev/null >"$log" 2>&1 || true
         ! grep -q VMTEST-BEGIN "$log" || break
     done
     sed -i 's/\r//g' "$log"
