@@ -39,7 +39,8 @@ impl Attached {
         if wanted {
             go_ahead(config, log);
         }
-        confine::confine(config, foreign, log);
+        let kprobes = probe.iter().flatten().any(|probe| probe.attachment().kprobes);
+        confine::confine(config, foreign, kprobes, log);
         Attached { probe, begin }
     }
 }

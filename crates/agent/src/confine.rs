@@ -14,8 +14,8 @@ use crate::config::{Config, Hardening};
 use crate::log::Log;
 
 /// Gives up what the settings let go. `foreign` names a plugin in this process that isn't ours, if there is one: no
-/// list of its calls exists, so that it would be broken by ours.
-pub fn confine(config: &Config, foreign: Option<&str>, log: &Log) {
+/// list of its calls exists, so that it would be broken by ours. `kprobes`: the probe attaches some when rules change.
+pub fn confine(config: &Config, foreign: Option<&str>, kprobes: bool, log: &Log) {
     if config.hardening == Hardening::None {
         return log.warning("hardening is off: all capabilities are kept");
     }
@@ -33,6 +33,6 @@ pub fn confine(config: &Config, foreign: Option<&str>, log: &Log) {
         return log.warning(&format!("seccomp is off: what the plugin '{plugin}' calls isn't known"));
     }
     if config.hardening == Hardening::Full {
-        told("system calls can't be restricted", calls::restrict());
+        told("system calls can't be restricted", calls::restrict(kprobes));
     }
 }

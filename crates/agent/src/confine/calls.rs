@@ -212,15 +212,19 @@ fn refused(error: impl std::fmt::Display) -> io::Error {
     io::Error::other(error.to_string())
 }
 
-/// Restricts this thread and those that it will start.
+/// Restricts this thread and those that it will start. `kprobes`: the events of such may be had.
 ///
 /// # Errors
 /// When the kernel has no seccomp, or refuses the filter.
-pub fn restrict() -> io::Result<()> {
+pub fn restrict(kprobes: bool) -> io::Result<()> {
     // The arguments of clone3 are in memory, which a filter can't look at. The C library then uses clone.
     let missing = [(libc::SYS_clone3, Vec::new())].into();
     apply(missing, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?;
-    apply(allowed()?, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
+    let mut calls = allowed()?;
+    if kprobes {
+        calls.insert(libc::SYS_perf_event_open, vec![of_no_thread()?]);
+    }
+    apply(calls, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -230,6 +234,14 @@ fn apply(rules: Rules, others: SeccompAction, matching: SeccompAction) -> io::Re
     let filter = SeccompFilter::new(rules, others, matching, arch).map_err(refused)?;
     let program: BpfProgram = filter.try_into().map_err(refused)?;
     seccompiler::apply_filter(&program).map_err(refused)
+}
+
+/// Of `perf_event_open`: an event of no single thread and no group.
+fn of_no_thread() -> io::Result<SeccompRule> {
+    let none = u64::from(u32::MAX);
+    let is_none = |place| SeccompCondition::new(place, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, none);
+    let conditions = [1, 3].map(is_none).into_iter().collect::<Result<_, _>>();
+    SeccompRule::new(conditions.map_err(refused)?).map_err(refused)
 }
 
 fn allowed() -> io::Result<Rules> {
@@ -253,7 +265,7 @@ mod tests {
     #[test]
     fn files_threads_and_sockets_are_left_and_programs_and_roots_are_not() {
         let tried = std::thread::spawn(|| {
-            restrict().unwrap();
+            restrict(false).unwrap();
             let reads = std::fs::read("/proc/self/stat").is_ok();
             let threads = std::thread::spawn(|| 7).join().unwrap() == 7;
             let listens = std::net::TcpListener::bind("127.0.0.1:0").is_ok();
@@ -264,5 +276,28 @@ mod tests {
         assert!(left);
         assert!(!program.unwrap_or(false));
         assert_eq!(chroot, rustix::io::Errno::PERM);
+    }
+
+    #[test]
+    fn events_of_kprobes_may_be_had_where_they_are_used() {
+        // with a flag that there isn't; whoever may not even ask is told so first
+        let asked = |thread: i64| {
+            let attributes = [0u64; 16];
+            // SAFETY: the attributes, longer than the size of 0 that they say, would only be read.
+            let made = unsafe {
+                libc::syscall(libc::SYS_perf_event_open, attributes.as_ptr(), thread, 0i64, -1i64, 1u64 << 40)
+            };
+            (made, io::Error::last_os_error().raw_os_error())
+        };
+        let tried = |kprobes| {
+            let thread = std::thread::spawn(move || {
+                restrict(kprobes).unwrap();
+                [-1, 0].map(asked)
+            });
+            thread.join().unwrap()
+        };
+        let (forbidden, invalid) = ((-1, Some(libc::EPERM)), (-1, Some(libc::EINVAL)));
+        assert_eq!(tried(false), [forbidden, forbidden]);
+        assert_eq!(tried(true), [invalid, forbidden]);
     }
 }
