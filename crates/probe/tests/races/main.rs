@@ -133,8 +133,11 @@ fn rounds_of<const N: usize>(count: usize, ty: EventType, act: impl FnMut() -> [
     let happened: Vec<char> = std::iter::repeat_with(act).take(count).flatten().collect();
     let events = watch.own(happened.len());
     assert_eq!(events.len(), happened.len());
-    let why = watch.probe.attachment().no_copies.clone();
-    println!("{}", why.as_deref().unwrap_or("by the kernel's copies"));
+    let attachment = watch.probe.attachment();
+    let why = attachment.no_copies.clone();
+    let kept =
+        if attachment.kprobes { "by the kernel's copies, at kprobes" } else { "by the kernel's copies" };
+    println!("{}", why.as_deref().unwrap_or(kept));
     Some(Told { rounds: events.into_iter().zip(happened).collect(), safe: why.is_none() })
 }
 
