@@ -104,6 +104,15 @@ static __always_inline void count_unsure_home(void)
 		__sync_fetch_and_add(count, 1);
 }
 
+/* Whether it is still worth keeping. */
+static __always_inline bool keeps_homes(void)
+{
+	u32 zero = 0;
+	u64 *unsure = bpf_map_lookup_elem(&homes_unsure, &zero);
+
+	return homes_kept && unsure && !*unsure;
+}
+
 /* Whether a cgroup or one that it is in is doubted. */
 __noinline int is_doubted(u64 at)
 {
@@ -128,11 +137,14 @@ __noinline int is_doubted(u64 at)
  */
 static __always_inline u64 doubt_home(struct task_struct *task, bool inside_pid_namespace)
 {
-	struct home *home = home_of(task);
+	struct home *home;
 	u8 one = 1;
 	u64 id;
 
-	if (!homes_kept || (home && !home->of_runtime && !inside_pid_namespace))
+	if (!keeps_homes())
+		return 0;
+	home = home_of(task);
+	if (home && !home->of_runtime && !inside_pid_namespace)
 		return 0;
 	id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	/* the root has no name that user space could take for a container's */
@@ -145,7 +157,7 @@ static __always_inline u64 doubt_home(struct task_struct *task, bool inside_pid_
 /* A thread has been told with the cgroups that were written last, or the event was lost. */
 static __always_inline void tell_home(struct scratch *s, struct task_struct *task, bool is_told)
 {
-	if (!homes_kept)
+	if (!keeps_homes())
 		return;
 	/* what other hierarchies say of containers isn't known here */
 	if (!s->told_cgroup)
@@ -155,7 +167,7 @@ static __always_inline void tell_home(struct scratch *s, struct task_struct *tas
 
 static __always_inline void forget_home(u32 tid)
 {
-	if (bpf_map_lookup_elem(&homes, &tid))
+	if (keeps_homes() && bpf_map_lookup_elem(&homes, &tid))
 		bpf_map_delete_elem(&homes, &tid);
 }
 
@@ -173,11 +185,10 @@ static __always_inline void end_home(struct task_struct *task)
 /* Whether user space knows the current thread to be in no container. */
 __noinline int is_on_host(void)
 {
-	struct home *home = home_of(current_task());
-	u32 zero = 0;
-	u64 *unsure = bpf_map_lookup_elem(&homes_unsure, &zero), id;
+	struct home *home = keeps_homes() ? home_of(current_task()) : NULL;
+	u64 id;
 
-	if (!home || !unsure || *unsure)
+	if (!home)
 		return 0;
 	id = home->cgroup;
 	for (u32 i = 0; i < HOST_PROBES && id; i++) {
