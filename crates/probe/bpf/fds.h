@@ -286,15 +286,12 @@ static __always_inline u64 open_fds(struct task_struct *thread, u32 word)
 /*
  * What counts for a child of what is noted of eight fds of its parent: not that user space never heard of some, of which
  * the child has none. So most children have nothing noted, for what is noted of the parent is, as a rule, of files that
- * were closed when its program had begun.
+ * were closed when its program had begun. A function of its own, so that the verifier looks at it once.
  */
-static __always_inline u64 heritage(u64 notes, struct task_struct *child, u32 word)
+__noinline u64 heritage(u64 notes, u64 child, u32 word)
 {
-	u64 open, closed;
+	u64 open = open_fds((struct task_struct *)child, word / 8) >> word % 8 * 8, closed;
 
-	if (!notes)
-		return 0;
-	open = open_fds(child, word / 8) >> word % 8 * 8;
 	/* a byte for each bit */
 	closed = zeros((open & 0xff) * EVERY(1) & 0x8040201008040201ull) >> 7;
 	return notes & ~((notes / UNHEARD_OF & closed) * 0xff);
@@ -309,13 +306,15 @@ static __always_inline void inherit_hidden(struct task_struct *child)
 	struct task_struct *parent = bpf_get_current_task_btf();
 	struct hidden *old = hidden_of_current(), *new;
 	bool one_table = (u64)followed(child)->files == (u64)followed(parent)->files;
-	u64 any = 0, *from, *to;
+	u64 any = 0, address = (u64)plain(child), *from, *to;
 
 	if (!old)
 		return;
 	from = (u64 *)old->fds;
-	for (u32 i = 0; i < HIDDEN_WORDS; i++)
-		any |= one_table ? from[i] : heritage(from[i], child, i);
+	for (u32 i = 0; i < HIDDEN_WORDS; i++) {
+		if (from[i])
+			any |= one_table ? from[i] : heritage(from[i], address, i);
+	}
 	if (!any)
 		return;
 	new = bpf_task_storage_get(&hidden_fds, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -327,8 +326,8 @@ static __always_inline void inherit_hidden(struct task_struct *child)
 	for (u32 i = 0; i < HIDDEN_WORDS; i++) {
 		if (one_table)
 			from[i] = to[i] = ALL_UNSURE;
-		else
-			to[i] = heritage(from[i], child, i);
+		else if (from[i])
+			to[i] = heritage(from[i], address, i);
 	}
 }
 
