@@ -157,9 +157,6 @@ pub fn try_out(types: &KernelTypes, kprobes: bool) -> Result<Vec<&'static Spec>,
 }
 
 fn try_functions(types: &KernelTypes) -> Result<Vec<&'static Spec>, WhyNot> {
-    if let Some(why) = preemption::in_the_way() {
-        return Err(WhyNot::Preemption(why));
-    }
     if types.has_structure(NAMES_ALONE) {
         return Err(WhyNot::NoOriginals);
     }
@@ -168,7 +165,8 @@ fn try_functions(types: &KernelTypes) -> Result<Vec<&'static Spec>, WhyNot> {
     let place = Place { program: sys::BPF_PROG_TYPE_TRACING, attach: sys::BPF_TRACE_FENTRY, btf_id };
     let refused = |error| WhyNot::Refused(format!("programs at functions are refused: {error}"));
     try_at(&there, place).map_err(refused)?;
-    Ok(there)
+    // last, since where the kernel refuses them anyway nobody need find out whether it preempts
+    preemption::in_the_way().map_or(Ok(there), |why| Err(WhyNot::Preemption(why)))
 }
 
 fn try_kprobes(types: &KernelTypes) -> Result<Vec<&'static Spec>, WhyNot> {
