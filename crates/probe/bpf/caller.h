@@ -181,7 +181,8 @@ int find_direct_map(u64 *args)
 	if (!place || load_word(place) != args[1])
 		return 0;
 	/* while it is at it */
-	find_kept(&kept_notes, (u64)plain(&hidden_fds));
+	find_kept(&kept_near, (u64)plain(&near_fds));
+	find_kept(&kept_far, (u64)plain(&far_fds));
 	find_kept(&kept_sockets, (u64)plain(&told_sockets));
 	direct_map = base;
 	five_levels = five;

@@ -4,12 +4,13 @@
 #define LANNER_CONVERT_H
 
 #include "event.h"
+#include "words.h"
 
 /* `set` is the index of a conversion; 0 leaves the value as it is. */
 __noinline u64 convert(u32 set, u64 value)
 {
 	const struct conversion *c = &conversions[bounded(set, CONVERSIONS_ROOM - 1)];
-	u64 out = 0;
+	u64 out = 0, one = all_if_zero(c->kind ^ CONVERT_VALUES), done = 0;
 
 	if (!set)
 		return value;
@@ -17,16 +18,17 @@ __noinline u64 convert(u32 set, u64 value)
 		return value & c->fallback;
 	for (u32 i = 0; i < CONVERSION_LONGEST; i++) {
 		const struct step *step = &steps[bounded(c->first + i, CONVERSION_STEPS_ROOM - 1)];
+		u64 fits;
 
 		if (i >= c->count)
 			break;
-		if ((value & step->mask) != step->match)
-			continue;
-		if (c->kind == CONVERT_VALUES)
-			return step->result;
-		out |= step->result;
+		/* without a branch, because the verifier would follow both sides of each in every round */
+		fits = all_if_zero((value & step->mask) ^ step->match) & ~done;
+		out |= step->result & fits;
+		/* of values the first that fits counts */
+		done |= fits & one;
 	}
-	return c->kind == CONVERT_VALUES ? c->fallback : out;
+	return out | (c->fallback & one & ~done);
 }
 
 #endif

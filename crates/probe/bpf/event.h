@@ -30,6 +30,7 @@ struct operation {
 	u8 bytes[ADDRESS_MAX];
 };
 
+#define CGROUP_DEPTH 16 /* components of a cgroup's path; a power of two */
 #define CGROUPS_KEPT 1024 /* a power of two; a longer text is written anew each time */
 #define ASKED_MOST 255 /* longer paths are not looked at but let through */
 #define ASKED_START 16 /* zeros before, so that the 16 bytes before any path's end can be read */
@@ -47,8 +48,8 @@ struct caller {
 	u64 regs;  /* where its registers lie; 0: none is known */
 	u64 ended; /* how many threads had ended when it was looked at */
 	u64 task, main; /* it, and its process' first thread */
-	/* where it is noted what user space knows of the process' fds, and of its sockets; 0: nowhere yet */
-	u64 notes, sockets;
+	/* where it is noted what user space knows of the process' fds (fds.h), and of its sockets; 0: nowhere yet */
+	u64 notes, far_notes, sockets;
 };
 
 struct scratch {
@@ -70,6 +71,9 @@ struct scratch {
 	 */
 	u32 at;
 	u64 dentry, mount; /* where in the tree of files the path is that is built */
+	/* the names of the cgroup whose path is built, from its own up, and how many are still to be written */
+	u64 cgroup_names[CGROUP_DEPTH];
+	u32 cgroup_depth;
 	u32 part;      /* of what is read or written in parts: the part */
 	u64 part_done; /* and how much of it has been read */
 	u64 message;   /* the message header that is looked at, or 0 */

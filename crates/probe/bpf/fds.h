@@ -15,6 +15,7 @@
 #include "words.h"
 
 #define HIDDEN_MOST 1024 /* a power of two */
+#define NEAR_FDS 64	 /* as many as one word has bits */
 
 /* What fcntl does. */
 enum { COMMAND_DUPFD = 0, COMMAND_SETFD = 2, COMMAND_DUPFD_CLOEXEC = 1030 };
@@ -41,24 +42,39 @@ static __always_inline bool says_hidden(u32 note)
 	return (note & KNOWLEDGE) == HIDDEN;
 }
 
-struct hidden {
-	/* a byte for each, so that threads that open and close at once don't undo each other's notes */
-	u8 fds[HIDDEN_MOST] __attribute__((aligned(8)));
+/*
+ * A byte for each fd, so that threads that open and close at once don't undo each other's notes. The first ones have a place
+ * of their own, for most processes have no others, and what is small is made and inherited for less.
+ */
+struct near_notes {
+	u8 fds[NEAR_FDS] __attribute__((aligned(8)));
+};
+
+struct far_notes {
+	u8 fds[HIDDEN_MOST] __attribute__((aligned(8))); /* those of the first are not used */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct hidden);
-} hidden_fds SEC(".maps");
+	__type(value, struct near_notes);
+} near_fds SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct far_notes);
+} far_fds SEC(".maps");
 
 /* Whether the kernel has such maps for these programs; set before loading. */
 const volatile u8 can_hide = 0;
 /* Whether any fd has been hidden yet. */
 u8 hiding = 0;
 
-#define HIDDEN_WORDS (HIDDEN_MOST / 8)
+#define NEAR_WORDS (NEAR_FDS / 8)
+#define FAR_WORDS (HIDDEN_MOST / 8)
 #define ALL_UNSURE (0x0101010101010101ull * UNSURE)
 
 /* Standard input, output and error are looked at without being used: of them no close is left out. */
@@ -70,7 +86,8 @@ struct kept {
 };
 
 /* Of notes, and of sockets; see sockets.h. */
-struct kept kept_notes = {};
+struct kept kept_near = {};
+struct kept kept_far = {};
 struct kept kept_sockets = {};
 
 /* Whether the kernel has of a thread's memory what is looked at here. */
@@ -118,20 +135,36 @@ static __always_inline u64 kept_with(struct task_struct *thread, const struct ke
 /* Has no fd of the current thread taken for known. */
 __noinline int doubt_all(void)
 {
-	struct hidden *hidden;
-	u64 *words;
+	struct near_notes *near;
+	struct far_notes *far;
 
 	if (!can_hide)
 		return 0;
-	hidden = bpf_task_storage_get(&hidden_fds, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!hidden) {
+	near = bpf_task_storage_get(&near_fds, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	far = bpf_task_storage_get(&far_fds, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!near || !far) {
 		count_lost(EV_ITER_TASK_FILE_REGULAR_E, LOST_NO_BUFFER);
 		return 0;
 	}
-	words = (u64 *)hidden->fds;
-	for (u32 i = 0; i < HIDDEN_WORDS; i++)
-		words[i] = ALL_UNSURE;
+	for (u32 i = 0; i < NEAR_WORDS; i++)
+		((u64 *)near->fds)[i] = ALL_UNSURE;
+	for (u32 i = 0; i < FAR_WORDS; i++)
+		((u64 *)far->fds)[i] = ALL_UNSURE;
 	return 1;
+}
+
+/* What is noted with a thread of an fd that has a note, or NULL. */
+static __always_inline u8 *note_with(struct task_struct *thread, s64 fd, u64 flags)
+{
+	struct near_notes *near;
+	struct far_notes *far;
+
+	if (fd < NEAR_FDS) {
+		near = bpf_task_storage_get(&near_fds, thread, 0, flags);
+		return near ? &near->fds[bounded(fd, NEAR_FDS - 1)] : NULL;
+	}
+	far = bpf_task_storage_get(&far_fds, thread, 0, flags);
+	return far ? &far->fds[bounded(fd, HIDDEN_MOST - 1)] : NULL;
 }
 
 /* Whether the caller, which is known (known.h), has the fds of its process. */
@@ -155,15 +188,13 @@ static __always_inline bool has_own_table(struct task_struct *seen)
 static __always_inline u8 *note_to_make(s64 fd)
 {
 	struct task_struct *task;
-	struct hidden *hidden;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return NULL;
 	task = bpf_get_current_task_btf();
 	if (!has_own_table(followed(task)))
 		return NULL;
-	hidden = bpf_task_storage_get(&hidden_fds, task->group_leader, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	return hidden ? &hidden->fds[bounded(fd, HIDDEN_MOST - 1)] : NULL;
+	return note_with(task->group_leader, fd, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 /* Notes something of the current process's fd; false if that can't be. */
@@ -187,18 +218,19 @@ static __always_inline bool hide_fd(s64 fd)
 }
 
 /*
- * What is noted for the current thread's fds, or NULL. Of a thread that has left the table of its process, or whose
- * first thread has ended, it isn't known what was hidden before; nothing is afterwards.
+ * Whether what is noted of the current thread's fds is so with its process' first. Of a thread that has left the table of
+ * its process, or whose first thread has ended, it isn't known what was hidden before; nothing is afterwards, and that is
+ * noted with itself.
  */
-static __always_inline struct hidden *hidden_of_current(void)
+static __always_inline bool is_noted_with_first(struct task_struct *task)
 {
-	struct task_struct *task = bpf_get_current_task_btf(), *seen = followed(task);
-	struct hidden *hidden;
+	struct task_struct *seen = followed(task);
 
 	if ((u64)seen->group_leader->files == (u64)seen->files)
-		return bpf_task_storage_get(&hidden_fds, task->group_leader, 0, 0);
-	hidden = bpf_task_storage_get(&hidden_fds, task, 0, 0);
-	return hidden || !doubt_all() ? hidden : bpf_task_storage_get(&hidden_fds, task, 0, 0);
+		return true;
+	if (!bpf_task_storage_get(&near_fds, task, 0, 0))
+		doubt_all();
+	return false;
 }
 
 /* What is noted of an fd of the current process, by loads alone; or NOT_AT_HAND. `seen` is the current thread. */
@@ -207,12 +239,12 @@ static __always_inline u32 note_at_hand(struct task_struct *seen, s64 fd)
 	struct task_struct *main;
 	u64 notes;
 
-	if (!HAS_NOTES_AT_HAND || !kept_notes.map || (u64)fd >= HIDDEN_MOST)
+	if (!HAS_NOTES_AT_HAND || !kept_near.map || (u64)fd >= HIDDEN_MOST)
 		return NOT_AT_HAND;
 	main = seen->group_leader;
 	if ((u64)main->files != (u64)seen->files)
 		return NOT_AT_HAND;
-	notes = kept_with(main, &kept_notes);
+	notes = kept_with(main, fd < NEAR_FDS ? &kept_near : &kept_far);
 	if (notes)
 		return load_byte(notes + fd);
 	return main->bpf_storage ? NOT_AT_HAND : NOT_NOTED;
@@ -221,12 +253,12 @@ static __always_inline u32 note_at_hand(struct task_struct *seen, s64 fd)
 /* Where something may be noted of an fd of the current process, or NULL. */
 static __always_inline u8 *note_of(s64 fd)
 {
-	struct hidden *hidden;
+	struct task_struct *task;
 
 	if (!can_hide || fd < 0 || fd >= HIDDEN_MOST)
 		return NULL;
-	hidden = hidden_of_current();
-	return hidden ? &hidden->fds[bounded(fd, HIDDEN_MOST - 1)] : NULL;
+	task = bpf_get_current_task_btf();
+	return is_noted_with_first(task) ? note_with(task->group_leader, fd, 0) : note_with(task, fd, 0);
 }
 
 /* Whether user space knows nothing true of an fd. */
@@ -272,63 +304,86 @@ static __always_inline void reveal_fd(struct task_struct *seen, s64 fd)
 		*note = NOT_NOTED;
 }
 
-/* Which fds a thread has open, a bit for each; 0 where its table has no room for them. */
-static __always_inline u64 open_fds(struct task_struct *thread, u32 word)
+/* Which of the first fds a thread has open, a bit for each. No table is smaller (NR_OPEN_DEFAULT). */
+static __always_inline u64 open_fds(struct task_struct *thread)
 {
-	struct fdtable *table = BPF_CORE_READ(thread, files, fdt);
 	u64 bits = 0;
 
-	if (word < BPF_CORE_READ(table, max_fds) / 64)
-		bpf_probe_read_kernel(&bits, sizeof(bits), &BPF_CORE_READ(table, open_fds)[word]);
+	peek(&bits, sizeof(bits), BPF_CORE_READ(thread, files, fdt, open_fds));
 	return bits;
 }
 
 /*
  * What counts for a child of what is noted of eight fds of its parent: not that user space never heard of some, of which
- * the child has none. So most children have nothing noted, for what is noted of the parent is, as a rule, of files that
- * were closed when its program had begun. A function of its own, so that the verifier looks at it once.
+ * the child has none (`open`: which it has). So most children have nothing noted, for what is noted of the parent is, as a
+ * rule, of files that were closed when its program had begun.
  */
-__noinline u64 heritage(u64 notes, u64 child, u32 word)
+static __always_inline u64 heritage(u64 notes, u64 open)
 {
-	u64 open = open_fds((struct task_struct *)child, word / 8) >> word % 8 * 8, closed;
-
 	/* a byte for each bit */
-	closed = zeros((open & 0xff) * EVERY(1) & 0x8040201008040201ull) >> 7;
+	u64 closed = zeros((open & 0xff) * EVERY(1) & 0x8040201008040201ull) >> 7;
+
 	return notes & ~((notes / UNHEARD_OF & closed) * 0xff);
 }
 
-/*
- * A new process has its parent's fds, and what is noted of them; the current thread is the parent. Where both go on with
- * one table, neither sees what the other does to it.
- */
-static __always_inline void inherit_hidden(struct task_struct *child)
+/* Likewise of the first fds. Where both go on with one table, neither sees what the other does to it. */
+static __always_inline void inherit_near(struct task_struct *child, struct near_notes *old, u64 open, bool one_table)
 {
-	struct task_struct *parent = bpf_get_current_task_btf();
-	struct hidden *old = hidden_of_current(), *new;
-	bool one_table = (u64)followed(child)->files == (u64)followed(parent)->files;
-	u64 any = 0, address = (u64)plain(child), *from, *to;
+	u64 any = 0, *from = (u64 *)old->fds, *to;
+	struct near_notes *new;
 
-	if (!old)
-		return;
-	from = (u64 *)old->fds;
-	for (u32 i = 0; i < HIDDEN_WORDS; i++) {
-		if (from[i])
-			any |= one_table ? from[i] : heritage(from[i], address, i);
-	}
+	for (u32 i = 0; i < NEAR_WORDS; i++)
+		any |= heritage(from[i], open >> 8 * i);
 	if (!any)
 		return;
-	new = bpf_task_storage_get(&hidden_fds, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	new = bpf_task_storage_get(&near_fds, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!new) {
 		count_lost(EV_ITER_TASK_FILE_REGULAR_E, LOST_NO_BUFFER);
 		return;
 	}
 	to = (u64 *)new->fds;
-	for (u32 i = 0; i < HIDDEN_WORDS; i++) {
-		if (one_table)
+	if (one_table) {
+		for (u32 i = 0; i < NEAR_WORDS; i++)
 			from[i] = to[i] = ALL_UNSURE;
-		else if (from[i])
-			to[i] = heritage(from[i], address, i);
+		return;
 	}
+	for (u32 i = 0; i < NEAR_WORDS; i++)
+		to[i] = heritage(from[i], open >> 8 * i);
+}
+
+/* Of the others all counts. */
+static __always_inline void inherit_far(struct task_struct *child, struct far_notes *old, bool one_table)
+{
+	struct far_notes *new = bpf_task_storage_get(&far_fds, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!new) {
+		count_lost(EV_ITER_TASK_FILE_REGULAR_E, LOST_NO_BUFFER);
+		return;
+	}
+	if (!one_table) {
+		bpf_probe_read_kernel(new, sizeof(*new), old);
+		return;
+	}
+	for (u32 i = 0; i < FAR_WORDS; i++)
+		((u64 *)old->fds)[i] = ((u64 *)new->fds)[i] = ALL_UNSURE;
+}
+
+/* A new process has its parent's fds, and what is noted of them; the current thread is the parent. */
+static __always_inline void inherit_notes(struct task_struct *child)
+{
+	struct task_struct *parent = bpf_get_current_task_btf(), *first = parent;
+	bool one_table = (u64)followed(child)->files == (u64)followed(parent)->files;
+	struct near_notes *near;
+	struct far_notes *far;
+
+	if (is_noted_with_first(parent))
+		first = parent->group_leader;
+	near = bpf_task_storage_get(&near_fds, first, 0, 0);
+	if (near)
+		inherit_near(child, near, one_table ? ~0ull : open_fds(plain(child)), one_table);
+	far = bpf_task_storage_get(&far_fds, first, 0, 0);
+	if (far)
+		inherit_far(child, far, one_table);
 }
 
 /* The current thread's open file of that number, or NULL. */

@@ -491,6 +491,9 @@ __noinline u32 is_copied(void)
 	return 0;
 }
 
+/* Few events have more parameters; of those behind them each is written by a function, which is checked once. */
+#define PLAIN_PARAMS 7
+
 /* Writes the whole event of the plan and hands it over; 0 if it is lost. */
 __noinline int write_event(void)
 {
@@ -507,11 +510,16 @@ __noinline int write_event(void)
 		s->extras = 2;
 	begin_at(s, plan_of(s)->type, boot_time + bpf_ktime_get_boot_ns(), s->tid);
 	count = plan_of(s)->count;
-	for (u32 i = 0; i < PLAN_PARAMS; i++) {
+	for (u32 i = 0; i < PLAIN_PARAMS; i++) {
 		if (i >= count)
 			break;
 		if (!put_plain(s, &plan_of(s)->params[i]))
 			put_param(i);
+	}
+	for (u32 i = PLAIN_PARAMS; i < PLAN_PARAMS; i++) {
+		if (i >= count)
+			break;
+		put_param(i);
 	}
 	if (s->extras > 1)
 		as_asked = s->asked_told && lies_where_asked(s->file);

@@ -28,7 +28,8 @@ static __noinline u64 meet_caller(u64 regs)
 	*(volatile u64 *)&s->caller.regs = 0;
 	s->caller.task = (u64)task;
 	s->caller.main = (u64)main;
-	s->caller.notes = kept_with(main, &kept_notes);
+	s->caller.notes = kept_with(main, &kept_near);
+	s->caller.far_notes = kept_with(main, &kept_far);
 	s->caller.sockets = kept_with(main, &kept_sockets);
 	s->caller.ended = so_far;
 	if (ends_told)
@@ -49,9 +50,15 @@ static __always_inline struct task_struct *known_caller(struct scratch *s, struc
 /* What is noted of an fd of its process, or NOT_AT_HAND. */
 static __always_inline u64 note_of_caller(struct scratch *s, u64 fd)
 {
-	if (!s->caller.notes || fd >= HIDDEN_MOST || !has_table_of_process(s))
-		return NOT_AT_HAND;
-	return load_byte(s->caller.notes + fd);
+	u64 notes = s->caller.notes;
+
+	if (fd >= NEAR_FDS) {
+		notes = fd < HIDDEN_MOST ? s->caller.far_notes : 0;
+		/* what may be noted first by this call is to be found at the next */
+		if (!notes)
+			s->caller.regs = 0;
+	}
+	return notes && has_table_of_process(s) ? load_byte(notes + fd) : NOT_AT_HAND;
 }
 
 #endif

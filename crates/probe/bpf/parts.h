@@ -34,6 +34,25 @@ static __always_inline bool read_chunk(struct scratch *s, u64 from, u64 len)
 	return bpf_probe_read_user(to, bounded(len, 2 * CHUNK - 1), (void *)from) == 0;
 }
 
+/* Goes on with data in one piece; 0 when it has all or as much as can be had. */
+__noinline int put_next_chunk(u64 from, u64 len)
+{
+	struct scratch *s = get_scratch();
+	u64 n;
+
+	if (!s || s->at >= len)
+		return 0;
+	n = len - s->at;
+	if (n > CHUNK)
+		n = CHUNK;
+	if (!read_chunk(s, from + s->at, n)) {
+		count_unreadable();
+		return 0;
+	}
+	s->at += n;
+	return s->at < len;
+}
+
 /* `len` bytes of user memory, or as many of them as are shown. */
 __noinline int put_user_data(u64 from, u64 len)
 {
@@ -47,34 +66,30 @@ __noinline int put_user_data(u64 from, u64 len)
 		len = 0;
 	s->at = 0;
 	for (u32 i = 0; i < CHUNKS; i++) {
-		u64 n = len - s->at;
-
-		if (s->at >= len)
+		if (!put_next_chunk(from, len))
 			break;
-		if (n > CHUNK)
-			n = CHUNK;
-		if (!read_chunk(s, from + s->at, n)) {
-			count_unreadable();
-			break;
-		}
-		s->at += n;
 	}
 	end_param(s, s->at);
 	return 0;
 }
 
+/* The length of a part. */
+__noinline u64 part_size(u64 parts, u32 part)
+{
+	struct scratch *s = get_scratch();
+
+	return s ? word_at(parts, 2 * part + 1, s->compat) : 0;
+}
+
 /* What the parts together hold: each is an address and a length. */
 __noinline u64 parts_size(u64 parts, u64 count)
 {
-	struct scratch *s = get_scratch();
 	u64 size = 0;
 
-	if (!s)
-		return 0;
 	for (u32 i = 0; i < PARTS_SHOWN; i++) {
 		if (i >= count)
 			break;
-		size += word_at(parts, 2 * i + 1, s->compat);
+		size += part_size(parts, i);
 	}
 	return size;
 }

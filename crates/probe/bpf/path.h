@@ -6,7 +6,6 @@
 #include "event.h"
 
 #define PATH_DEPTH 64 /* components of a path; more are cut at the front */
-#define CGROUP_DEPTH 16
 #define NAME_LEN 255
 #define PATH_END (2 * TEXT_MAX) /* the path is built backwards from here in scratch.path */
 
@@ -112,12 +111,11 @@ __noinline int build_cgroup_path(u64 cgroup)
 {
 	struct scratch *s = get_scratch();
 	struct kernfs_node *node;
-	const char *names[CGROUP_DEPTH];
-	u32 depth = 0;
 
 	if (!s)
 		return 0;
 	s->at = 0;
+	s->cgroup_depth = 0;
 	node = BPF_CORE_READ((struct cgroup *)cgroup, kn);
 	for (int i = 0; i < CGROUP_DEPTH; i++) {
 		struct kernfs_node *parent;
@@ -127,19 +125,20 @@ __noinline int build_cgroup_path(u64 cgroup)
 		parent = parent_of_node(node);
 		if (!parent)
 			break;
-		names[i] = BPF_CORE_READ(node, name);
-		depth = i + 1;
+		s->cgroup_names[i] = (u64)BPF_CORE_READ(node, name);
+		s->cgroup_depth = i + 1;
 		node = parent;
 	}
-	for (int i = CGROUP_DEPTH - 1; i >= 0; i--) {
+	for (int i = 0; i < CGROUP_DEPTH; i++) {
+		u32 left = *(volatile u32 *)&s->cgroup_depth;
 		long n;
 
-		if (i >= depth)
-			continue;
-		if (s->at > TEXT_MAX - NAME_LEN - 2)
+		if (!left || s->at > TEXT_MAX - NAME_LEN - 2)
 			break;
+		s->cgroup_depth = left -= 1;
 		s->path[bounded(s->at, TEXT_MAX - 1)] = '/';
-		n = bpf_probe_read_kernel_str(&s->path[bounded(s->at + 1, TEXT_MAX - 1)], NAME_LEN + 1, names[i]);
+		n = bpf_probe_read_kernel_str(&s->path[bounded(s->at + 1, TEXT_MAX - 1)], NAME_LEN + 1,
+					      (void *)s->cgroup_names[bounded(left, CGROUP_DEPTH - 1)]);
 		if (n <= 1)
 			break;
 		s->at += n;

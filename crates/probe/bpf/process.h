@@ -100,6 +100,25 @@ __noinline int put_first_text(u64 array)
 	return put_user_text(pointer_at(s, array, 0));
 }
 
+/* Goes on with the text at a place of such an array; 0: it was the last. */
+__noinline int put_next_text(u64 array, u32 place)
+{
+	struct scratch *s = get_scratch();
+	u64 at;
+	long n;
+
+	if (!s || !array || s->at >= TEXT_MAX)
+		return 0;
+	at = pointer_at(s, array, place);
+	if (!at)
+		return 0;
+	n = bpf_probe_read_user_str(&s->data[bounded(s->pos + s->at, EVENT_MAX - 1)], TEXT_MAX, (void *)at);
+	if (n <= 0)
+		return 0;
+	s->at += n;
+	return 1;
+}
+
 /* Texts that an array of pointers in user memory points to, from `first` on. */
 __noinline int put_pointed_texts(u64 array, u32 first)
 {
@@ -109,19 +128,8 @@ __noinline int put_pointed_texts(u64 array, u32 first)
 		return 0;
 	s->at = 0;
 	for (u32 i = 0; i < ARGS_SHOWN; i++) {
-		u64 at;
-		long n;
-
-		if (!array || s->at >= TEXT_MAX)
+		if (!put_next_text(array, first + i))
 			break;
-		at = pointer_at(s, array, first + i);
-		if (!at)
-			break;
-		n = bpf_probe_read_user_str(&s->data[bounded(s->pos + s->at, EVENT_MAX - 1)], TEXT_MAX,
-					    (void *)at);
-		if (n <= 0)
-			break;
-		s->at += n;
 	}
 	if (s->at > TEXT_MAX) {
 		s->at = TEXT_MAX;
@@ -346,7 +354,7 @@ int on_fork(u64 *ctx)
 		return 0;
 	}
 	if (can_hide && hiding && child->pid == child->tgid)
-		inherit_hidden(child);
+		inherit_notes(child);
 	tell_birth(current_task(), untyped(child));
 	if (recorded)
 		bpf_task_release(child);

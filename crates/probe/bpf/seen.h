@@ -24,12 +24,6 @@ static __always_inline u32 path_len(struct scratch *s)
 	return bounded(*(volatile u32 *)&s->asked_len, ASKED_MOST);
 }
 
-/* The lowest `n` bytes. */
-static __always_inline u64 lowest(u64 word, u32 n)
-{
-	return n >= 8 ? word : word & ((1ull << (8 * n)) - 1);
-}
-
 /* Bits of what is remembered that say what was decided. */
 #define SEEN_MATTERS 1
 #define SEEN_CALLERS_SHIFT 23 /* of all but the first */
@@ -75,7 +69,7 @@ static __always_inline u64 hash_of_asked(struct scratch *s)
 
 		if (at > path_len(s))
 			break;
-		hash = spread(hash, lowest(*(u64 *)(path + at), path_len(s) - at));
+		hash = spread(hash, *(u64 *)(path + at));
 	}
 	return hash;
 }
@@ -96,7 +90,7 @@ static __always_inline bool is_seen(struct scratch *s, const struct seen *seen)
 
 		if (at > path_len(s))
 			break;
-		if (lowest(*(u64 *)(path + at), path_len(s) - at) != seen->path[i])
+		if (*(u64 *)(path + at) != seen->path[i])
 			return false;
 	}
 	return true;
@@ -111,7 +105,7 @@ static __always_inline void note_seen(struct scratch *s, struct seen *seen, u64 
 
 		if (at > path_len(s))
 			break;
-		seen->path[i] = lowest(*(u64 *)(path + at), path_len(s) - at);
+		seen->path[i] = *(u64 *)(path + at);
 	}
 	seen->what = what;
 }

@@ -13,6 +13,16 @@ static __always_inline u64 zeros(u64 word)
 	return ~(((word & EVERY(0x7f)) + EVERY(0x7f)) | word | EVERY(0x7f));
 }
 
+/* All bits if it is 0, else none; without a branch, because the verifier follows both sides of each. */
+static __always_inline u64 all_if_zero(u64 value)
+{
+	u64 negative = -value;
+
+	/* compilers would make a branch of it again */
+	asm volatile("" : "+r"(negative));
+	return ((value | negative) >> 63) - 1;
+}
+
 /* Up to the first 0 and with it; `zeros` of the word. */
 static __always_inline u32 bytes_to_first(u64 zeros)
 {

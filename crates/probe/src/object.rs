@@ -232,7 +232,8 @@ fn choose_maps(purpose: &Purpose<'_>, open: &mut OpenProbeSkel<'_>, notes: Notes
     maps.scratch_map.set_max_entries(purpose.rings.cpus).map_err(map_error("scratch_map"))?;
     let counters = purpose.rings.cpus.saturating_mul(maps.lost_map.max_entries());
     maps.lost_map.set_max_entries(counters).map_err(map_error("lost_map"))?;
-    maps.hidden_fds.set_autocreate(notes != Notes::None).map_err(map_error("hidden_fds"))?;
+    maps.near_fds.set_autocreate(notes != Notes::None).map_err(map_error("near_fds"))?;
+    maps.far_fds.set_autocreate(notes != Notes::None).map_err(map_error("far_fds"))?;
     maps.told_sockets.set_autocreate(notes != Notes::None).map_err(map_error("told_sockets"))?;
     maps.told.set_autocreate(notes != Notes::None).map_err(map_error("told"))?;
     let of_copies =
