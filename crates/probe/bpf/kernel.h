@@ -321,13 +321,8 @@ struct cgroup {
 	struct cgroup_root *root;
 };
 
-struct cgroup_subsys {
-	const char *name;
-};
-
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
-	struct cgroup_subsys *ss;
 };
 
 struct css_set {

@@ -172,14 +172,14 @@ static __always_inline void put_memory(struct scratch *s, struct mm_struct *mm)
 	put_u32(s, memory_of(mm, MEMORY_SWAPPED));
 }
 
-static __always_inline u32 append_cgroup(struct scratch *s, struct css_set *set, u32 id, u32 len, u64 *built,
-					 u32 *path_len)
+/* `name` and `=`, which are `name_len` long: what the kernel calls the subsystem (its SUBSYS macros) is what its id is made of. */
+static __always_inline u32 append_cgroup(struct scratch *s, struct css_set *set, u32 id, const char *name, u32 name_len,
+					 u32 len, u64 *built, u32 *path_len)
 {
 	struct cgroup_subsys_state *state = NULL;
 	struct cgroup *cgroup, *unified;
-	long n;
 
-	bpf_probe_read_kernel(&state, sizeof(state), &set->subsys[id & 15]);
+	peek(&state, sizeof(state), &set->subsys[id & 15]);
 	if (!state)
 		return len;
 	cgroup = BPF_CORE_READ(state, cgroup);
@@ -193,21 +193,21 @@ static __always_inline u32 append_cgroup(struct scratch *s, struct css_set *set,
 		*path_len = build_cgroup_path((u64)cgroup);
 		*built = (u64)cgroup;
 	}
-	n = bpf_probe_read_kernel_str(&s->data[bounded(s->pos + len, EVENT_MAX - 1)], 32,
-				      BPF_CORE_READ(state, ss, name));
-	if (n <= 1)
-		return len;
-	len += n;
-	s->data[bounded(s->pos + len - 1, EVENT_MAX - 1)] = '=';
-	bpf_probe_read_kernel(&s->data[bounded(s->pos + len, EVENT_MAX - 1)],
-			      bounded(*path_len, 2 * TEXT_MAX - 1), s->path);
+	__builtin_memcpy(&s->data[bounded(s->pos + len, EVENT_MAX - 1)], name, name_len);
+	len += name_len;
+	/* as short as the root's is */
+	if (*path_len <= 8)
+		*(u64 *)&s->data[bounded(s->pos + len, EVENT_MAX - 1)] = *(u64 *)s->path;
+	else
+		bpf_probe_read_kernel(&s->data[bounded(s->pos + len, EVENT_MAX - 1)],
+				      bounded(*path_len, 2 * TEXT_MAX - 1), s->path);
 	return len + *path_len;
 }
 
 #define APPEND_CGROUP(name)                                                                            \
 	if (bpf_core_enum_value_exists(enum cgroup_subsys_id, name##_cgrp_id))                          \
 		len = append_cgroup(s, set, bpf_core_enum_value(enum cgroup_subsys_id, name##_cgrp_id), \
-				    len, &built, &path_len)
+				    #name "=", sizeof(#name), len, &built, &path_len)
 
 /*
  * The thread's cgroups: `subsystem=path` and NUL, one after the other. What was written last is kept if all are the one
