@@ -140,9 +140,10 @@ __noinline int doubt_all(void)
 
 	if (!can_hide)
 		return 0;
-	near = bpf_task_storage_get(&near_fds, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	/* in this order: where the first ones have notes, the others are taken to have been doubted too */
 	far = bpf_task_storage_get(&far_fds, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!near || !far) {
+	near = far ? bpf_task_storage_get(&near_fds, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE) : NULL;
+	if (!near) {
 		count_lost(EV_ITER_TASK_FILE_REGULAR_E, LOST_NO_BUFFER);
 		return 0;
 	}

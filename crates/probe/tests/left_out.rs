@@ -24,6 +24,10 @@ const RECEIVER: i64 = 901;
 const SELF: i64 = 902;
 /// Files of each sort.
 const FILES: usize = 4;
+/// The fds that are used begin with one of these: some of the second are beyond those whose notes are at hand first.
+const LOWEST: [i64; 2] = [3, 59];
+/// And are so many.
+const USED: i64 = 10;
 
 /// Numbers that look like chance.
 struct Dice(u64);
@@ -33,17 +37,14 @@ impl Dice {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % sides
     }
-
-    /// An fd that may be open.
-    fn fd(&mut self) -> i64 {
-        3 + self.roll(10) as i64
-    }
 }
 
 /// A process that acts.
 struct Actor {
     dir: PathBuf,
     dice: Dice,
+    /// The lowest fd that it uses.
+    lowest: i64,
     steps: usize,
     /// What the fds really were that were used, a line each.
     truth: String,
@@ -69,8 +70,13 @@ impl Actor {
         self.tell();
     }
 
+    /// An fd that may be open.
+    fn fd(&mut self) -> i64 {
+        self.lowest + self.dice.roll(USED as usize) as i64
+    }
+
     fn step(&mut self, step: usize) {
-        let (one, other) = (self.dice.fd(), self.dice.fd());
+        let (one, other) = (self.fd(), self.fd());
         match step {
             0..=4 => self.open("asked", libc::O_RDONLY),
             5..=9 => self.open("plain", libc::O_RDONLY),
@@ -79,7 +85,7 @@ impl Actor {
             12 => drop(call(libc::SYS_pipe2, &[P(&[0; 8]), N(libc::O_CLOEXEC.into())])),
             13 => drop(call(libc::SYS_memfd_create, &[P(b"memory\0"), N(0)])),
             14 => drop(call(libc::SYS_dup3, &[N(one), N(other), N(0)])),
-            15 => drop(call(libc::SYS_fcntl, &[N(one), N(libc::F_DUPFD.into()), N(3)])),
+            15 => drop(call(libc::SYS_fcntl, &[N(one), N(libc::F_DUPFD.into()), N(self.lowest)])),
             16 => drop(call(libc::SYS_fcntl, &[N(one), N(libc::F_SETFD.into()), N(libc::FD_CLOEXEC.into())])),
             17 => drop(call(libc::SYS_close_range, &[N(one), N(one + 1), N(0)])),
             18 => drop(call(libc::SYS_pidfd_getfd, &[N(SELF), N(one), N(0)])),
@@ -126,7 +132,7 @@ impl Actor {
             self.truth.clear();
             // what it has from its parent, before that changes
             if self.dice.roll(2) == 0 {
-                (3..13).for_each(|fd| self.use_fd(fd));
+                (self.lowest..self.lowest + USED).for_each(|fd| self.use_fd(fd));
             }
             self.act();
             call(libc::SYS_exit_group, &[N(0)]);
@@ -144,7 +150,7 @@ impl Actor {
     fn begin_anew(&mut self) {
         self.programs -= 1;
         self.tell();
-        let error = actor(&self.dir, self.dice.0, self.steps, self.programs).exec();
+        let error = actor(&self.dir, self.dice.0, self.lowest, self.steps, self.programs).exec();
         panic!("{error}");
     }
 
@@ -157,10 +163,10 @@ impl Actor {
 }
 
 /// This test's program as an actor.
-fn actor(dir: &Path, seed: u64, steps: usize, programs: usize) -> Command {
+fn actor(dir: &Path, seed: u64, lowest: i64, steps: usize, programs: usize) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "act", "--nocapture"]);
-    command.env("LANNER_ACT", format!("{} {seed} {steps} {programs}", dir.display()));
+    command.env("LANNER_ACT", format!("{} {seed} {lowest} {steps} {programs}", dir.display()));
     command
 }
 
@@ -192,7 +198,8 @@ fn act() {
     let mut words = asked.split(' ');
     let dir = PathBuf::from(words.next().unwrap());
     let mut number = || words.next().unwrap().parse::<u64>().unwrap();
-    let (dice, steps, programs) = (Dice(number()), number() as usize, number() as usize);
+    let (dice, lowest) = (Dice(number()), number() as i64);
+    let (steps, programs) = (number() as usize, number() as usize);
     if call(libc::SYS_fcntl, &[N(SENDER), N(libc::F_GETFD.into())]) < 0 {
         // of what the test had open, the state doesn't know whether a new program closes it
         call(libc::SYS_close_range, &[N(3), N(SELF), N(0)]);
@@ -203,11 +210,14 @@ fn act() {
             call(libc::SYS_dup3, &[N(from), N(to), N(0)]);
             call(libc::SYS_close, &[N(from)]);
         }
+        for fd in 3..lowest {
+            call(libc::SYS_dup3, &[N(SENDER), N(fd), N(0)]);
+        }
     }
     let own = call(libc::SYS_pidfd_open, &[N(std::process::id().into()), N(0)]);
     call(libc::SYS_dup3, &[N(own), N(SELF), N(0)]);
     call(libc::SYS_close, &[N(own)]);
-    Actor { dir, dice, steps, truth: String::new(), children: 3, programs, leaves: true }.act();
+    Actor { dir, dice, lowest, steps, truth: String::new(), children: 3, programs, leaves: true }.act();
     // what the test's frame would do next tells nothing
     call(libc::SYS_exit_group, &[N(0)]);
 }
@@ -289,7 +299,9 @@ fn what_is_used_is_known_for_what_it_is() {
     watch.probe.update_prefilter(&prefilter(&dir));
     let (mut used, mut lines, mut closes) = (BTreeMap::<i64, Vec<Known>>::new(), Vec::new(), 0);
     for seed in 0..25 {
-        let mut child = actor(&dir, seed, STEPS, 2).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let lowest = LOWEST[seed as usize % LOWEST.len()];
+        let mut child =
+            actor(&dir, seed, lowest, STEPS, 2).stdout(std::process::Stdio::null()).spawn().unwrap();
         let own = gettid();
         let (mut ended, end) = (false, Instant::now() + Duration::from_secs(20));
         let mut see = |event: &Event<'_>| {
