@@ -721,6 +721,9 @@ int interpret(void *ctx)
 		return 0;
 	if (can_hide && hiding)
 		tell_fds(s, plan_of(s));
+	/* what user space takes for the ends afterwards isn't known here */
+	if (is_udp(s) && !s->ends_told)
+		forget_socket(s->socket_fd);
 	if (takes_several(plan_of(s)->type)) {
 		write_messages(s);
 		end_copies(s->plan);

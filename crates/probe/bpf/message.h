@@ -10,6 +10,13 @@ struct message {
 	u64 name, parts, count, control, control_len;
 };
 
+/* Where the caller has the address that a message of his names, or 0. */
+static __always_inline u64 name_of_message(u64 base, bool compat)
+{
+	/* an address without a length is none */
+	return (u32)word_at(base, 1, compat) ? word_at(base, 0, compat) : 0;
+}
+
 /* name, namelen (a word with its padding), iov, iovlen, control, controllen: six words on either ABI */
 static __always_inline bool read_message(struct scratch *s, struct message *m)
 {
@@ -18,8 +25,7 @@ static __always_inline bool read_message(struct scratch *s, struct message *m)
 
 	if (bpf_probe_read_user(&probe, 1, (void *)base))
 		return false;
-	/* an address without a length is none */
-	m->name = (u32)word_at(base, 1, s->compat) ? word_at(base, 0, s->compat) : 0;
+	m->name = name_of_message(base, s->compat);
 	m->parts = word_at(base, 2, s->compat);
 	m->count = word_at(base, 3, s->compat);
 	m->control = word_at(base, 4, s->compat);

@@ -87,6 +87,7 @@ static __always_inline u32 program_for(struct scratch *s, struct task_struct *ta
 	s->file_known = 0;
 	s->asked_from = 0;
 	s->socket_class = 0;
+	s->ends_told = 0;
 	s->revealed = 0;
 	s->ret = compat ? (s32)ret : ret;
 	read_args(s, regs);

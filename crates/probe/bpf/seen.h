@@ -15,9 +15,6 @@
  */
 enum { MATTERS = 1, MATTERS_OF_OTHERS = 2, MATTERS_OF_HOST = 4, MATTERS_OF_ALL = 15 };
 
-/* How often what is asked for has changed; at least 1 where a sieve is used. */
-u32 generation = 0;
-
 /* Read from memory each time, so that the verifier takes all that were found for one. */
 static __always_inline u32 path_len(struct scratch *s)
 {

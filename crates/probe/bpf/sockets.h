@@ -4,13 +4,15 @@
  *
  * Data that goes over a stream of TCP tells user space nothing new once it has been told of both ends: of any
  * exchange after that, none is needed. It is noted by the number of the fd, the socket and its ends, so that it counts
- * for no other socket that the number comes to mean, nor for one that is connected anew.
+ * for no other socket that the number comes to mean, nor for one that is connected anew. Likewise of datagrams, as long as
+ * they go from one end of a connected socket to the other: what goes to an address of its own, or comes from anywhere, may
+ * change what user space takes for the ends (lanner_machine's sockets.rs).
  */
 #ifndef LANNER_SOCKETS_H
 #define LANNER_SOCKETS_H
 
 #include "fds.h"
-#include "net.h"
+#include "message.h"
 
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
@@ -77,6 +79,9 @@ static __always_inline u64 mix(u64 hash, u64 word)
 	return hash ^ hash >> 32;
 }
 
+/* How often what is asked for has changed; at least 1 where a sieve is used. */
+u32 generation = 0;
+
 /* Whether data may have gone with the handshake, so that what is sent says where to. */
 static __always_inline bool is_fast_open(struct sock *sk)
 {
@@ -96,6 +101,14 @@ __noinline int is_asked_address(u64 high, u64 low)
 			return 1;
 	}
 	return 0;
+}
+
+static __always_inline bool is_unspecified(const struct in6_addr *from)
+{
+	struct address address = {};
+
+	bpf_probe_read_kernel(&address, sizeof(address), from);
+	return !(address.high | address.low);
 }
 
 static __always_inline bool is_asked_ipv6(const struct in6_addr *from)
@@ -151,6 +164,40 @@ static __always_inline u32 class_of_stream(struct scratch *s, struct sock *sk, b
 	return unasked ? SOCKET_TCP4_ELSEWHERE + 2 * (unasked - UNASKED_ADDRESSES) : SOCKET_TCP4;
 }
 
+/* Where the caller's memory has the address that the call sends to, or 0; as put_tuple is told of it. */
+static __always_inline u64 address_given(struct scratch *s)
+{
+	switch (plan_of(s)->type) {
+	case EV_SOCKET_SENDTO_X:
+		return s->args[5] ? s->args[4] : 0;
+	case EV_SOCKET_SENDMSG_X:
+		return name_of_message(s->args[1], s->compat);
+	case EV_SOCKET_SENDMMSG_X:
+		return s->args[1]; /* each message may have its own */
+	}
+	return 0;
+}
+
+/*
+ * Whether the socket's own ends are all that a datagram tells: it is connected, and the call names no address
+ * (is_named). Without an address of its own, user space looks for one.
+ */
+static __always_inline bool goes_between_ends(struct scratch *s, struct sock *sk, bool v6)
+{
+	u64 given;
+
+	if (!BPF_CORE_READ(sk, __sk_common.skc_dport))
+		return false;
+	if (!v6 && !BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr))
+		return false;
+	if (v6 && is_unspecified(&sk->__sk_common.skc_v6_rcv_saddr))
+		return false;
+	given = address_given(s);
+	if (can_keep && keeping && plan_of(s)->type != EV_SOCKET_SENDMMSG_X)
+		given = address_copy();
+	return !given;
+}
+
 /* Finds what the socket is of which the call has the fd. */
 __noinline int find_socket(void)
 {
@@ -170,6 +217,7 @@ __noinline int find_socket(void)
 	s->socket_file = (u64)file;
 	s->socket = (u64)sk;
 	s->socket_class = SOCKET_UNKNOWN;
+	s->ends_told = 0;
 	if (!sk)
 		return 0;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
@@ -179,35 +227,45 @@ __noinline int find_socket(void)
 	}
 	kind = BPF_CORE_READ(sk, sk_type);
 	protocol = BPF_CORE_READ(sk, sk_protocol);
-	if (kind == SOCK_STREAM && protocol == IPPROTO_TCP && !is_fast_open(sk))
+	if (kind == SOCK_STREAM && protocol == IPPROTO_TCP && !is_fast_open(sk)) {
 		class = class_of_stream(s, sk, family == AF_INET6);
-	else if (kind == SOCK_DGRAM && protocol == IPPROTO_UDP)
+		s->ends_told = 1;
+	} else if (kind == SOCK_DGRAM && protocol == IPPROTO_UDP) {
 		class = SOCKET_UDP4;
+		s->ends_told = goes_between_ends(s, sk, family == AF_INET6);
+	}
 	s->socket_class = class + (family == AF_INET6);
 	return 0;
 }
 
-static __always_inline bool is_tcp(struct scratch *s)
+static __always_inline bool is_udp(struct scratch *s)
 {
-	return s->socket_class == SOCKET_TCP4 || s->socket_class == SOCKET_TCP6 ||
-	       s->socket_class >= SOCKET_TCP4_ELSEWHERE;
+	return s->socket_class == SOCKET_UDP4 || s->socket_class == SOCKET_UDP6;
 }
 
 static __always_inline bool is_ipv6(struct scratch *s)
 {
-	return s->socket_class == SOCKET_TCP6 || s->socket_class == SOCKET_TCP6_ELSEWHERE ||
+	return s->socket_class == SOCKET_TCP6 || s->socket_class == SOCKET_UDP6 ||
+	       s->socket_class == SOCKET_TCP6_ELSEWHERE ||
 	       s->socket_class == SOCKET_TCP6_OTHER_PORTS || s->socket_class == SOCKET_TCP6_UNASKED;
 }
 
-/* Both ends of a stream as one number; 0 if it has no other end. */
-static __always_inline u64 ends_of(struct sock *sk, bool v6)
+/*
+ * Both ends of a stream as one number; 0 if it has no other end. Of datagrams user space was told all in between only as
+ * long as nothing else was asked for.
+ */
+static __always_inline u64 ends_of(struct scratch *s)
 {
+	struct sock *sk = (void *)s->socket;
+	bool v6 = is_ipv6(s);
 	u64 words[4] = {}, hash;
 	u16 port = BPF_CORE_READ(sk, __sk_common.skc_dport);
 
 	if (!port)
 		return 0;
 	hash = mix((u64)sk, (u64)port << 16 | BPF_CORE_READ(sk, __sk_common.skc_num));
+	if (is_udp(s))
+		hash = mix(hash, *(volatile u32 *)&generation);
 	if (!v6)
 		return mix(hash, (u64)BPF_CORE_READ(sk, __sk_common.skc_daddr) << 32 |
 					 BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr)) | 1;
@@ -246,13 +304,13 @@ __noinline int note_socket(void)
 	struct scratch *s = get_scratch();
 	struct told_socket *told;
 
-	if (!can_hide || !s || !is_tcp(s))
+	if (!can_hide || !s || !s->ends_told)
 		return 0;
 	told = place_of_socket(bpf_get_current_task_btf(), s->socket_fd, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!told)
 		return 0;
 	told->which = which_socket(s);
-	told->ends = ends_of((struct sock *)s->socket, is_ipv6(s));
+	told->ends = ends_of(s);
 	return 1;
 }
 
@@ -300,10 +358,10 @@ static __always_inline bool tells_ends(struct scratch *s, bool but_unix)
 		return !but_unix;
 	if (s->socket_class == SOCKET_NETLINK || s->socket_class == SOCKET_OTHER)
 		return false;
-	if (!is_tcp(s))
+	if (!s->ends_told)
 		return true;
 	told = what_was_told(s);
-	return !told.ends || told.which != which_socket(s) || told.ends != ends_of((struct sock *)s->socket, is_ipv6(s));
+	return !told.ends || told.which != which_socket(s) || told.ends != ends_of(s);
 }
 
 #endif

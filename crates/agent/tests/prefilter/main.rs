@@ -75,8 +75,10 @@ enum Note {
 #[derive(Default)]
 struct Hidden {
     fds: BTreeMap<(i64, i64), Note>,
-    /// Streams of whose ends the machine was told.
-    streams: BTreeMap<(i64, i64), Ends>,
+    /// Sockets of whose ends the machine was told.
+    told: BTreeMap<(i64, i64), Ends>,
+    /// Of UDP, what they were connected to.
+    connected: BTreeMap<(i64, i64), Ends>,
     /// Threads that have told of their own beginning.
     begun: BTreeSet<i64>,
     spared: u64,
@@ -101,12 +103,26 @@ impl Hidden {
         }
     }
 
+    /// Whether what goes over a socket tells of its own two ends.
+    fn goes_between_ends(&self, process: i64, (num, class, ends): (i64, SocketClass, Ends)) -> bool {
+        class.is_tcp() || is_udp(class) && self.connected.get(&(process, num)) == Some(&ends)
+    }
+
+    fn forget_socket(&mut self, fd: (i64, i64)) {
+        self.told.remove(&fd);
+        self.connected.remove(&fd);
+    }
+
     /// Whether nobody is told that an fd was closed.
     fn closes_unseen(&mut self, fd: (i64, i64)) -> bool {
         let note = self.fds.get_mut(&fd);
         self.closes += u64::from(note.as_deref() == Some(&Note::Told));
         note.map(|note| *note = Note::Hidden).is_some()
     }
+}
+
+fn is_udp(class: SocketClass) -> bool {
+    matches!(class, SocketClass::Udp4 | SocketClass::Udp6)
 }
 
 /// What the kernel knows of the socket that a call is about, as far as a machine that has seen all can tell.
@@ -174,7 +190,9 @@ fn keeps(
         Keep::Exchanges | Keep::ExchangesButUnix if result >= 0 => match socket {
             (_, SocketClass::Unix, _) => keep == Keep::Exchanges,
             (_, SocketClass::Netlink | SocketClass::Other, _) => false,
-            (num, class, ends) => !class.is_tcp() || hidden.streams.get(&(process, num)) != Some(&ends),
+            (num, _, ends) => {
+                !hidden.goes_between_ends(process, socket) || hidden.told.get(&(process, num)) != Some(&ends)
+            }
         },
         Keep::Exchanges | Keep::ExchangesButUnix => false,
         Keep::All => true,
@@ -281,10 +299,10 @@ impl<'e> Comparison<'e> {
             self.inherited(event);
         }
         if event.ty() == t::SYSCALL_CLOSE_X {
-            self.hidden.streams.remove(&(process, event.i64(1).unwrap_or(-1)));
+            self.hidden.forget_socket((process, event.i64(1).unwrap_or(-1)));
         }
         for made in made_fds(event) {
-            self.hidden.streams.remove(&(process, made));
+            self.hidden.forget_socket((process, made));
             let copies = [t::SYSCALL_FCNTL_X, t::SYSCALL_DUP_1_X, t::SYSCALL_DUP2_X, t::SYSCALL_DUP3_X];
             let opened = event.info.is(Category::File) && event.ty() != t::SYSCALL_MEMFD_CREATE_X;
             let kind = self.whole.machine.fd(event.tid, made).map(|fd| fd.kind);
@@ -304,8 +322,13 @@ impl<'e> Comparison<'e> {
             t::SOCKET_ACCEPT4_6_X,
         ];
         let (num, class, ends) = socket;
-        if TELL_ENDS.contains(&event.ty()) && class.is_tcp() && event.i64(0) >= Some(0) {
-            self.hidden.streams.insert((process, num), ends);
+        let (succeeded, is_udp) = (event.i64(0) >= Some(0), is_udp(class));
+        if succeeded && is_udp && event.ty() == t::SOCKET_CONNECT_X {
+            self.hidden.connected.insert((process, num), ends);
+        } else if is_udp && !self.hidden.goes_between_ends(process, socket) {
+            self.hidden.told.remove(&(process, num));
+        } else if TELL_ENDS.contains(&event.ty()) && (class.is_tcp() || is_udp) && succeeded {
+            self.hidden.told.insert((process, num), ends);
         }
         self.spared.see(event);
     }

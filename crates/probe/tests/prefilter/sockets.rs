@@ -1,7 +1,7 @@
 //! What is dropped by the socket that a call is about.
 
 use std::collections::BTreeSet;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -239,21 +239,109 @@ fn a_stream_that_is_connected_anew_is_told_anew() {
     call(libc::SYS_close, &[N(fd)]);
 }
 
+/// An address of the internet, as calls want it.
+fn as_given(address: SocketAddr) -> Vec<u8> {
+    let port = address.port().to_be_bytes();
+    match address.ip() {
+        IpAddr::V4(ip) => [&[2, 0, port[0], port[1]], &ip.octets()[..], &[0; 8]].concat(),
+        IpAddr::V6(ip) => [&[10, 0, port[0], port[1], 0, 0, 0, 0], &ip.octets()[..], &[0; 4]].concat(),
+    }
+}
+
+fn send_to(fd: i64, to: &[u8]) {
+    assert_eq!(call(libc::SYS_sendto, &[N(fd), P(b"data"), N(4), N(0), P(to), N(to.len() as i64)]), 4);
+}
+
+/// Sends a message that names an address, or none.
+fn send_message(fd: i64, to: &[u8]) {
+    let data = *b"data";
+    let part = [data.as_ptr() as u64, 4];
+    let header = [to.as_ptr() as u64, to.len() as u64, part.as_ptr() as u64, 1, 0, 0, 0];
+    let header: Vec<u8> = header.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    assert_eq!(call(libc::SYS_sendmsg, &[N(fd), P(&header), N(0)]), 4);
+}
+
+/// Has all that is sent to a socket come.
+fn drain(socket: &UdpSocket) {
+    let (fd, buffer) = (number_of(socket), [0u8; 16]);
+    while call(libc::SYS_recvfrom, &[N(fd), P(&buffer), N(16), N(libc::MSG_DONTWAIT.into()), N(0), N(0)]) >= 0
+    {
+    }
+}
+
 #[test]
-fn datagrams_are_told_and_unix_sockets_are_not() {
+fn datagrams_between_two_ends_are_told_once() {
+    let _alone = alone();
+    let types = [&EXCHANGES[..], &[t::SOCKET_SENDMSG_X]].concat();
+    let Some(mut watch) = watch(&types) else { return };
+    let mut state = for_the_state();
+    state.types.insert(t::SOCKET_SENDMSG_X, (Interest::default(), Keep::ExchangesButUnix));
+    for address in ["127.0.0.1:0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
+        let (Ok(from), Ok(to)) = (UdpSocket::bind(address), UdpSocket::bind(address)) else { continue };
+        from.connect(to.local_addr().unwrap()).unwrap();
+        let (fd, given) = (number_of(&from), as_given(to.local_addr().unwrap()));
+        watch.probe.update_prefilter(&state);
+        let mut told_of = |what: &dyn Fn()| {
+            told(&mut watch);
+            what();
+            types_of(&told(&mut watch))
+        };
+        assert_eq!(told_of(&|| send(fd)), [t::SOCKET_SENDTO_X], "{address}");
+        assert_eq!(told_of(&|| (0..3).for_each(|_| send(fd))), [], "{address}");
+        assert_eq!(told_of(&|| send_message(fd, &[])), [], "{address}");
+        to.send_to(b"data", from.local_addr().unwrap()).unwrap();
+        assert_eq!(told_of(&|| receive(fd)), [], "{address}");
+        // a call that says itself where to, even if that is where it would go anyway
+        for _ in 0..2 {
+            assert_eq!(told_of(&|| send_to(fd, &given)), [t::SOCKET_SENDTO_X], "{address}");
+            assert_eq!(told_of(&|| send_message(fd, &given)), [t::SOCKET_SENDMSG_X], "{address}");
+        }
+        // after which it isn't known what the state has
+        assert_eq!(told_of(&|| send(fd)), [t::SOCKET_SENDTO_X], "{address}");
+        assert_eq!(told_of(&|| send(fd)), [], "{address}");
+        // one that is not connected; it has no address either
+        drain(&to);
+        let other = number_of(&to);
+        for _ in 0..2 {
+            send(fd);
+            assert_eq!(told_of(&|| receive(other)), [t::SOCKET_RECVFROM_X], "{address}");
+        }
+        // connected to another, and to the first once more
+        let third = UdpSocket::bind(address).unwrap();
+        from.connect(third.local_addr().unwrap()).unwrap();
+        assert_eq!(told_of(&|| send(fd)), [t::SOCKET_SENDTO_X], "{address}");
+        assert_eq!(told_of(&|| send(fd)), [], "{address}");
+        // no rule may have asked for what came in between
+        watch.probe.update_prefilter(&state);
+        told(&mut watch);
+        send(fd);
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X], "{address}");
+    }
+}
+
+#[test]
+fn of_datagrams_those_to_nowhere_in_particular_are_told() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    let [one, other] = [0, 1].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+    watch.probe.update_prefilter(&for_the_state());
+    told(&mut watch);
+    let (from, given) = (number_of(&one), as_given(other.local_addr().unwrap()));
+    for _ in 0..3 {
+        send_to(from, &given);
+        receive(number_of(&other));
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X, t::SOCKET_RECVFROM_X]);
+    }
+}
+
+#[test]
+fn unix_sockets_are_not_told() {
     let _alone = alone();
     let Some(mut watch) = watch(&EXCHANGES) else { return };
     let place = format!("/tmp/lanner-unix-{}", std::process::id());
     let listener = UnixListener::bind(&place).unwrap();
-    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-    udp.connect(udp.local_addr().unwrap()).unwrap();
     watch.probe.update_prefilter(&for_the_state());
     told(&mut watch);
-    for _ in 0..2 {
-        send(number_of(&udp));
-        receive(number_of(&udp));
-        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X, t::SOCKET_RECVFROM_X]);
-    }
     // while another test begins a thread, the fd table is taken for one that processes share
     let accepted = (0..100).find_map(|_| {
         let client = UnixStream::connect(&place).unwrap();
