@@ -258,8 +258,9 @@ fn over(set: States) -> String {
         ("other IP", SocketClass::Other4, SocketClass::Other6),
     ];
     let has = |class: SocketClass| !set.and(class.states()).is_empty();
+    // of those whose ends no rule asks for, both versions are one
     let has_any =
-        |of: SocketClass| SocketClass::ALL.into_iter().any(|class| class.anywhere() == of && has(class));
+        |of: SocketClass| has(of) || has(of.with_ends(true, false)) || has(of.with_ends(false, true));
     let mut names: Vec<String> = Vec::new();
     for (name, four, six) in FAMILIES {
         match (has_any(four), has_any(six)) {
@@ -269,26 +270,29 @@ fn over(set: States) -> String {
             (false, false) => {}
         }
     }
-    let asked = asked_ends(&has);
-    if let Some((tcp, asked)) = names.first_mut().filter(|name| name.starts_with("TCP")).zip(asked) {
-        let _ = write!(tcp, " with {asked} that rules ask for");
+    let mut all_ends = true;
+    for (name, class) in [("TCP", SocketClass::Tcp4), ("UDP", SocketClass::Udp4)] {
+        let named = names.iter_mut().find(|said| said.starts_with(name));
+        if let Some((said, asked)) = named.zip(asked_ends(class, &has)) {
+            all_ends = false;
+            let connected = if class.is_udp() { " (or not connected)" } else { "" };
+            let _ = write!(said, " with {asked} that rules ask for{connected}");
+        }
     }
     for (name, class) in [("unix sockets", SocketClass::Unix), ("netlink", SocketClass::Netlink)] {
         names.extend(has(class).then(|| name.to_owned()));
     }
     let verb = verb(set);
-    match (&names[..], names.len() == 5 && asked.is_none()) {
+    match (&names[..], names.len() == 5 && all_ends) {
         ([], _) => format!("those that {verb} over other sockets"),
         (_, true) => format!("those that {verb}"),
         _ => format!("those that {verb} over {}", names.join(", ")),
     }
 }
 
-/// What of the ends of a stream of TCP rules have to ask for, if they decide.
-fn asked_ends(has: &dyn Fn(SocketClass) -> bool) -> Option<&'static str> {
-    let with = |elsewhere, other_ports| {
-        [false, true].into_iter().any(|ipv6| has(SocketClass::stream(ipv6, elsewhere, other_ports)))
-    };
+/// What of the ends of sockets of a class rules have to ask for, if they decide.
+fn asked_ends(class: SocketClass, has: &dyn Fn(SocketClass) -> bool) -> Option<&'static str> {
+    let with = |elsewhere, other_ports| has(class.with_ends(elsewhere, other_ports));
     match (with(true, false), with(false, true), with(true, true)) {
         (_, _, true) => None,
         (false, true, _) => Some("addresses"),

@@ -443,14 +443,13 @@ mod tests {
             SocketClass::ALL.into_iter().filter(|class| !not_ip.contains(class)).collect();
         assert_eq!(of("(fd.typechar = 4 or fd.typechar = 6)"), ip);
         assert_eq!(of("fd.sockfamily = ip"), ip);
+        let unasked = [TcpElsewhere, TcpOtherPorts, TcpUnasked, UdpElsewhere, UdpOtherPorts, UdpUnasked];
         assert_eq!(
             of("fd.type in (ipv4, ipv6) and fd.l4proto = udp"),
-            [Unknown, Udp4, Udp6, Other4, Other6, Other]
+            [&[Unknown, Udp4, Udp6, Other4, Other6, Other], &unasked[3..]].concat()
         );
-        assert_eq!(
-            of("fd.type = ipv6"),
-            [Unknown, Tcp6, Udp6, Other6, Other, Tcp6Elsewhere, Tcp6OtherPorts, Tcp6Unasked]
-        );
+        // of those whose ends no rule asks for, both versions are one
+        assert_eq!(of("fd.type = ipv6"), [&[Unknown, Tcp6, Udp6, Other6, Other], &unasked[..]].concat());
         assert_eq!(of("not fd.type in (ipv4, ipv6)"), [Unknown, Unix, Netlink, Other]);
         assert_eq!(of("fd.type = unix"), [Unknown, Unix, Other]);
         // a socket whose role isn't known has no protocol
@@ -461,41 +460,43 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_decided_by_ends_that_rules_ask_for() {
+    fn sockets_are_decided_by_ends_that_rules_ask_for() {
         use SocketClass::*;
         let of = |condition: &str| classes("sendto, sendmsg", t::SOCKET_SENDTO_X, condition, true);
-        let others = [Unknown, Udp4, Udp6, Other4, Other6, Other];
-        let decided = |conditions: &[&str], streams: &[SocketClass]| {
+        let whatever = [Unknown, Tcp4, Tcp6, Udp4, Udp6, Other4, Other6, Other];
+        let decided = |conditions: &[&str], unasked: &[SocketClass]| {
             for condition in conditions {
-                let classes = of(condition);
-                let (of_tcp, rest): (Vec<_>, Vec<_>) = classes.into_iter().partition(|class| class.is_tcp());
-                assert_eq!((of_tcp, rest), (streams.to_vec(), others.to_vec()), "{condition}");
+                assert_eq!(of(condition), [&whatever, unasked].concat(), "{condition}");
             }
         };
         let by_address = ["fd.sip = 10.0.0.9", "fd.rip in (10.0.0.9, fe80::7)", "fd.net = 10.0.0.0/8"];
-        decided(&by_address, &[Tcp4, Tcp6, Tcp4OtherPorts, Tcp6OtherPorts]);
-        decided(
-            &["fd.snet in (\"192.168.7.0/24\", \"fe80::/10\")"],
-            &[Tcp4, Tcp6, Tcp4OtherPorts, Tcp6OtherPorts],
-        );
-        let by_port = ["fd.port = 53", "fd.sport in (3333, 4444)", "fd.lport = ssh", "fd.proto = 80"];
-        decided(&by_port, &[Tcp4, Tcp6, Tcp4Elsewhere, Tcp6Elsewhere]);
-        decided(&["fd.ip = fe80::9 and fd.sport = 80"], &[Tcp4, Tcp6]);
+        decided(&by_address, &[TcpOtherPorts, UdpOtherPorts]);
+        decided(&["fd.snet in (\"192.168.7.0/24\", \"fe80::/10\")"], &[TcpOtherPorts, UdpOtherPorts]);
+        let by_port = [
+            "fd.port = 53",
+            "fd.sport in (3333, 4444)",
+            "fd.lport = ssh",
+            "fd.proto = 80",
+            "fd.rport >= 6660",
+        ];
+        decided(&by_port, &[TcpElsewhere, UdpElsewhere]);
+        decided(&["fd.ip = fe80::9 and fd.sport = 80"], &[]);
         decided(
             &["(fd.rnet = 10.0.0.0/8 or fd.rport = 80)"],
-            &[Tcp4, Tcp6, Tcp4Elsewhere, Tcp6Elsewhere, Tcp4OtherPorts, Tcp6OtherPorts],
+            &[TcpElsewhere, TcpOtherPorts, UdpElsewhere, UdpOtherPorts],
         );
-        let streams: Vec<SocketClass> = SocketClass::ALL.into_iter().filter(|class| class.is_tcp()).collect();
-        decided(&["fd.sip != 10.0.0.9", "fd.sport > 1024", "fd.cnet != 10.0.0.0/8"], &streams);
+        let streams = [TcpElsewhere, TcpOtherPorts, TcpUnasked, UdpElsewhere, UdpOtherPorts, UdpUnasked];
+        decided(&["fd.sip != 10.0.0.9", "fd.cnet != 10.0.0.0/8"], &streams);
         // what holds of an end that isn't known, and what says too little
         decided(&["fd.ip in (10.0.0.9, 0.0.0.0)", "fd.port in (0, 80)", "fd.net = 0.0.0.0/8"], &streams);
+        decided(&["fd.sport < 1024", "fd.sport != 80", "fd.port >= 0"], &streams);
         decided(&["fd.net in (\"10.0.0.0/8\", \"128.0.0.0/4\")", "fd.net = ::/10"], &streams);
         for condition in ["not fd.sip in (10.0.0.9)", "fd.sip exists", "fd.sproto = 80", "not fd.sport = 80"]
         {
             assert_eq!(of(condition).len(), SocketClass::ALL.len(), "{condition}");
         }
         let connects = classes("connect, accept4", t::SOCKET_CONNECT_X, "fd.sport = 80", true);
-        assert!(connects.contains(&Tcp4OtherPorts) && !connects.contains(&Unix));
+        assert!(connects.contains(&TcpOtherPorts) && !connects.contains(&Unix));
     }
 
     #[test]
@@ -519,6 +520,10 @@ mod tests {
             (vec![one], vec![])
         );
         assert_eq!(
+            asked("evt.type = sendto and fd.sport > 65533 and fd.port in (0, 80)"),
+            (vec![], vec![65534, 65535])
+        );
+        assert_eq!(
             asked("evt.type in (connect, accept4) and fd.sip = 10.0.0.9 and fd.port = 80"),
             (vec![], vec![])
         );
@@ -529,7 +534,14 @@ mod tests {
         use SocketClass::*;
         let condition = "fd.l4proto != tcp and fd.connected = false and fd.name_changed = true";
         let of = |success| classes("sendto, sendmsg", t::SOCKET_SENDTO_X, condition, success);
-        assert_eq!(of(true), [Unknown, Udp4, Udp6, Other4, Other6, Unix, Netlink, Other]);
+        assert_eq!(
+            of(true),
+            [
+                &[Unknown, Udp4, Udp6, Other4, Other6, Unix, Netlink, Other][..],
+                &[UdpElsewhere, UdpOtherPorts, UdpUnasked]
+            ]
+            .concat()
+        );
         assert_eq!(of(false), []);
     }
 

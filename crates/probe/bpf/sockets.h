@@ -20,7 +20,7 @@
 #define FACTOR 0x9e3779b97f4a7c15ull
 #define SOCKETS_NOTED 64 /* a power of two; those of one place take turns */
 
-/* In the order of lanner_event's SocketClass. Those of IPv6 come right behind those of IPv4. */
+/* In the order of lanner_event's SocketClass. Of the first ones that of IPv6 comes right behind that of IPv4. */
 enum {
 	SOCKET_UNKNOWN,
 	SOCKET_TCP4,
@@ -32,13 +32,13 @@ enum {
 	SOCKET_UNIX,
 	SOCKET_NETLINK,
 	SOCKET_OTHER,
-	/* Streams whose ends no rule asks for, by UNASKED_*: 1, 2 or both. */
-	SOCKET_TCP4_ELSEWHERE,
-	SOCKET_TCP6_ELSEWHERE,
-	SOCKET_TCP4_OTHER_PORTS,
-	SOCKET_TCP6_OTHER_PORTS,
-	SOCKET_TCP4_UNASKED,
-	SOCKET_TCP6_UNASKED,
+	/* Whose ends no rule asks for, by UNASKED_*: 1, 2 or both. */
+	SOCKET_TCP_ELSEWHERE,
+	SOCKET_TCP_OTHER_PORTS,
+	SOCKET_TCP_UNASKED,
+	SOCKET_UDP_ELSEWHERE,
+	SOCKET_UDP_OTHER_PORTS,
+	SOCKET_UDP_UNASKED,
 };
 
 enum { UNASKED_ADDRESSES = 1, UNASKED_PORTS = 2 };
@@ -140,7 +140,7 @@ static __always_inline bool is_elsewhere(struct sock *sk, bool v6)
 }
 
 /*
- * What of the stream's two ends no rule asks for, as UNASKED_*; nothing if it has no two ends. Of a connect that failed, they
+ * What of the socket's two ends no rule asks for, as UNASKED_*; nothing if it has no two ends. Of a connect that failed, they
  * need not be those that it was given. A stream that is over may have lost its own port: 0 counts as asked for.
  */
 static __always_inline u32 unasked_of(struct scratch *s, struct sock *sk, bool v6)
@@ -155,13 +155,6 @@ static __always_inline u32 unasked_of(struct scratch *s, struct sock *sk, bool v
 	if (by_port && !is_asked_port(swap16(port)) && !is_asked_port(BPF_CORE_READ(sk, __sk_common.skc_num)))
 		unasked |= UNASKED_PORTS;
 	return unasked;
-}
-
-static __always_inline u32 class_of_stream(struct scratch *s, struct sock *sk, bool v6)
-{
-	u32 unasked = address_lengths || by_port ? unasked_of(s, sk, v6) : 0;
-
-	return unasked ? SOCKET_TCP4_ELSEWHERE + 2 * (unasked - UNASKED_ADDRESSES) : SOCKET_TCP4;
 }
 
 /* Where the caller's memory has the address that the call sends to, or 0; as put_tuple is told of it. */
@@ -205,7 +198,8 @@ __noinline int find_socket(void)
 	struct file *file;
 	struct sock *sk;
 	u16 family, kind, protocol;
-	u32 class = SOCKET_OTHER4;
+	u32 class = SOCKET_OTHER4, elsewhere = 0, unasked = 0;
+	bool v6;
 
 	if (!s)
 		return 0;
@@ -227,27 +221,26 @@ __noinline int find_socket(void)
 	}
 	kind = BPF_CORE_READ(sk, sk_type);
 	protocol = BPF_CORE_READ(sk, sk_protocol);
+	v6 = family == AF_INET6;
 	if (kind == SOCK_STREAM && protocol == IPPROTO_TCP && !is_fast_open(sk)) {
-		class = class_of_stream(s, sk, family == AF_INET6);
+		class = SOCKET_TCP4;
+		elsewhere = SOCKET_TCP_ELSEWHERE;
 		s->ends_told = 1;
 	} else if (kind == SOCK_DGRAM && protocol == IPPROTO_UDP) {
 		class = SOCKET_UDP4;
-		s->ends_told = goes_between_ends(s, sk, family == AF_INET6);
+		elsewhere = SOCKET_UDP_ELSEWHERE;
+		s->ends_told = goes_between_ends(s, sk, v6);
 	}
-	s->socket_class = class + (family == AF_INET6);
+	if (s->ends_told && (address_lengths || by_port))
+		unasked = unasked_of(s, sk, v6);
+	s->socket_v6 = v6;
+	s->socket_class = unasked ? elsewhere + unasked - UNASKED_ADDRESSES : class + v6;
 	return 0;
 }
 
 static __always_inline bool is_udp(struct scratch *s)
 {
-	return s->socket_class == SOCKET_UDP4 || s->socket_class == SOCKET_UDP6;
-}
-
-static __always_inline bool is_ipv6(struct scratch *s)
-{
-	return s->socket_class == SOCKET_TCP6 || s->socket_class == SOCKET_UDP6 ||
-	       s->socket_class == SOCKET_TCP6_ELSEWHERE ||
-	       s->socket_class == SOCKET_TCP6_OTHER_PORTS || s->socket_class == SOCKET_TCP6_UNASKED;
+	return s->socket_class == SOCKET_UDP4 || s->socket_class == SOCKET_UDP6 || s->socket_class >= SOCKET_UDP_ELSEWHERE;
 }
 
 /*
@@ -257,7 +250,7 @@ static __always_inline bool is_ipv6(struct scratch *s)
 static __always_inline u64 ends_of(struct scratch *s)
 {
 	struct sock *sk = (void *)s->socket;
-	bool v6 = is_ipv6(s);
+	bool v6 = s->socket_v6;
 	u64 words[4] = {}, hash;
 	u16 port = BPF_CORE_READ(sk, __sk_common.skc_dport);
 

@@ -105,7 +105,7 @@ impl Hidden {
 
     /// Whether what goes over a socket tells of its own two ends.
     fn goes_between_ends(&self, process: i64, (num, class, ends): (i64, SocketClass, Ends)) -> bool {
-        class.is_tcp() || is_udp(class) && self.connected.get(&(process, num)) == Some(&ends)
+        class.is_tcp() || class.is_udp() && self.connected.get(&(process, num)) == Some(&ends)
     }
 
     fn forget_socket(&mut self, fd: (i64, i64)) {
@@ -121,12 +121,8 @@ impl Hidden {
     }
 }
 
-fn is_udp(class: SocketClass) -> bool {
-    matches!(class, SocketClass::Udp4 | SocketClass::Udp6)
-}
-
 /// What the kernel knows of the socket that a call is about, as far as a machine that has seen all can tell.
-fn socket_of(event: &Event<'_>, machine: &Machine, sieves: &Sieves) -> (i64, SocketClass, Ends) {
+fn socket_of(event: &Event<'_>, machine: &Machine) -> (i64, SocketClass, Ends) {
     let num = Places::of(event.info).and_then(|places| event.i64(places.socket?)).unwrap_or(-1);
     let Some(fd) = machine.fd(event.tid, num) else { return (num, SocketClass::Unknown, Ends::None) };
     let class = match (fd.kind, fd.l4) {
@@ -140,16 +136,15 @@ fn socket_of(event: &Event<'_>, machine: &Machine, sieves: &Sieves) -> (i64, Soc
         (FdKind::Netlink, _) => SocketClass::Netlink,
         _ => SocketClass::Unknown,
     };
-    (num, placed(class, event, fd, sieves), sorted(fd.ends))
+    (num, class, sorted(fd.ends))
 }
 
 /// The class, as both ends have it.
-fn placed(class: SocketClass, event: &Event<'_>, fd: &Fd, sieves: &Sieves) -> SocketClass {
+fn placed(class: SocketClass, event: &Event<'_>, ends: Ends, sieves: &Sieves) -> SocketClass {
     let failed = event.ty() == t::SOCKET_CONNECT_X && event.i64(0) < Some(0);
-    match fd.ends {
-        Ends::Ip { source, dest: Some(dest) } if class.is_tcp() && !failed => {
-            let ends = [source, dest].map(|end| SocketAddr::new(end.ip, end.port));
-            sieves.stream(class == SocketClass::Tcp6, ends)
+    match ends {
+        Ends::Ip { source, dest: Some(dest) } if !failed => {
+            sieves.between(class, [source, dest].map(|end| SocketAddr::new(end.ip, end.port)))
         }
         _ => class,
     }
@@ -272,7 +267,12 @@ impl<'e> Comparison<'e> {
 
     fn see(&mut self, event: &Event<'_>) {
         let matched = self.whole.see(event);
-        let socket = socket_of(event, &self.whole.machine, &self.sieves);
+        let process = self.whole.machine.thread(event.tid).map_or(event.tid, |thread| thread.pid);
+        let (num, mut class, ends) = socket_of(event, &self.whole.machine);
+        if self.hidden.goes_between_ends(process, (num, class, ends)) {
+            class = placed(class, event, ends, &self.sieves);
+        }
+        let socket = (num, class, ends);
         let thread = self.whole.machine.thread(event.tid);
         let name = thread.map_or_else(Vec::new, |thread| thread.comm.to_vec());
         let on_host = thread.is_some_and(|thread| thread.container.is_empty());
@@ -283,7 +283,6 @@ impl<'e> Comparison<'e> {
             self.hidden.spared += 1;
             return;
         }
-        let process = self.whole.machine.thread(event.tid).map_or(event.tid, |thread| thread.pid);
         // the machine takes for a directory what was opened as one
         let opened = event.i64(0).and_then(|fd| self.whole.machine.fd(event.tid, fd));
         let regular = opened.is_some_and(|fd| fd.kind == FdKind::File);
@@ -321,8 +320,7 @@ impl<'e> Comparison<'e> {
             t::SOCKET_ACCEPT_5_X,
             t::SOCKET_ACCEPT4_6_X,
         ];
-        let (num, class, ends) = socket;
-        let (succeeded, is_udp) = (event.i64(0) >= Some(0), is_udp(class));
+        let (succeeded, is_udp) = (event.i64(0) >= Some(0), class.is_udp());
         if succeeded && is_udp && event.ty() == t::SOCKET_CONNECT_X {
             self.hidden.connected.insert((process, num), ends);
         } else if is_udp && !self.hidden.goes_between_ends(process, socket) {

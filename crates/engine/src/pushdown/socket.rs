@@ -1,5 +1,6 @@
 //! What one comparison says of the socket that a call is about.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use lanner_event::prefilter::{AskedEnds, Network, SUCCESS, SocketClass, States};
@@ -41,13 +42,24 @@ fn asked(field: &Field, matcher: &Matcher) -> Option<AskedEnds> {
             asked.networks =
                 networks.iter().map(|(base, bits)| Network::new(base, bits)).collect::<Option<_>>()?;
         }
-        Matcher::Unsigned(number) if PORTS.contains(&name) => {
-            let port = |port: &u64| u16::try_from(*port).ok().filter(|port| *port != 0);
-            asked.ports = listed(number)?.iter().map(port).collect::<Option<_>>()?;
-        }
+        Matcher::Unsigned(number) if PORTS.contains(&name) => asked.ports = ports(number)?,
         _ => return None,
     }
     Some(asked)
+}
+
+/// The ports of which a comparison holds. `None`: among them is 0, which the state has of an end that it doesn't know.
+fn ports(number: &Number<u64>) -> Option<BTreeSet<u16>> {
+    let last = u64::from(u16::MAX);
+    let (from, to) = match number {
+        Number::Greater(bound) => (bound.saturating_add(1), last),
+        Number::GreaterEqual(bound) => (*bound, last),
+        _ => {
+            let port = |port: &u64| u16::try_from(*port).ok().filter(|port| *port != 0);
+            return listed(number)?.iter().map(port).collect();
+        }
+    };
+    (from > 0).then(|| (from..=to).filter_map(|port| u16::try_from(port).ok()).collect())
 }
 
 /// The ends that a comparison asks for, at a call that moves data.
@@ -69,7 +81,13 @@ fn listed<T>(number: &Number<T>) -> Option<&[T]> {
 /// The values for a class, if what the state has of such a socket is known from what it is.
 fn row(class: SocketClass) -> Option<Row> {
     const NONE: &str = "<NA>";
-    Some(match class.anywhere() {
+    Some(match class {
+        SocketClass::TcpElsewhere | SocketClass::TcpOtherPorts | SocketClass::TcpUnasked => {
+            (&["4", "6"], &["ipv4", "ipv6"], &["tcp", NONE])
+        }
+        SocketClass::UdpElsewhere | SocketClass::UdpOtherPorts | SocketClass::UdpUnasked => {
+            (&["4", "6"], &["ipv4", "ipv6"], &["udp", NONE])
+        }
         SocketClass::Tcp4 => (&["4"], &["ipv4"], &["tcp", NONE]),
         SocketClass::Tcp6 => (&["4", "6"], &["ipv4", "ipv6"], &["tcp", NONE]),
         SocketClass::Udp4 => (&["4"], &["ipv4"], &["udp", NONE]),

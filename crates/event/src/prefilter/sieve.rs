@@ -160,12 +160,12 @@ impl Sieves {
         &self.ports
     }
 
-    /// What a stream of TCP between two ends is.
-    pub fn stream(&self, ipv6: bool, ends: [SocketAddr; 2]) -> SocketClass {
+    /// What a socket of TCP or UDP is over which data goes from one of its two ends to the other.
+    pub fn between(&self, class: SocketClass, ends: [SocketAddr; 2]) -> SocketClass {
         let elsewhere =
             !self.addresses.is_empty() && !ends.iter().any(|end| self.addresses.may_have(end.ip()));
         let other_ports = !self.ports.is_empty() && !ends.iter().any(|end| self.ports.has(end.port()));
-        SocketClass::stream(ipv6, elsewhere, other_ports)
+        class.with_ends(elsewhere, other_ports)
     }
 
     /// Whether who makes a thread need not tell of it ([`Prefilter::births_once`]).
@@ -311,14 +311,15 @@ mod tests {
             let networks = addresses.iter().map(|text| text.parse::<IpAddr>().unwrap().into()).collect();
             let ends = AskedEnds { networks, ports: ports.iter().copied().collect() };
             let sieves = Sieves::new(&Prefilter { ends, ..Prefilter::default() });
-            sieves.stream(false, ["10.0.0.1:40000", "10.0.0.9:80"].map(|end| end.parse().unwrap()))
+            sieves
+                .between(SocketClass::Tcp4, ["10.0.0.1:40000", "10.0.0.9:80"].map(|end| end.parse().unwrap()))
         };
         assert_eq!(class(&[], &[]), SocketClass::Tcp4);
         assert_eq!(class(&["10.0.0.9"], &[80]), SocketClass::Tcp4);
-        assert_eq!(class(&["10.0.0.7"], &[40_000]), SocketClass::Tcp4Elsewhere);
-        assert_eq!(class(&["10.0.0.7"], &[]), SocketClass::Tcp4Elsewhere);
-        assert_eq!(class(&["10.0.0.1"], &[81]), SocketClass::Tcp4OtherPorts);
-        assert_eq!(class(&["10.0.0.7"], &[81]), SocketClass::Tcp4Unasked);
+        assert_eq!(class(&["10.0.0.7"], &[40_000]), SocketClass::TcpElsewhere);
+        assert_eq!(class(&["10.0.0.7"], &[]), SocketClass::TcpElsewhere);
+        assert_eq!(class(&["10.0.0.1"], &[81]), SocketClass::TcpOtherPorts);
+        assert_eq!(class(&["10.0.0.7"], &[81]), SocketClass::TcpUnasked);
     }
 
     #[test]

@@ -27,18 +27,18 @@ pub enum SocketClass {
     Netlink,
     /// A socket of another family.
     Other,
-    /// A stream of TCP over IPv4 with two ends, neither of which has an address that a rule asks for.
-    Tcp4Elsewhere,
-    /// The same over IPv6.
-    Tcp6Elsewhere,
-    /// A stream of TCP over IPv4 with two ends, neither of which has a port that a rule asks for.
-    Tcp4OtherPorts,
-    /// The same over IPv6.
-    Tcp6OtherPorts,
-    /// A stream of TCP over IPv4 with two ends, neither of which has an address or a port that a rule asks for.
-    Tcp4Unasked,
-    /// The same over IPv6.
-    Tcp6Unasked,
+    /// A stream of TCP with two ends, neither of which has an address that a rule asks for.
+    TcpElsewhere,
+    /// A stream of TCP with two ends, neither of which has a port that a rule asks for.
+    TcpOtherPorts,
+    /// A stream of TCP with two ends, neither of which has an address or a port that a rule asks for.
+    TcpUnasked,
+    /// Datagrams of UDP from one end of a connected socket to the other, neither of which has an address that a rule asks for.
+    UdpElsewhere,
+    /// The same where neither has a port that a rule asks for.
+    UdpOtherPorts,
+    /// The same where neither has an address or a port that a rule asks for.
+    UdpUnasked,
 }
 
 impl SocketClass {
@@ -54,25 +54,28 @@ impl SocketClass {
         SocketClass::Unix,
         SocketClass::Netlink,
         SocketClass::Other,
-        SocketClass::Tcp4Elsewhere,
-        SocketClass::Tcp6Elsewhere,
-        SocketClass::Tcp4OtherPorts,
-        SocketClass::Tcp6OtherPorts,
-        SocketClass::Tcp4Unasked,
-        SocketClass::Tcp6Unasked,
+        SocketClass::TcpElsewhere,
+        SocketClass::TcpOtherPorts,
+        SocketClass::TcpUnasked,
+        SocketClass::UdpElsewhere,
+        SocketClass::UdpOtherPorts,
+        SocketClass::UdpUnasked,
     ];
 
-    /// Streams of TCP: over IPv4 and IPv6; by whether rules ask for no address of theirs (1) and for no port (2).
-    const STREAMS: [[SocketClass; 2]; 4] = [
-        [SocketClass::Tcp4, SocketClass::Tcp6],
-        [SocketClass::Tcp4Elsewhere, SocketClass::Tcp6Elsewhere],
-        [SocketClass::Tcp4OtherPorts, SocketClass::Tcp6OtherPorts],
-        [SocketClass::Tcp4Unasked, SocketClass::Tcp6Unasked],
+    /// By whether rules ask for no address of theirs (1) and for no port (2), less one: streams of TCP, and datagrams.
+    const UNASKED: [[SocketClass; 2]; 3] = [
+        [SocketClass::TcpElsewhere, SocketClass::UdpElsewhere],
+        [SocketClass::TcpOtherPorts, SocketClass::UdpOtherPorts],
+        [SocketClass::TcpUnasked, SocketClass::UdpUnasked],
     ];
 
-    /// A stream of TCP with two ends.
-    pub const fn stream(ipv6: bool, elsewhere: bool, other_ports: bool) -> SocketClass {
-        SocketClass::STREAMS[elsewhere as usize | (other_ports as usize) << 1][ipv6 as usize]
+    /// What a socket of this class is whose two ends are known: one of TCP, or of UDP that is connected.
+    pub fn with_ends(self, elsewhere: bool, other_ports: bool) -> SocketClass {
+        let unasked = usize::from(elsewhere) | usize::from(other_ports) << 1;
+        match unasked.checked_sub(1) {
+            Some(row) => SocketClass::UNASKED[row][usize::from(self.is_udp())],
+            None => self,
+        }
     }
 
     /// What a state of a call over such a socket has set.
@@ -85,25 +88,26 @@ impl SocketClass {
         States(3 << self.bits())
     }
 
-    /// Its class, whatever its ends.
-    pub fn anywhere(self) -> SocketClass {
-        let same = SocketClass::STREAMS.iter().find_map(|row| row.iter().position(|class| *class == self));
-        same.map_or(self, |family| SocketClass::STREAMS[0][family])
-    }
-
     /// Whether it is a stream of TCP.
     pub fn is_tcp(self) -> bool {
-        SocketClass::STREAMS.as_flattened().contains(&self)
+        use SocketClass::{Tcp4, Tcp6, TcpElsewhere, TcpOtherPorts, TcpUnasked};
+        [Tcp4, Tcp6, TcpElsewhere, TcpOtherPorts, TcpUnasked].contains(&self)
+    }
+
+    /// Whether it is one of UDP.
+    pub fn is_udp(self) -> bool {
+        use SocketClass::{Udp4, Udp6, UdpElsewhere, UdpOtherPorts, UdpUnasked};
+        [Udp4, Udp6, UdpElsewhere, UdpOtherPorts, UdpUnasked].contains(&self)
     }
 
     /// Whether it is one whose addresses no rule asks for.
     pub fn is_elsewhere(self) -> bool {
-        [SocketClass::STREAMS[1], SocketClass::STREAMS[3]].as_flattened().contains(&self)
+        [SocketClass::UNASKED[0], SocketClass::UNASKED[2]].as_flattened().contains(&self)
     }
 
     /// Whether it is one whose ports no rule asks for.
     pub fn has_other_ports(self) -> bool {
-        [SocketClass::STREAMS[2], SocketClass::STREAMS[3]].as_flattened().contains(&self)
+        SocketClass::UNASKED[1..].as_flattened().contains(&self)
     }
 }
 
@@ -154,15 +158,17 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_told_apart_by_their_ends() {
-        for (ipv6, tcp) in [(false, SocketClass::Tcp4), (true, SocketClass::Tcp6)] {
-            for (elsewhere, other_ports) in [(false, false), (true, false), (false, true), (true, true)] {
-                let class = SocketClass::stream(ipv6, elsewhere, other_ports);
-                assert_eq!((class.is_elsewhere(), class.has_other_ports()), (elsewhere, other_ports));
-                assert!(class.is_tcp() && class.anywhere() == tcp);
+    fn what_has_ends_is_told_apart_by_them() {
+        use SocketClass::{Tcp4, Tcp6, Udp4, Udp6};
+        for class in [Tcp4, Tcp6, Udp4, Udp6] {
+            assert_eq!(class.with_ends(false, false), class);
+            for (elsewhere, other_ports) in [(true, false), (false, true), (true, true)] {
+                let of = class.with_ends(elsewhere, other_ports);
+                assert_eq!((of.is_elsewhere(), of.has_other_ports()), (elsewhere, other_ports));
+                assert_eq!((of.is_tcp(), of.is_udp()), (class.is_tcp(), class.is_udp()));
             }
         }
-        assert_eq!(SocketClass::ALL.into_iter().filter(|class| class.is_tcp()).count(), 8);
-        assert_eq!(SocketClass::Udp6.anywhere(), SocketClass::Udp6);
+        let all = SocketClass::ALL.into_iter();
+        assert_eq!(all.map(|class| (class.is_tcp(), class.is_udp())).filter(|is| is.0 != is.1).count(), 10);
     }
 }

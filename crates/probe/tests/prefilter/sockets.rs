@@ -376,16 +376,20 @@ fn by_ends(states: States, ends: AskedEnds) -> Prefilter {
     Prefilter { ends, ..prefilter(&Interest::states(states), Keep::Nothing) }
 }
 
-/// What calls that move data over streams matter to rules by ports alone.
+/// The states of calls over sockets of TCP and UDP of some classes.
+fn states_of(asked: impl Fn(SocketClass) -> bool) -> States {
+    let with_ends = SocketClass::ALL.into_iter().filter(|class| class.is_tcp() || class.is_udp());
+    with_ends.filter(|class| asked(*class)).fold(States::NONE, |all, class| all.or(class.states()))
+}
+
+/// What calls that move data matter to rules by ports alone.
 fn with_asked_ports() -> States {
-    let streams = SocketClass::ALL.into_iter().filter(|class| class.is_tcp() && !class.has_other_ports());
-    streams.fold(States::NONE, |all, class| all.or(class.states()))
+    states_of(|class| !class.has_other_ports())
 }
 
 /// The same by addresses alone.
 fn with_asked_addresses() -> States {
-    let streams = SocketClass::ALL.into_iter().filter(|class| class.is_tcp() && !class.is_elsewhere());
-    streams.fold(States::NONE, |all, class| all.or(class.states()))
+    states_of(|class| !class.is_elsewhere())
 }
 
 fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
@@ -394,7 +398,7 @@ fn pair(listener: &TcpListener) -> (TcpStream, TcpStream) {
 }
 
 #[test]
-fn the_kernel_tells_streams_apart_as_the_tables_say() {
+fn the_kernel_tells_ends_apart_as_the_tables_say() {
     let _alone = alone();
     let Some(mut watch) = watch(&EXCHANGES) else { return };
     let mut classes = BTreeSet::new();
@@ -405,33 +409,44 @@ fn the_kernel_tells_streams_apart_as_the_tables_say() {
     ] {
         let Ok(listener) = TcpListener::bind(address) else { continue };
         let (client, accepted) = pair(&listener);
-        let ends = [client.local_addr().unwrap(), client.peer_addr().unwrap()];
-        let far = "169.254.169.254/32";
-        let networks =
-            [&[][..], &[far], &[far, own[0]], &["172.16.0.0/12", own[1]], &["10.0.0.0/8", "fe80::/10"]];
-        let ports = [&[][..], &[1], &[1, ends[0].port()], &[ends[1].port()]];
-        for (networks, ports) in networks.iter().flat_map(|networks| ports.map(|ports| (networks, ports))) {
-            let sieves = Sieves::new(&by_ends(States::ALL, asked_for(networks, ports)));
-            let class = sieves.stream(ends[0].is_ipv6(), ends);
-            classes.insert(class as u8);
-            for (states, told_of) in
-                [(class.states(), true), (States(States::ALL.0 & !class.states().0), false)]
+        let tcp = [number_of(&client), number_of(&accepted)];
+        let tcp = (tcp, [client.local_addr().unwrap(), client.peer_addr().unwrap()]);
+        let datagrams = [0, 1].map(|_| UdpSocket::bind(address).unwrap());
+        let ends = [0, 1].map(|at: usize| datagrams[at].local_addr().unwrap());
+        (0..2).for_each(|at: usize| datagrams[at].connect(ends[1 - at]).unwrap());
+        let udp = ([number_of(&datagrams[0]), number_of(&datagrams[1])], ends);
+        for ((sockets, ends), families) in
+            [(tcp, [SocketClass::Tcp4, SocketClass::Tcp6]), (udp, [SocketClass::Udp4, SocketClass::Udp6])]
+        {
+            let far = "169.254.169.254/32";
+            let networks =
+                [&[][..], &[far], &[far, own[0]], &["172.16.0.0/12", own[1]], &["10.0.0.0/8", "fe80::/10"]];
+            let ports = [&[][..], &[1], &[1, ends[0].port()], &[ends[1].port()]];
+            for (networks, ports) in networks.iter().flat_map(|networks| ports.map(|ports| (networks, ports)))
             {
-                watch.probe.update_prefilter(&by_ends(states, asked_for(networks, ports)));
-                told(&mut watch);
-                for socket in [&client, &accepted] {
-                    send(number_of(socket));
-                    let expected = if told_of { &[t::SOCKET_SENDTO_X][..] } else { &[] };
-                    assert_eq!(
-                        types_of(&told(&mut watch)),
-                        expected,
-                        "{address} {networks:?} {ports:?} {class:?}"
-                    );
+                let sieves = Sieves::new(&by_ends(States::ALL, asked_for(networks, ports)));
+                let class = sieves.between(families[usize::from(ends[0].is_ipv6())], ends);
+                classes.insert(class as u8);
+                for (states, told_of) in
+                    [(class.states(), true), (States(States::ALL.0 & !class.states().0), false)]
+                {
+                    watch.probe.update_prefilter(&by_ends(states, asked_for(networks, ports)));
+                    told(&mut watch);
+                    for socket in sockets {
+                        send(socket);
+                        let expected = if told_of { &[t::SOCKET_SENDTO_X][..] } else { &[] };
+                        assert_eq!(
+                            types_of(&told(&mut watch)),
+                            expected,
+                            "{address} {networks:?} {ports:?} {class:?}"
+                        );
+                    }
                 }
             }
+            datagrams.iter().for_each(drain);
         }
     }
-    assert!(classes.len() % 4 == 0, "{classes:?}");
+    assert!(classes.len() >= 8, "{classes:?}");
 }
 
 #[test]
@@ -454,6 +469,27 @@ fn of_two_streams_only_that_with_an_asked_port_is_told() {
             receive(number_of(if std::ptr::eq(socket, &others.0) { &others.1 } else { &others.0 }));
             assert_eq!(types_of(&told(&mut watch)), [], "{address}");
         }
+    }
+}
+
+#[test]
+fn of_datagrams_those_with_an_asked_port_or_an_address_of_their_own_are_told() {
+    let _alone = alone();
+    let Some(mut watch) = watch(&EXCHANGES) else { return };
+    let [asked, other, from, unconnected] = [0; 4].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let ports = [asked.local_addr().unwrap().port()];
+    watch.probe.update_prefilter(&by_ends(with_asked_ports(), asked_for(&["10.0.0.9/32"], &ports)));
+    told(&mut watch);
+    for (to, expected) in [(&asked, &[t::SOCKET_SENDTO_X][..]), (&other, &[])] {
+        from.connect(to.local_addr().unwrap()).unwrap();
+        for _ in 0..2 {
+            send(number_of(&from));
+            assert_eq!(types_of(&told(&mut watch)), expected);
+        }
+        // the kernel has the port only where the socket has it
+        send_to(number_of(&from), &as_given(asked.local_addr().unwrap()));
+        send_to(number_of(&unconnected), &as_given(other.local_addr().unwrap()));
+        assert_eq!(types_of(&told(&mut watch)), [t::SOCKET_SENDTO_X; 2]);
     }
 }
 
