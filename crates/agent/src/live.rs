@@ -24,8 +24,8 @@ use crate::drops::DropWatch;
 use crate::enrich::Enrichment;
 use crate::hold::Hold;
 use crate::host::{host_root, machine};
-use crate::host_cgroups::HostCgroups;
 use crate::inventory::{Readers, Surroundings, records};
+use crate::known_cgroups::KnownCgroups;
 use crate::log::{Log, now};
 use crate::memory::{self, MemoryGuard, Pressure};
 use crate::metrics::{STRIDE, Station, View, Waiting};
@@ -67,7 +67,7 @@ struct Live {
     drops: DropWatch,
     enrichment: Enrichment,
     host_root: PathBuf,
-    host_cgroups: HostCgroups,
+    known_cgroups: KnownCgroups,
     /// When the last event happened.
     seen: u64,
     events: u64,
@@ -132,7 +132,7 @@ pub fn run(
         tally: Tally::new(program.rules()),
         drops: DropWatch::new(config.drops.clone()),
         enrichment,
-        host_cgroups: HostCgroups::new(&host_root),
+        known_cgroups: KnownCgroups::new(&host_root),
         host_root,
         seen: 0,
         events: 0,
@@ -268,7 +268,7 @@ impl Live {
             let polled = probe.poll(wait, &mut |event| self.event(event));
             self.outbox.flush();
             let idle = polled? == 0;
-            let news = self.host_cgroups.look(probe.host_cgroups(), &self.machine, self.seen, idle);
+            let news = self.known_cgroups.look(probe.known_cgroups(), &self.machine, self.seen, idle);
             if let Some(what) = news {
                 self.log.write(Priority::Debug, &what);
             }
@@ -339,7 +339,7 @@ impl Live {
         if !prefilter.asks_where() {
             return;
         }
-        if let Err(error) = self.host_cgroups.want() {
+        if let Err(error) = self.known_cgroups.want() {
             self.log.warning(&format!("The host's cgroups are not listed: {error}"));
         }
     }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use lanner_engine::{Callers, Engine, Needs, Pushed, RuleId};
 use lanner_event::prefilter::{
-    CREATES, Interest, Keep, ON_HOST, OTHER_NAME, PathTest, Places, Prefilter, READS, SUCCESS, SocketClass,
-    States, TRUNCATES, WRITES,
+    CREATES, Interest, Keep, OTHER_NAME, PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States,
+    THERE, TRUNCATES, WRITES,
 };
 use lanner_event::{EventType, types};
 use lanner_machine::BIRTHS;
@@ -44,15 +44,19 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
         let Some(interest) = engine.interest(ty) else { continue };
         // whoever doesn't hear of new programs takes a process for what it was before
         let hears = watched.contains(types::SYSCALL_EXECVE_19_X);
-        if let Some(Callers { names, interests: [other_name, on_host, both] }) = engine.callers(ty, &interest)
+        if let Some(Callers { names, interests: [other_name, there, both], of_containers }) =
+            engine.callers(ty, &interest)
         {
             let interests = if hears {
                 prefilter.names.extend(names);
-                [other_name, on_host, both]
+                [other_name, there, both]
             } else {
-                [interest.clone(), on_host.clone(), on_host]
+                [interest.clone(), there.clone(), there]
             };
             prefilter.callers.insert(ty, interests);
+            if of_containers {
+                prefilter.of_containers.insert(ty);
+            }
         }
         prefilter.types.insert(ty, (interest, keep));
         prefilter.classes.extend(engine.argument_classes(ty).map(|classes| (ty, classes)));
@@ -167,7 +171,7 @@ fn as_dropped(mut pushed: Pushed) -> Pushed {
     }
     let differs = |kind| pushed.callers.as_ref().is_some_and(|of| *of.interest(kind) != pushed.interest);
     let decided =
-        [(OTHER_NAME, "proc.name"), (ON_HOST, "container.id")].map(|(kind, field)| (differs(kind), field));
+        [(OTHER_NAME, "proc.name"), (THERE, "container.id")].map(|(kind, field)| (differs(kind), field));
     pushed
         .undecided
         .retain(|field| !decided.iter().any(|(decided, start)| *decided && field.starts_with(start)));
@@ -176,13 +180,17 @@ fn as_dropped(mut pushed: Pushed) -> Pushed {
 
 /// What containers decide.
 fn by_container(pushed: &Pushed, callers: &Callers) -> String {
-    let on_host = callers.interest(ON_HOST);
-    if *on_host == pushed.interest {
+    let there = callers.interest(THERE);
+    if *there == pushed.interest {
         return String::new();
     }
-    match in_words(pushed, on_host).as_str() {
-        "none" => ", in containers only".to_owned(),
-        less => format!(", in containers; of the host's processes {less}"),
+    let (others, these) = match callers.of_containers {
+        true => ("on the host", "processes in containers"),
+        false => ("in containers", "the host's processes"),
+    };
+    match in_words(pushed, there).as_str() {
+        "none" => format!(", {others} only"),
+        less => format!(", {others}; of {these} {less}"),
     }
 }
 
@@ -381,23 +389,28 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_what_ends_of_streams_decide() {
-        const OTHERS: &str = "UDP, other IP";
-        for (condition, streams) in [
-            ("fd.sip = 10.0.0.9", "TCP with addresses that rules ask for"),
-            ("fd.snet = 10.0.0.0/8", "TCP with addresses that rules ask for"),
-            ("fd.sport in (3333, 4444)", "TCP with ports that rules ask for"),
-            ("fd.sport = 80 and fd.rnet = fe80::/10", "TCP with addresses and ports that rules ask for"),
-            ("(fd.sport = 80 or fd.rip = 10.0.0.9)", "TCP with addresses or ports that rules ask for"),
-            ("fd.sport > 1024", "TCP"),
-        ] {
+    fn it_is_said_what_ends_of_sockets_decide() {
+        let over = |condition: &str, sockets: &str| {
             assert_eq!(
                 told_of(&format!("evt.type = sendto and {condition}")),
                 format!(
-                    "The kernel lets through for 'R':\n  sendto: those that are made over {streams}, {OTHERS}\n"
+                    "The kernel lets through for 'R':\n  sendto: those that are made over {sockets}, other IP\n"
                 ),
             );
+        };
+        for (condition, asked) in [
+            ("fd.sip = 10.0.0.9", "addresses"),
+            ("fd.snet = 10.0.0.0/8", "addresses"),
+            ("fd.sport in (3333, 4444)", "ports"),
+            ("fd.sport > 1024", "ports"),
+            ("fd.sport = 80 and fd.rnet = fe80::/10", "addresses and ports"),
+            ("(fd.sport = 80 or fd.rip = 10.0.0.9)", "addresses or ports"),
+        ] {
+            let asked = format!("with {asked} that rules ask for");
+            over(condition, &format!("TCP {asked}, UDP {asked} (or not connected)"));
         }
+        over("fd.sport < 1024", "TCP, UDP");
+        over("fd.sport = 80 and fd.l4proto = udp", "UDP with ports that rules ask for (or not connected)");
     }
 
     fn says(what: &str) -> String {
@@ -436,6 +449,18 @@ mod tests {
             ),
             says(
                 "those that write, in containers; of the host's processes those that write by path (1 name)"
+            )
+        );
+        assert_eq!(
+            told_of("evt.type = openat and evt.is_open_write = true and not container.id != host"),
+            says("those that write, on the host only")
+        );
+        assert_eq!(
+            told_of(
+                "evt.type = openat and evt.is_open_write = true and (container.id = host or fd.name = /etc/shadow)"
+            ),
+            says(
+                "those that write, on the host; of processes in containers those that write by path (1 name)"
             )
         );
         assert_eq!(

@@ -1,6 +1,6 @@
 //! What rules can spare: for each event type a bound, from above, on the events that a rule may match, made of
 //! what the source of events can decide by itself: how the call ended, what an open asked for, what a socket is,
-//! paths, the name of the process, and whether that is in no container.
+//! paths, the name of the process, and whether that is in a container.
 //!
 //! A comparison that can't be decided there holds and fails, so it never takes an event away from a rule.
 
@@ -11,7 +11,9 @@ mod needs;
 mod socket;
 
 use lanner_event::EventType;
-use lanner_event::prefilter::{ArgumentClasses, AskedEnds, CALLERS, Interest, ON_HOST, OTHER_NAME, Places};
+use lanner_event::prefilter::{
+    ArgumentClasses, AskedEnds, CALLERS, Home, Interest, OTHER_NAME, Places, THERE,
+};
 use rustc_hash::FxHashMap;
 
 use crate::engine::Source;
@@ -44,6 +46,8 @@ pub struct Callers {
     pub names: Names,
     /// The events that rules may match, of each kind but 0 ([`lanner_event::prefilter::Prefilter::callers`]).
     pub interests: [Interest; CALLERS - 1],
+    /// Whether callers in containers are those of whom less is asked where it counts where they are; else those in none.
+    pub of_containers: bool,
 }
 
 impl Callers {
@@ -134,7 +138,8 @@ impl Engine {
     }
 }
 
-/// What the rules of a plan ask of each kind of callers; `None` unless that is less than `otherwise` of some.
+/// What the rules of a plan ask of each kind of callers; `None` unless that is less than `otherwise` of some. Rules of which
+/// some are about containers alone and others about the host alone ask for all that both do in either.
 fn callers(
     source: &Source,
     plan: &Plan,
@@ -142,23 +147,43 @@ fn callers(
     classes: &ArgumentClasses,
     otherwise: &Interest,
 ) -> Option<Callers> {
+    let by = |home| callers_by(source, plan, ty, classes, otherwise, home);
+    let on_host = by(Home::Host);
+    let counts = |of: &Callers| {
+        of.interest(THERE) != otherwise || of.interest(OTHER_NAME | THERE) != of.interest(OTHER_NAME)
+    };
+    if on_host.as_ref().is_some_and(counts) {
+        return on_host;
+    }
+    by(Home::Container).filter(counts).or(on_host)
+}
+
+/// The same, where it counts whether they are known to be there.
+fn callers_by(
+    source: &Source,
+    plan: &Plan,
+    ty: EventType,
+    classes: &ArgumentClasses,
+    otherwise: &Interest,
+    home: Home,
+) -> Option<Callers> {
     let mut names = Names::new();
     let interests: [Interest; CALLERS - 1] = std::array::from_fn(|at| {
         let kind = at + 1;
         let mut bound = Bound::new(source, plan, ty, classes.clone());
         bound.without = (kind & OTHER_NAME != 0).then(Names::new);
-        bound.on_host = kind & ON_HOST != 0;
+        bound.home = if kind & THERE != 0 { home } else { Home::Unknown };
         let interest = bound.of_all();
         names.extend(bound.without.into_iter().flatten());
         interest
     });
     // where no name makes a difference, none need be known
-    if interests[OTHER_NAME - 1] == *otherwise
-        && interests[(OTHER_NAME | ON_HOST) - 1] == interests[ON_HOST - 1]
+    if interests[OTHER_NAME - 1] == *otherwise && interests[(OTHER_NAME | THERE) - 1] == interests[THERE - 1]
     {
         names.clear();
     }
-    interests.iter().any(|less| less != otherwise).then_some(Callers { names, interests })
+    let of_containers = home == Home::Container;
+    interests.iter().any(|less| less != otherwise).then_some(Callers { names, interests, of_containers })
 }
 
 /// Finds bounds for a plan's conditions.
@@ -175,8 +200,8 @@ struct Bound<'p> {
     without: Option<Names>,
     /// Ends of streams that the rules that were looked at ask for.
     ends: AskedEnds,
-    /// Whether the process is taken to be in no container.
-    on_host: bool,
+    /// Where the process is taken to be.
+    home: Home,
     known: FxHashMap<Edge, Interest>,
     undecided: Vec<String>,
 }
@@ -191,7 +216,7 @@ impl<'p> Bound<'p> {
             classes,
             without: None,
             ends: AskedEnds::default(),
-            on_host: false,
+            home: Home::Unknown,
             known: FxHashMap::default(),
             undecided: Vec::new(),
         }
@@ -245,9 +270,9 @@ impl<'p> Bound<'p> {
         }
         let by_name =
             self.without.as_mut().and_then(|names| caller::by_name(predicate, edge.negated(), names));
-        let by_host = || self.on_host.then(|| caller::on_host(predicate, edge.negated())).flatten();
+        let by_home = || caller::by_home(predicate, edge.negated(), self.home);
         by_name
-            .or_else(by_host)
+            .or_else(by_home)
             .or_else(by_argument)
             .or_else(|| leaf::interest(predicate, edge.negated(), self.ty, self.by_socket))
             .unwrap_or_else(|| {
@@ -347,7 +372,7 @@ mod tests {
         let others = |condition: &str| {
             let (any, asked) = by_caller(condition);
             asked.map(|asked| {
-                assert_eq!((asked.interest(ON_HOST), asked.interest(3)), (&any, asked.interest(OTHER_NAME)));
+                assert_eq!((asked.interest(THERE), asked.interest(3)), (&any, asked.interest(OTHER_NAME)));
                 (asked.names.clone(), asked.interest(OTHER_NAME).clone())
             })
         };
@@ -373,9 +398,9 @@ mod tests {
         let less = |condition: &str| {
             let (any, asked) = by_caller(condition);
             let asked = asked?;
-            assert_eq!((asked.interest(OTHER_NAME), asked.interest(3)), (&any, asked.interest(ON_HOST)));
-            assert!(asked.names.is_empty());
-            Some(asked.interest(ON_HOST).clone())
+            assert_eq!((asked.interest(OTHER_NAME), asked.interest(3)), (&any, asked.interest(THERE)));
+            assert!(asked.names.is_empty() && !asked.of_containers);
+            Some(asked.interest(THERE).clone())
         };
         for condition in [
             "container.id != host",
@@ -390,13 +415,39 @@ mod tests {
         let reads = Interest::states(States::with(READS));
         assert_eq!(shadow, Some(Interest::paths([exact("/etc/shadow")]).and(&reads)));
         for condition in [
-            "container.id = host",
             "container.id in (host, web)",
             // a thread of which nothing is known has no container, nor is it the host's
             "not container.id = host",
             "container.id exists",
             "tolower(container.id) = web",
             "container.image.repository = web",
+        ] {
+            assert_eq!(less(condition), None, "{condition}");
+        }
+    }
+
+    #[test]
+    fn less_is_asked_of_processes_in_containers() {
+        let less = |condition: &str| {
+            let asked = by_caller(condition).1.filter(|asked| asked.of_containers)?;
+            Some(asked.interest(THERE).clone())
+        };
+        for condition in [
+            "container.id = host",
+            "not container.id != host and proc.name = tar",
+            "container.type in (host) and evt.is_open_read = true",
+        ] {
+            assert_eq!(less(condition), Some(Interest::default()), "{condition}");
+        }
+        let shadow = less("(container.full_id = host or fd.name = /etc/shadow)");
+        assert_eq!(shadow, Some(Interest::paths([exact("/etc/shadow")])));
+        for condition in [
+            // a container may be named so
+            "container.name = host",
+            "container.id in (host, web)",
+            "container.id startswith h",
+            // what is about containers too counts where there is none
+            "(container.id = host and fd.name = /a/b or container.id != host and fd.name = /c/d)",
         ] {
             assert_eq!(less(condition), None, "{condition}");
         }
@@ -410,14 +461,14 @@ mod tests {
         let asked = asked.unwrap();
         let of = |kind: usize| asked.interest(kind).paths.keys().cloned().collect::<Vec<_>>();
         assert_eq!(of(OTHER_NAME), [exact("/a/b"), exact("/e/f")]);
-        assert_eq!(of(ON_HOST), [exact("/c/d"), exact("/e/f")]);
-        assert_eq!(of(OTHER_NAME | ON_HOST), [exact("/e/f")]);
+        assert_eq!(of(THERE), [exact("/c/d"), exact("/e/f")]);
+        assert_eq!(of(OTHER_NAME | THERE), [exact("/e/f")]);
         let container_or_tar = by_caller("(container.id != host or proc.name = tar)").1.unwrap();
         assert_eq!(
-            (container_or_tar.interest(ON_HOST), container_or_tar.interest(OTHER_NAME)),
+            (container_or_tar.interest(THERE), container_or_tar.interest(OTHER_NAME)),
             (&Interest::all(), &Interest::all())
         );
-        assert_eq!(container_or_tar.interest(OTHER_NAME | ON_HOST), &Interest::default());
+        assert_eq!(container_or_tar.interest(OTHER_NAME | THERE), &Interest::default());
     }
 
     /// What is asked of opens by whoever, and by each kind of callers if that is less.

@@ -26,15 +26,16 @@ pub use socket::SocketClass;
 
 /// In the number of a kind of callers: their process has none of the names that rules ask for.
 pub const OTHER_NAME: usize = 1;
-/// And it is known to be in no container.
-pub const ON_HOST: usize = 2;
+/// In the number of a kind of callers: their process is where less is asked for: in no container or, for the types of
+/// [`Prefilter::of_containers`], in one.
+pub const THERE: usize = 2;
 /// How many kinds of callers there are. Kind 0 is whoever is of no other.
 pub const CALLERS: usize = 4;
 
-/// Places for cgroups that are known to be in no container; a power of two.
-pub const HOST_CGROUPS: usize = 8192;
+/// Places for cgroups that are known to be in no container, or in one; a power of two.
+pub const KNOWN_CGROUPS: usize = 8192;
 /// So many of them are looked at for one.
-pub const HOST_PROBES: usize = 4;
+pub const CGROUP_PROBES: usize = 4;
 
 /// Arguments of which values can be told apart at once; a power of two.
 pub const CHOICES: usize = 4;
@@ -293,17 +294,30 @@ pub struct Prefilter {
     pub names: BTreeSet<Box<[u8]>>,
     /// In which events by callers of each kind but 0 rules are interested, for the types for which those are fewer.
     pub callers: BTreeMap<EventType, [Interest; CALLERS - 1]>,
+    /// Types of which less is asked for in containers; of others, less may be in none.
+    pub of_containers: BTreeSet<EventType>,
     /// Who makes a thread need not tell of it where that does itself, nor that it failed to.
     pub births_once: bool,
 }
 
 impl Prefilter {
-    /// Whether it makes a difference if a process is in no container.
+    /// Whether it makes a difference if a process is in a container.
     pub fn asks_where(&self) -> bool {
-        self.callers.iter().any(|(ty, [other_name, on_host, both])| {
-            both != other_name || self.types.get(ty).is_some_and(|(any, _)| on_host != any)
+        self.callers.iter().any(|(ty, [other_name, there, both])| {
+            both != other_name || self.types.get(ty).is_some_and(|(any, _)| there != any)
         })
     }
+}
+
+/// Where the process that makes a call is known to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Home {
+    /// It isn't known.
+    Unknown,
+    /// In no container.
+    Host,
+    /// In one.
+    Container,
 }
 
 /// Where events of a type have the result, the flags and the paths that are decided by. `None`: not decided.

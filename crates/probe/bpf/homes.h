@@ -11,10 +11,15 @@
 
 #define HOMES_MOST 32768 /* threads of which it is kept */
 
+enum {
+	HOME_OF_RUNTIME = 1, /* it was told with a name that runc gives its own processes */
+	HOME_DOUBTED = 2,    /* the cgroup, or one that it is in, may be a container's whatever its name */
+};
+
 struct home {
 	u64 cgroup; /* 0: it isn't certain which */
 	u64 start; /* of the thread, because its number comes again */
-	u64 of_runtime; /* it was told with a name that runc gives its own processes */
+	u64 what; /* bits of the above */
 };
 
 /* By thread; made by the loader for both objects. All of its memory is there from the beginning, as older kernels want it. */
@@ -37,10 +42,10 @@ static __always_inline struct home *home_of(struct task_struct *task)
  * Keeps that a thread has been told with a cgroup. Until the snapshot has been read (`settled`), user space may go by
  * this or by what the thread is told with once more: only what is the same both times is certain.
  */
-static __always_inline void keep_home(struct scratch *s, struct task_struct *task, u64 cgroup, bool settled)
+static __always_inline void keep_home(struct scratch *s, struct task_struct *task, u64 cgroup, u64 doubted, bool settled)
 {
 	u64 start = BPF_CORE_READ(task, start_boottime);
-	struct home home = { .cgroup = cgroup, .start = start, .of_runtime = s->told_of_runtime }, *kept;
+	struct home home = { .cgroup = cgroup, .start = start, .what = doubted | s->told_of_runtime }, *kept;
 	u32 tid = BPF_CORE_READ(task, pid);
 
 	if (!bpf_map_update_elem(&homes, &tid, &home, BPF_NOEXIST))
@@ -52,7 +57,7 @@ static __always_inline void keep_home(struct scratch *s, struct task_struct *tas
 		*kept = home;
 	else if (kept->cgroup != cgroup)
 		kept->cgroup = 0;
-	kept->of_runtime |= home.of_runtime;
+	kept->what |= home.what;
 }
 
 #ifndef LANNER_ITERATORS
@@ -77,7 +82,7 @@ struct {
 	__type(value, u8);
 } doubted_cgroups SEC(".maps");
 
-/* How often something could not be kept by which a thread is known to be the host's: if ever, none is. */
+/* How often something could not be kept by which it is known where a thread is: if ever, of none it is. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -86,14 +91,19 @@ struct {
 	__type(value, u64);
 } homes_unsure SEC(".maps");
 
-/* Ids of cgroups that are the host's, written by the loader: each at one of the HOST_PROBES places from its own on. */
+/*
+ * Ids of cgroups that are the host's or, with a mark, containers', written by the loader: each at one of the CGROUP_PROBES
+ * places from its own on.
+ */
+#define OF_CONTAINER (1ull << 63)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, HOST_CGROUPS);
+	__uint(max_entries, KNOWN_CGROUPS);
 	__type(key, u32);
 	__type(value, u64);
-} host_cgroups SEC(".maps");
+} known_cgroups SEC(".maps");
 
 static __always_inline void count_unsure_home(void)
 {
@@ -144,7 +154,7 @@ static __always_inline u64 doubt_home(struct task_struct *task, bool inside_pid_
 	if (!keeps_homes())
 		return 0;
 	home = home_of(task);
-	if (home && !home->of_runtime && !inside_pid_namespace)
+	if (home && !(home->what & HOME_OF_RUNTIME) && !inside_pid_namespace)
 		return 0;
 	id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	/* the root has no name that user space could take for a container's */
@@ -157,12 +167,14 @@ static __always_inline u64 doubt_home(struct task_struct *task, bool inside_pid_
 /* A thread has been told with the cgroups that were written last, or the event was lost. */
 static __always_inline void tell_home(struct scratch *s, struct task_struct *task, bool is_told)
 {
+	u64 cgroup = is_told ? s->told_cgroup : 0;
+
 	if (!keeps_homes())
 		return;
 	/* what other hierarchies say of containers isn't known here */
 	if (!s->told_cgroup)
 		count_unsure_home();
-	keep_home(s, task, is_told && !is_doubted(s->told_node) ? s->told_cgroup : 0, names_settled);
+	keep_home(s, task, cgroup, cgroup && is_doubted(s->told_node) ? HOME_DOUBTED : 0, names_settled);
 }
 
 static __always_inline void forget_home(u32 tid)
@@ -182,20 +194,20 @@ static __always_inline void end_home(struct task_struct *task)
 		forget_home(main);
 }
 
-/* Whether user space knows the current thread to be in no container. */
-__noinline int is_on_host(void)
+/* Whether user space knows the current thread to be in no container or, with OF_CONTAINER, in one. */
+__noinline int is_known_to_be(u64 where)
 {
 	struct home *home = keeps_homes() ? home_of(current_task()) : NULL;
-	u64 id;
+	u64 word;
 
-	if (!home)
+	if (!home || !home->cgroup || (!where && home->what & HOME_DOUBTED))
 		return 0;
-	id = home->cgroup;
-	for (u32 i = 0; i < HOST_PROBES && id; i++) {
-		u32 place = bounded((id * FACTOR >> 32) + i, HOST_CGROUPS - 1);
-		u64 *listed = bpf_map_lookup_elem(&host_cgroups, &place);
+	word = home->cgroup | where;
+	for (u32 i = 0; i < CGROUP_PROBES; i++) {
+		u32 place = bounded((word * FACTOR >> 32) + i, KNOWN_CGROUPS - 1);
+		u64 *listed = bpf_map_lookup_elem(&known_cgroups, &place);
 
-		if (listed && *listed == id)
+		if (listed && *listed == word)
 			return 1;
 	}
 	return 0;

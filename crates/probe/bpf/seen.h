@@ -11,9 +11,10 @@
 
 /*
  * Whether an event matters, a bit for each kind of callers: whoever made the call, if that was a process of a name that no
- * rule asks for, if it was one in no container, and if it was both. An event that doesn't matter at all may have the others.
+ * rule asks for, if it was one where less is asked for (in no container or, by the plan, in one), and if it was both. An event
+ * that doesn't matter at all may have the others.
  */
-enum { MATTERS = 1, MATTERS_OF_OTHERS = 2, MATTERS_OF_HOST = 4, MATTERS_OF_ALL = 15 };
+enum { MATTERS = 1, MATTERS_OF_OTHERS = 2, MATTERS_OF_THERE = 4, MATTERS_OF_ALL = 15 };
 
 /* Read from memory each time, so that the verifier takes all that were found for one. */
 static __always_inline u32 path_len(struct scratch *s)

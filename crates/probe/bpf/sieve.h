@@ -78,6 +78,8 @@ struct choice {
 struct sieve sieves[PLANS_ROOM] __attribute__((aligned(64))) = {};
 /* States in which an event matters whatever its path, by who made the call. */
 u32 of_callers[PLANS_ROOM][CALLERS] __attribute__((aligned(64))) = {};
+/* Whether where the caller is decides if that is in a container, instead of if it is in none. */
+u8 of_containers[PLANS_ROOM] = {};
 struct choice choices[CHOICES] __attribute__((aligned(64))) = {};
 u8 classes[CLASSES] __attribute__((aligned(64))) = {};
 struct slot slots[SLOTS] __attribute__((aligned(64))) = {};
@@ -101,7 +103,7 @@ __noinline int find_states(u64 key)
 		const struct slot *slot = &slots[bounded(key + i, SLOTS - 1)];
 
 		s->found |= slot->states[0] & all_if_zero(slot->key ^ key);
-		s->found_of_host |= slot->states[1] & all_if_zero(slot->key ^ key);
+		s->found_of_there |= slot->states[1] & all_if_zero(slot->key ^ key);
 	}
 	return 0;
 }
@@ -164,7 +166,7 @@ static __always_inline bool find_states_of_path(struct scratch *s, const struct 
 	u8 *path = &s->asked[ASKED_START];
 
 	s->found = 0;
-	s->found_of_host = 0;
+	s->found_of_there = 0;
 	s->unclean = 0;
 	s->slashes = 0;
 	for (u32 i = 0; i < PATH_WORDS; i++) {
@@ -199,7 +201,7 @@ static __always_inline bool find_states_of_path(struct scratch *s, const struct 
 		if (sieve->suffixes >> i & 1 && i < path_len(s))
 			find_test(mix(seed, word >> (56 - 8 * i)), TEST_SUFFIX, i + 1);
 	}
-	if (!(sieve->grams & state) || (s->found & s->found_of_host & all) == all)
+	if (!(sieve->grams & state) || (s->found & s->found_of_there & all) == all)
 		return true;
 	if (path_len(s) > PATH_SEARCHED)
 		return false;
@@ -214,9 +216,9 @@ static __always_inline bool find_states_of_path(struct scratch *s, const struct 
 /* What was found for a state, by `MATTERS`. */
 static __always_inline u32 found_for(struct scratch *s, u32 number)
 {
-	u64 named = s->found >> number, of_host = s->found_of_host >> number;
+	u64 named = s->found >> number, of_there = s->found_of_there >> number;
 
-	return (named & 1) | (named >> 31 & 2) | (of_host & 1) << 2 | (of_host >> 29 & 8);
+	return (named & 1) | (named >> 31 & 2) | (of_there & 1) << 2 | (of_there >> 29 & 8);
 }
 
 /*
@@ -394,14 +396,20 @@ static __always_inline u32 matters_anyway(struct scratch *s, u32 number)
 	       (states[3] >> number & 1) << 3;
 }
 
+/* Of callers that are where less matters: OF_CONTAINER, or 0 for the host. */
+static __always_inline u64 where_decides(struct scratch *s)
+{
+	return of_containers[bounded(s->plan, PLANS_ROOM - 1)] ? OF_CONTAINER : 0;
+}
+
 /* Whether an event that matters if anybody made the call does as it was: only what makes a difference is looked at. */
 static __always_inline bool matters_of_caller(struct scratch *s, u32 matters)
 {
 	if (matters == MATTERS_OF_ALL)
 		return true;
-	if ((matters ^ matters >> 1) & (MATTERS | MATTERS_OF_HOST) && has_other_name(s))
+	if ((matters ^ matters >> 1) & (MATTERS | MATTERS_OF_THERE) && has_other_name(s))
 		matters >>= 1;
-	return matters & MATTERS && (matters & MATTERS_OF_HOST || !is_on_host());
+	return matters & MATTERS && (matters & MATTERS_OF_THERE || !is_known_to_be(where_decides(s)));
 }
 
 /* Whether the event of the call that has just ended is wanted. `lately`: what was decided of its path, if it is known. */

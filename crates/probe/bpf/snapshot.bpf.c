@@ -141,7 +141,7 @@ int each_task(struct bpf_iter__task *ctx)
 		put_u64(s, EXTRA_MARK | EXTRA_ENDED);
 	if (hand_over(s, seq))
 		return 1;
-	keep_home(s, task, s->told_cgroup, false);
+	keep_home(s, task, s->told_cgroup, 0, false);
 	return 0;
 }
 

@@ -63,8 +63,8 @@ pub fn write(plans: &[Plan], conversions: &[Conversion], calls: &[Call]) -> Resu
         ("CLASSES", prefilter::CLASSES),
         ("SLOT_PROBES", prefilter::PROBES),
         ("CALLERS", prefilter::CALLERS),
-        ("HOST_CGROUPS", prefilter::HOST_CGROUPS),
-        ("HOST_PROBES", prefilter::HOST_PROBES),
+        ("KNOWN_CGROUPS", prefilter::KNOWN_CGROUPS),
+        ("CGROUP_PROBES", prefilter::CGROUP_PROBES),
         ("GRAM_WORDS", prefilter::GRAM_WORDS),
         ("KNOWN_WORDS", prefilter::KNOWN_WORDS),
     ] {

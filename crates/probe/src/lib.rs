@@ -37,7 +37,7 @@ mod verify;
 
 pub use cgroups::NewCgroups;
 pub use error::ProbeError;
-pub use homes::HostCgroups;
+pub use homes::{KnownCgroup, KnownCgroups};
 pub use options::{
     Attachment, CallPoint, EventSet, Lost, LostReason, Missing, ProbeOptions, SnapshotSource, SnapshotStats,
 };
@@ -177,8 +177,8 @@ impl Probe {
     }
 
     /// Which cgroups are taken for the host's: at first none is.
-    pub fn host_cgroups(&self) -> &HostCgroups {
-        &self.loaded.host_cgroups
+    pub fn known_cgroups(&self) -> &KnownCgroups {
+        &self.loaded.known_cgroups
     }
 
     /// Says of what is opened from now on where the kernel found it, or not.

@@ -12,7 +12,7 @@ use crate::calls::{self, Calls};
 use crate::cgroups::{self, NewCgroups};
 use crate::copies::{self, Copies};
 use crate::direct;
-use crate::homes::HostCgroups;
+use crate::homes::KnownCgroups;
 use crate::log;
 use crate::lost::Losses;
 use crate::missing::Without;
@@ -51,7 +51,7 @@ pub struct Loaded {
     /// Word of new cgroups, until somebody wants it.
     pub new_cgroups: Option<NewCgroups>,
     /// Which cgroups are the host's.
-    pub host_cgroups: HostCgroups,
+    pub known_cgroups: KnownCgroups,
     _of_cgroups: [Option<OwnedFd>; 2],
 }
 
@@ -152,8 +152,9 @@ fn attach(
     let Taken { notes, why_no_more, boot_time, mut globals, variables, maps, of_calls, programs } = taken;
     let losses = Losses::new(&maps.handle("lost_map")?, &maps.handle("unreadable")?)?;
     let new_cgroups = maps.handle("new_cgroups")?;
-    let [listed, made, unsure] = ["host_cgroups", "cgroups_made", "homes_unsure"].map(|map| maps.handle(map));
-    let host_cgroups = HostCgroups::new(&listed?, &made?, &unsure?)?;
+    let [listed, made, unsure] =
+        ["known_cgroups", "cgroups_made", "homes_unsure"].map(|map| maps.handle(map));
+    let known_cgroups = KnownCgroups::new(&listed?, &made?, &unsure?)?;
     let mut shared = SharedGlobals::new(variables.as_fd())
         .map_err(|source| ProbeError::Map { map: ".bss".into(), source })?;
     let ring_bytes = rings.bytes;
@@ -244,7 +245,7 @@ fn attach(
         calls,
         copies,
         new_cgroups,
-        host_cgroups,
+        known_cgroups,
         _of_cgroups: [of_cgroups, of_ends],
     })
 }

@@ -19,7 +19,7 @@ use std::ffi::CString;
 use std::process::Command;
 
 use lanner_event::prefilter::{
-    Interest, Keep, PathTest, Prefilter, READS, SUCCESS, Sieves, SocketClass, States, WRITES,
+    Home, Interest, Keep, PathTest, Prefilter, READS, SUCCESS, Sieves, SocketClass, States, WRITES,
 };
 use lanner_event::{EventBuf, EventType, types as t};
 use support::call::{Arg::N, Arg::P, call};
@@ -331,7 +331,7 @@ fn the_kernel_decides(watch: &mut Watch, asked: &[u8], name: &[u8]) {
             &0u64.to_ne_bytes(),
         ];
         let event = EventBuf::new(1, 1, 0, t::SYSCALL_OPENAT_2_X, &params).unwrap();
-        let expected = sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, name, false);
+        let expected = sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, name, Home::Unknown);
         assert_eq!(!events.is_empty(), expected, "{path:?} {flags}");
         if let Some(event) = events.first() {
             // older kernels read nothing from an empty text

@@ -13,7 +13,7 @@ use lanner_agent::config::{BaseSyscalls, Config};
 use lanner_agent::{prefilter, records, ruleset};
 use lanner_capture::Reader;
 use lanner_engine::{Engine, Memory};
-use lanner_event::prefilter::{Keep, Places, Sieves, SocketClass};
+use lanner_event::prefilter::{Home, Keep, Places, Sieves, SocketClass};
 use lanner_event::{Category, Event, EventBuf, EventFlag, EventType, ParamType, types as t};
 use lanner_fields::{Context, Progress, Scratch};
 use lanner_machine::{BIRTHS, Ends, Fd, FdKind, L4Proto, Machine, MachineOptions};
@@ -275,8 +275,11 @@ impl<'e> Comparison<'e> {
         let socket = (num, class, ends);
         let thread = self.whole.machine.thread(event.tid);
         let name = thread.map_or_else(Vec::new, |thread| thread.comm.to_vec());
-        let on_host = thread.is_some_and(|thread| thread.container.is_empty());
-        let matters = self.sieves.may_matter(event, socket.1, &name, on_host);
+        let home = thread.map_or(Home::Unknown, |thread| match thread.container.is_empty() {
+            true => Home::Host,
+            false => Home::Container,
+        });
+        let matters = self.sieves.may_matter(event, socket.1, &name, home);
         assert!(matters || !matched, "{} at {} would be missed", event.info.symbol, event.ts);
         if self.sieves.births_once() && self.hidden.is_told_by_child(event) {
             assert!(!matched);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lanner_event::prefilter::Interest;
+use lanner_event::prefilter::{Home, Interest};
 use lanner_fields::Value;
 
 use crate::matcher::{Matcher, TextMatcher};
@@ -11,8 +11,10 @@ use crate::predicate::{Predicate, Test};
 /// The field of the process' name.
 const NAME: &str = "proc.name";
 
-/// Fields that have one value for every process that is in no container.
-const OF_CONTAINERS: [&str; 4] = ["container.id", "container.full_id", "container.name", "container.type"];
+/// Fields that have one value for every process that is in no container. The first ones never have it in one
+/// (`lanner_machine`'s cgroup.rs), where a name may be anything.
+const OF_CONTAINERS: [&str; 4] = ["container.id", "container.full_id", "container.type", "container.name"];
+const NEVER_HOST: &[&str] = OF_CONTAINERS.split_at(3).0;
 /// The value.
 const HOST: &[u8] = b"host";
 
@@ -40,14 +42,29 @@ pub(super) fn by_name(predicate: &Predicate, negated: bool, names: &mut Names) -
     Some(Interest::default())
 }
 
-/// The events for which a comparison may hold (or fail, if it is `negated`) where the process is in no container. `None`:
+/// The events for which a comparison may hold (or fail, if it is `negated`) where the process is known to be there. `None`:
 /// that says nothing.
-pub(super) fn on_host(predicate: &Predicate, negated: bool) -> Option<Interest> {
-    predicate.term.as_field().filter(|field| OF_CONTAINERS.contains(&field.info().name))?;
+pub(super) fn by_home(predicate: &Predicate, negated: bool, home: Home) -> Option<Interest> {
+    let field = predicate.term.as_field()?.info().name;
     let (Test::Fits(matcher) | Test::Shares(matcher)) = &predicate.test else { return None };
-    // of a thread for which there is no room in the state there is no value, for which every comparison fails
-    let may = negated || matcher.matches(&Value::Text(HOST));
+    let may = match home {
+        Home::Unknown => return None,
+        // of a thread for which there is no room in the state there is no value, for which every comparison fails
+        Home::Host if OF_CONTAINERS.contains(&field) => negated || matcher.matches(&Value::Text(HOST)),
+        // while no container is listed (agent's known_cgroups.rs) unless there has been room for all
+        Home::Container if NEVER_HOST.contains(&field) => by_not_host(matcher) != Some(negated),
+        Home::Host | Home::Container => return None,
+    };
     Some(if may { Interest::all() } else { Interest::default() })
+}
+
+/// Whether a comparison holds of everything but the host. `None`: of some.
+fn by_not_host(matcher: &Matcher) -> Option<bool> {
+    let Matcher::Text(text) = matcher else { return None };
+    match text {
+        TextMatcher::NotEqual(unwanted) => (**unwanted == *HOST).then_some(true),
+        _ => literals(text).filter(|texts| texts.iter().all(|text| **text == *HOST)).map(|_| false),
+    }
 }
 
 /// The texts of which one must be the value.

@@ -9,8 +9,8 @@ use super::hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, Slot, Table, Verdict};
 use super::path::is_clean;
 use super::port::Ports;
 use super::{
-    ArgumentClasses, CALLERS, CREATES, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, ON_HOST, OTHER_NAME,
-    PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States, TRUNCATES, WRITES,
+    ArgumentClasses, CALLERS, CREATES, Home, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, OTHER_NAME,
+    PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States, THERE, TRUNCATES, WRITES,
 };
 use crate::{EVENTS, Event, EventType};
 
@@ -48,6 +48,8 @@ pub struct Sieve {
     pub places: Places,
     /// How values of the argument are told apart; all are of class 0 if this is empty.
     pub classes: ArgumentClasses,
+    /// Whether less is asked for in containers, if anywhere, rather than in none.
+    pub of_containers: bool,
 }
 
 impl Sieve {
@@ -121,6 +123,7 @@ impl Sieves {
                 suffixes: 0,
                 places,
                 classes: prefilter.classes.get(ty).cloned().unwrap_or_default(),
+                of_containers: prefilter.of_containers.contains(ty),
             };
             for (test, verdict) in tests(by_caller).into_iter().filter(|_| has_path) {
                 sieve.look_for(test, verdict, &mut sieves.table);
@@ -174,8 +177,8 @@ impl Sieves {
     }
 
     /// Whether an event may matter to a rule. `socket` is what the socket is that a call over one is about, `name` that of
-    /// the process, which is known to be in no container if it is `on_host`.
-    pub fn may_matter(&self, event: &Event<'_>, socket: SocketClass, name: &[u8], on_host: bool) -> bool {
+    /// the process.
+    pub fn may_matter(&self, event: &Event<'_>, socket: SocketClass, name: &[u8], home: Home) -> bool {
         let Some(sieve) = self.get(event.ty()) else { return true };
         let Some(state) = state_of(sieve, event, socket) else { return true };
         let mut verdict = Verdict(sieve.whatever);
@@ -185,7 +188,8 @@ impl Sieves {
             }
         }
         let by_name = if self.table.has_name(name) { 0 } else { OTHER_NAME };
-        let kind = by_name | if on_host { ON_HOST } else { 0 };
+        let there = if sieve.of_containers { Home::Container } else { Home::Host };
+        let kind = by_name | if home == there { THERE } else { 0 };
         // each of these bounds what matters
         [0, by_name, kind].into_iter().all(|kind| verdict.0[kind].has(state))
     }
@@ -203,7 +207,7 @@ impl Sieves {
 
 /// What is asked of callers of each kind, if nothing less is asked of some: the same of all.
 fn by_caller<'a>(any: &'a Interest, less: Option<&'a [Interest; CALLERS - 1]>) -> [&'a Interest; CALLERS] {
-    less.map_or([any; CALLERS], |[other_name, on_host, both]| [any, other_name, on_host, both])
+    less.map_or([any; CALLERS], |[other_name, there, both]| [any, other_name, there, both])
 }
 
 /// The tests of what is asked of each kind of callers.
@@ -284,7 +288,12 @@ mod tests {
             (PathTest::holds(b"id_rsa").unwrap(), States::ALL),
         ]);
         let matters = |fd, name: &str, flags| {
-            sieves.may_matter(&open(fd, name, flags).event().unwrap(), SocketClass::Unknown, b"cat", false)
+            sieves.may_matter(
+                &open(fd, name, flags).event().unwrap(),
+                SocketClass::Unknown,
+                b"cat",
+                Home::Unknown,
+            )
         };
         assert!(matters(3, "/etc/shadow", 1) && matters(-2, "/etc/shadow", 3));
         assert!(!matters(3, "/etc/shadow", 2) && !matters(3, "/etc/shadow-", 1));
@@ -298,11 +307,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_asked_for_there_is_dropped_where_it_is() {
+        let [all, none] = [Interest::all(), Interest::default()];
+        let ty = types::SYSCALL_OPENAT_2_X;
+        for (of_containers, dropped) in [(false, Home::Host), (true, Home::Container)] {
+            let prefilter = Prefilter {
+                types: [(ty, (all.clone(), Keep::Opens))].into(),
+                callers: [(ty, [all.clone(), none.clone(), none.clone()])].into(),
+                of_containers: of_containers.then_some(ty).into_iter().collect(),
+                ..Prefilter::default()
+            };
+            let sieves = Sieves::new(&prefilter);
+            for home in [Home::Unknown, Home::Host, Home::Container] {
+                let event = open(3, "/etc/shadow", 1);
+                let matters = sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat", home);
+                assert_eq!(matters, home != dropped, "{home:?}");
+            }
+        }
+    }
+
+    #[test]
     fn other_types_are_let_through() {
         let close =
             EventBuf::new(1, 2, 0, types::SYSCALL_CLOSE_X, &[&0i64.to_ne_bytes(), &3i64.to_ne_bytes()])
                 .unwrap();
-        assert!(sieves([]).may_matter(&close.event().unwrap(), SocketClass::Unknown, b"cat", false));
+        assert!(sieves([]).may_matter(&close.event().unwrap(), SocketClass::Unknown, b"cat", Home::Unknown));
     }
 
     #[test]
@@ -326,8 +355,9 @@ mod tests {
     fn what_finds_no_room_in_the_table_is_let_through() {
         let many = (0..5000).map(|n| (PathTest::Exact(format!("/file/{n}").as_bytes().into()), States::ALL));
         let sieves = sieves(many);
-        let matters =
-            |event: EventBuf| sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat", false);
+        let matters = |event: EventBuf| {
+            sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat", Home::Unknown)
+        };
         assert!((0..5000).all(|n| matters(open(3, &format!("/file/{n}"), 1))));
     }
 }

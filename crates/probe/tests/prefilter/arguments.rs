@@ -1,7 +1,7 @@
 //! What is dropped by the value of an argument.
 
 use lanner_event::prefilter::{
-    ArgumentClasses, Interest, Keep, Prefilter, Sieves, SocketClass, States, argument,
+    ArgumentClasses, Home, Interest, Keep, Prefilter, Sieves, SocketClass, States, argument,
 };
 use lanner_event::{EventBuf, EventType, types as t};
 
@@ -56,7 +56,8 @@ fn the_kernel_tells_values_apart_as_the_tables_say() {
         let sieves = Sieves::new(&prefilter);
         for (request, value) in requests.into_iter().zip(values) {
             let event = finished(ty, trace(request), 3, value);
-            let expected = sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat", false);
+            let expected =
+                sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat", Home::Unknown);
             assert_eq!(!told(&mut watch).is_empty(), expected, "{request:#x} {value}");
             *(if expected { &mut let_through } else { &mut dropped }) += 1;
         }

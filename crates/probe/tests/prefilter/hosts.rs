@@ -9,6 +9,7 @@ use std::process::Command;
 
 use lanner_event::prefilter::{Interest, Keep, Prefilter};
 use lanner_event::types as t;
+use lanner_probe::KnownCgroup;
 
 use crate::support::call::{Arg::N, Arg::P, call};
 use crate::support::{Watch, text};
@@ -123,7 +124,7 @@ fn processes_in_no_container_are_known_by_their_cgroups() {
         told(watch).iter().any(|event| event.event().unwrap().ty() == t::SYSCALL_OPENAT_2_X)
     };
     assert!(opens(watch) && is_told(watch, ": < $MARK"), "no cgroup is listed");
-    assert!(watch.probe.host_cgroups().insert(id(&own)));
+    assert!(watch.probe.known_cgroups().insert(KnownCgroup::Host(id(&own))));
     // what was there before the probe is known from the kernel's iterators alone
     assert_eq!(opens(watch), !watch.probe.attachment().iterators);
     assert!(!is_told(watch, ": < $MARK") && !is_told(watch, "exec cat $MARK"));
@@ -146,11 +147,11 @@ fn processes_in_no_container_are_known_by_their_cgroups() {
     let service = Group::new(&tree, "service");
     let script = format!("{} && exec cat $MARK", service.enter());
     assert!(is_told(watch, &script), "it isn't listed yet");
-    assert!(watch.probe.host_cgroups().insert(service.id()));
+    assert!(watch.probe.known_cgroups().insert(KnownCgroup::Host(service.id())));
     assert!(!is_told(watch, &script));
-    watch.probe.host_cgroups().remove(service.id());
+    watch.probe.known_cgroups().remove(KnownCgroup::Host(service.id()));
     assert!(is_told(watch, &script));
-    assert!(!watch.probe.host_cgroups().unsure());
+    assert!(!watch.probe.known_cgroups().unsure());
 }
 
 /// Runs a program in a cgroup, in which something is done before.
@@ -170,6 +171,43 @@ fn run_by_thread() {
 }
 
 #[test]
+fn processes_in_containers_are_known_by_their_cgroups() {
+    let Some(tree) = tree() else { return };
+    let Some(mut watch) = watch_containers() else { return };
+    let watch = &mut watch;
+    let mut prefilter = of_containers();
+    prefilter.of_containers.insert(t::SYSCALL_OPENAT_2_X);
+    watch.probe.update_prefilter(&prefilter);
+    let container = Group::new(&tree, "container");
+    let (leave, enter) = (enter(&own(&tree)), container.enter());
+    let run = format!("{enter} && exec cat $MARK");
+    assert!(is_told(watch, &run), "it isn't listed yet");
+    // neither is one of the host
+    assert!(watch.probe.known_cgroups().insert(KnownCgroup::Host(container.id())));
+    assert!(is_told(watch, &run));
+    assert!(watch.probe.known_cgroups().insert(KnownCgroup::Container(container.id())));
+    for (script, told) in [
+        (run.clone(), false),
+        (": < $MARK".into(), true),
+        // who is moved is known to be where it was, until it runs a program
+        (format!("{enter}; : < $MARK; {leave}"), true),
+        (format!("{enter} && (: < $MARK) && true"), false),
+        (format!("{enter} && exec sh -c '{leave}; : < $MARK'"), false),
+        (format!("{enter} && exec sh -c '{leave}; exec cat $MARK'"), true),
+    ] {
+        assert_eq!(is_told(watch, &script), told, "{script}");
+    }
+    // whatever runtimes do in it, it is a container's
+    run_in(&container.0, || {
+        assert_eq!(call(libc::SYS_prctl, &[N(libc::PR_SET_NAME.into()), P(b"runc:[2:INIT]\0")]), 0);
+    });
+    assert!(!is_told(watch, &run));
+    watch.probe.known_cgroups().remove(KnownCgroup::Container(container.id()));
+    assert!(is_told(watch, &run));
+    assert!(!watch.probe.known_cgroups().unsure());
+}
+
+#[test]
 fn a_cgroup_that_a_runtime_may_have_taken_for_a_container_is_not_the_hosts() {
     let Some(tree) = tree() else { return };
     let Some(mut watch) = watch_containers() else { return };
@@ -177,7 +215,7 @@ fn a_cgroup_that_a_runtime_may_have_taken_for_a_container_is_not_the_hosts() {
     let script = |group: &Group| format!("{} && exec cat $MARK", group.enter());
     let listed = |watch: &Watch, name: &str| {
         let group = Group::new(&tree, name);
-        assert!(watch.probe.host_cgroups().insert(group.id()));
+        assert!(watch.probe.known_cgroups().insert(KnownCgroup::Host(group.id())));
         group
     };
     let in_namespace = |group: &Path| {
@@ -213,12 +251,12 @@ fn a_cgroup_that_a_runtime_may_have_taken_for_a_container_is_not_the_hosts() {
         // so is what is in it
         let below = Group(group.0.join("below"));
         fs::create_dir(&below.0).unwrap();
-        assert!(watch.probe.host_cgroups().insert(below.id()));
+        assert!(watch.probe.known_cgroups().insert(KnownCgroup::Host(below.id())));
         assert_eq!(is_told(watch, &script(&below)), told, "below {name}");
         drop((below, group));
         // another of the same name is another
         let group = listed(watch, name);
         assert!(!is_told(watch, &script(&group)), "{name} anew");
     }
-    assert!(!watch.probe.host_cgroups().unsure());
+    assert!(!watch.probe.known_cgroups().unsure());
 }

@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lanner_event::prefilter::{
-    AskedEnds, Interest, Keep, Network, Prefilter, SUCCESS, Sieves, SocketClass, States,
+    AskedEnds, Home, Interest, Keep, Network, Prefilter, SUCCESS, Sieves, SocketClass, States,
 };
 use lanner_event::{EventBuf, EventType, types as t};
 
@@ -104,7 +104,8 @@ fn the_kernel_decides_by_sockets_as_the_tables_say() {
             let what = next() as usize % 4;
             let (ty, result) = does(what, *fd, &to);
             let events = told(&mut watch);
-            let expected = sieves.may_matter(&finished(ty, result).event().unwrap(), *class, b"cat", false);
+            let expected =
+                sieves.may_matter(&finished(ty, result).event().unwrap(), *class, b"cat", Home::Unknown);
             assert_eq!(!events.is_empty(), expected, "{class:?} {} {result}", ty.info().unwrap().name);
             for event in &events {
                 assert_eq!(

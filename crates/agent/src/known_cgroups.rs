@@ -1,5 +1,5 @@
-//! Which cgroups are in no container, so that the kernel need not tell of calls on the host that rules about containers
-//! alone ask for. A thread of its own lists them, at the start and when cgroups have come into being; the kernel is told
+//! Which cgroups are in no container and which are in one, so that the kernel need not tell of calls on the host that rules
+//! about containers alone ask for, nor the other way round. A thread of its own lists them, at the start and when cgroups have come into being; the kernel is told
 //! once all has been heard of that happened before.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use lanner_machine::{Machine, container_of_path};
-use lanner_probe::HostCgroups as Known;
+use lanner_probe::{KnownCgroup, KnownCgroups as Known};
 
 use crate::log::now;
 
@@ -31,37 +31,46 @@ const LONGEST: usize = 1024;
 /// Time between two lists.
 const PACE: Duration = Duration::from_secs(2);
 
-/// Cgroups that are no container's by their names, nor in one.
+/// All cgroups.
 #[derive(Default)]
 struct List {
     /// When they were listed, ns since 1970.
     at: u64,
-    /// Their ids and paths.
-    cgroups: Vec<(u64, Vec<u8>)>,
+    /// Those that are no container's by their names, nor in one, with their paths.
+    others: Vec<(u64, Vec<u8>)>,
+    /// Those that are.
+    of_containers: Vec<u64>,
 }
 
 /// A list, or why there is none.
 type Listed = Result<List, String>;
 
-/// Lists the host's cgroups. The thread starts when that is first needed and ends with this.
-pub struct HostCgroups {
+/// Lists cgroups. The thread starts when that is first needed and ends with this.
+pub struct KnownCgroups {
     host_root: PathBuf,
     thread: Option<(Sender<()>, Receiver<Listed>)>,
     /// A list of which the kernel is to be told.
     waiting: Option<List>,
     /// What it was told.
-    told: BTreeSet<u64>,
+    told: BTreeSet<KnownCgroup>,
     /// When a list was asked for last, and how many cgroups had come into being.
     asked: Option<(Instant, u64)>,
     /// What was last said of it.
     said: Option<String>,
 }
 
-impl HostCgroups {
+impl KnownCgroups {
     /// Those of the host whose root is seen there.
-    pub fn new(host_root: &Path) -> HostCgroups {
+    pub fn new(host_root: &Path) -> KnownCgroups {
         let host_root = host_root.to_path_buf();
-        HostCgroups { host_root, thread: None, waiting: None, told: BTreeSet::new(), asked: None, said: None }
+        KnownCgroups {
+            host_root,
+            thread: None,
+            waiting: None,
+            told: BTreeSet::new(),
+            asked: None,
+            said: None,
+        }
     }
 
     /// Has them listed from now on.
@@ -90,10 +99,11 @@ impl HostCgroups {
         if let Some(list) = self.waiting.take_if(|list| idle || seen > list.at) {
             self.tell(known, machine, &list);
             return self.say(match known.unsure() {
-                true => "Calls on the host are told to rules about containers too: the kernel could not keep which processes those of the host are, or hierarchies of cgroups beside the unified one came up".into(),
-                false => format!("The kernel knows {} cgroups to be in no container", self.told.len()),
+                true => "Rules hear of calls on the host and in containers alike: the kernel could not keep where processes are, or hierarchies of cgroups beside the unified one came up".into(),
+                false => self.counted(),
             });
         }
+        self.doubt_containers(known, machine);
         let (wishes, lists) = self.thread.as_ref()?;
         let made = known.made();
         let due = self.asked.is_none_or(|(at, before)| before != made && at.elapsed() >= PACE);
@@ -107,17 +117,37 @@ impl HostCgroups {
             Err(why) => {
                 self.told.iter().for_each(|id| known.remove(*id));
                 self.told.clear();
-                return self.say(format!("Calls on the host are told to rules about containers too: {why}"));
+                return self.say(format!("Rules hear of calls on the host and in containers alike: {why}"));
             }
         }
         None
     }
 
     fn tell(&mut self, known: &Known, machine: &Machine, list: &List) {
-        let of_host = list.cgroups.iter().filter(|(_, path)| !machine.is_in_container(path));
-        let now: BTreeSet<u64> = of_host.map(|(id, _)| *id).collect();
-        self.told.difference(&now).for_each(|id| known.remove(*id));
-        self.told = now.into_iter().filter(|id| known.insert(*id)).collect();
+        let of_host = list.others.iter().filter(|(_, path)| !machine.is_in_container(path));
+        let of_host = of_host.map(|(id, _)| KnownCgroup::Host(*id));
+        let of_containers = list.of_containers.iter().map(|id| KnownCgroup::Container(*id));
+        let has_all = has_all(machine);
+        let now: BTreeSet<KnownCgroup> = of_host.chain(of_containers.filter(|_| has_all)).collect();
+        self.told.difference(&now).for_each(|cgroup| known.remove(*cgroup));
+        self.told = now.into_iter().filter(|cgroup| known.insert(*cgroup)).collect();
+    }
+
+    /// Forgets containers once the state has had no room for a thread: that is in none to it.
+    fn doubt_containers(&mut self, known: &Known, machine: &Machine) {
+        if !has_all(machine) {
+            let (of_containers, others): (BTreeSet<_>, _) =
+                self.told.iter().partition(|cgroup| is_container(cgroup));
+            self.told = others;
+            of_containers.into_iter().for_each(|cgroup| known.remove(cgroup));
+        }
+    }
+
+    /// How many there are, in words.
+    fn counted(&self) -> String {
+        let of_containers = self.told.iter().filter(|cgroup| is_container(cgroup)).count();
+        let others = self.told.len() - of_containers;
+        format!("The kernel knows {others} cgroups to be in no container, and {of_containers} to be in one")
     }
 
     /// Says what it hasn't said yet; how many they are only once.
@@ -129,13 +159,22 @@ impl HostCgroups {
     }
 }
 
+fn is_container(cgroup: &KnownCgroup) -> bool {
+    matches!(cgroup, KnownCgroup::Container(_))
+}
+
+/// Whether the state has had room for every thread.
+fn has_all(machine: &Machine) -> bool {
+    machine.stats().threads_refused == 0
+}
+
 /// Lists the host's cgroups.
 fn list(host_root: &Path) -> Listed {
     let root = root(host_root)?;
     let mut list = List::default();
     let device = fs::metadata(&root).map_err(|error| error.to_string())?.dev();
-    list.cgroups.push((ROOT, b"/".to_vec()));
-    walk(&root, device, &mut Vec::new(), 1, &mut list.cgroups);
+    list.others.push((ROOT, b"/".to_vec()));
+    walk(&root, device, &mut Vec::new(), 1, &mut list);
     list.at = now();
     Ok(list)
 }
@@ -155,14 +194,17 @@ fn root(host_root: &Path) -> Result<PathBuf, String> {
 }
 
 /// Adds what is in a cgroup. What is in a container's is that container's.
-fn walk(folder: &Path, device: u64, path: &mut Vec<u8>, depth: usize, found: &mut Vec<(u64, Vec<u8>)>) {
+fn walk(folder: &Path, device: u64, path: &mut Vec<u8>, depth: usize, found: &mut List) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_type().is_ok_and(|ty| ty.is_dir())) {
         let len = path.len();
         path.push(b'/');
         path.extend_from_slice(entry.file_name().as_bytes());
-        if is_own(&entry, device) && path.len() <= LONGEST && container_of_path(path).is_none() {
-            found.push((entry.ino(), path.clone()));
+        if is_own(&entry, device) && path.len() <= LONGEST {
+            match container_of_path(path) {
+                Some(_) => found.of_containers.push(entry.ino()),
+                None => found.others.push((entry.ino(), path.clone())),
+            }
             if depth < DEEPEST {
                 walk(&folder.join(OsStr::from_bytes(&path[len + 1..])), device, path, depth + 1, found);
             }
@@ -181,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_a_container_is_not_listed() {
+    fn what_is_in_a_container_is_listed_apart() {
         let folder = tempfile::tempdir().unwrap();
         let container = format!("docker-{}.scope", "0123456789abcdef".repeat(4));
         for path in ["system.slice/a.service/below", "init.scope", &format!("system.slice/{container}/in")] {
@@ -190,9 +232,10 @@ mod tests {
         fs::write(folder.path().join("cgroup.procs"), "").unwrap();
         let deep = vec!["d"; DEEPEST + 3].join("/");
         fs::create_dir_all(folder.path().join(&deep)).unwrap();
-        let mut found = Vec::new();
+        let mut list = List::default();
         let device = fs::metadata(folder.path()).unwrap().dev();
-        walk(folder.path(), device, &mut Vec::new(), 1, &mut found);
+        walk(folder.path(), device, &mut Vec::new(), 1, &mut list);
+        let found = list.others;
         let paths: BTreeSet<String> =
             found.iter().map(|(_, path)| String::from_utf8(path.clone()).unwrap()).collect();
         let deepest = format!("/{}", vec!["d"; DEEPEST].join("/"));
@@ -206,6 +249,9 @@ mod tests {
             let path = folder.path().join(OsStr::from_bytes(&path[1..]));
             assert_eq!(fs::metadata(path).unwrap().ino(), *id);
         }
+        let within = [String::new(), "/in".into()].map(|below| format!("system.slice/{container}{below}"));
+        let ids = within.map(|path| fs::metadata(folder.path().join(path)).unwrap().ino());
+        assert_eq!(BTreeSet::from_iter(list.of_containers), BTreeSet::from(ids));
     }
 
     #[test]
@@ -218,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_number_that_changes_is_no_news() {
-        let mut cgroups = HostCgroups::new(Path::new("/"));
+        let mut cgroups = KnownCgroups::new(Path::new("/"));
         let said = ["The kernel knows 7 cgroups", "The kernel knows 12 cgroups", "why not", "why not"];
         let news = said.map(|what| cgroups.say(what.into()).is_some());
         assert_eq!(news, [true, false, true, false]);
