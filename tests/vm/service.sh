@@ -65,6 +65,39 @@ step "it stops by Falco's name" test "$(systemctl is-active lanner)" = inactive
 step "in good order" test "$(value Result)" = success
 systemctl start lanner
 step "it starts again" active lanner
+
+# What the kernel tells of is decided by where a process is too, on hosts like this one with cgroups of version 2 alone.
+container=/sys/fs/cgroup/system.slice/docker-$(printf 'ab%.0s' {1..32}).scope
+mkdir "$container"
+writes() { perl -e 'for (1 .. 300) { open(F, ">", $ARGV[0]) or die; close(F) }' "/tmp/$1"; }
+contained() { (echo "$BASHPID" >"$container/cgroup.procs" && writes "$1"); }
+# tells SAID CONDITION: watches with one rule about opens for writing and, once lanner has said that, has the host and a
+# container make 300 each.
+tells() {
+    printf -- '- {rule: r, desc: d, priority: NOTICE, output: at %%fd.name, condition: %s}\n' \
+        "'evt.type in (open, openat) and evt.is_open_write = true and $2'" >/tmp/where.yaml
+    lanner run -v -r /tmp/where.yaml >/tmp/told 2>&1 &
+    if within 120 grep -qF "$1" /tmp/told; then
+        writes of-host
+        contained of-container
+        sleep 2
+    fi
+    kill -INT $!
+    wait $!
+    tail -n 1 /tmp/told
+}
+events() { sed -n 's/^events \([0-9]*\),.*/\1/p' /tmp/told; }
+alerts_at() { grep -cF "at /tmp/$1" /tmp/told; }
+tells "watching after" "fd.name startswith /tmp/of"
+both=$(events)
+step "rules about either are told of both" test "$(alerts_at of-host)" -eq 300 -a "$(alerts_at of-container)" -eq 300
+# spared CONDITION ALERTING SPARED: alerts come of the one alone, of whose opens and no others is told.
+spared() {
+    tells "cgroups to be in no container" "$1"
+    [ "$(alerts_at "$2")" -eq 300 ] && [ "$(alerts_at "$3")" -eq 0 ] && [ $((both - $(events))) -gt 250 ]
+}
+step "rules about containers alone are spared what the host does" spared "container.id != host" of-container of-host
+step "rules about the host alone are spared what containers do" spared "not container.id != host" of-host of-container
 dpkg --remove lanner >/dev/null
 step "removed it is gone" eval '! systemctl is-active --quiet lanner && [ ! -e /usr/bin/lanner ] && [ -e /etc/falco/falco.yaml ]'
 journalctl --quiet --no-pager --unit lanner | tail -n 20
