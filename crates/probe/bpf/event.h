@@ -112,12 +112,12 @@ struct scratch {
 	u32 asked_told;	    /* the event that is written says what was asked for */
 	u64 flags_of;	    /* one more than the flags of an open that were converted last */
 	u32 flags_made;	    /* and what they are in the event table */
-	u8 asked[ASKED_START + ASKED_MOST + 9];
+	u8 asked[ASKED_START + ASKED_MOST + 9] __attribute__((aligned(8)));
 	struct seen seen[SEEN];
 	u8 cgroups[CGROUPS_KEPT];
 	u8 data[EVENT_MAX + 2 * TEXT_MAX];
 	u8 path[3 * TEXT_MAX]; /* where a path is built from its end */
-};
+} __attribute__((aligned(64)));
 
 #ifdef LANNER_ITERATORS
 struct {

@@ -171,7 +171,8 @@ static __always_inline u8 *note_with(struct task_struct *thread, s64 fd, u64 fla
 /* Whether the caller, which is known (known.h), has the fds of its process. */
 static __always_inline bool has_table_of_process(struct scratch *s)
 {
-	return (u64)AS(task_struct, s->caller.task)->files == (u64)AS(task_struct, s->caller.main)->files;
+	return usual(s->caller.task == s->caller.main) ||
+	       (u64)AS(task_struct, s->caller.task)->files == (u64)AS(task_struct, s->caller.main)->files;
 }
 
 /* Whether a thread's fds are those of its process alone: other processes that have the table can close them unseen. */

@@ -35,14 +35,14 @@ static __always_inline bool open_is_settled(struct scratch *s, struct task_struc
 	}
 	number = bounded(sieve->fixed | state_of_plain_flags(flags) | (ret >= 0 ? STATE_SUCCESS : 0), 31);
 	state = 1ull << number;
-	if (flags & O_TMPFILE_PART || sieve->whatever & state)
+	if (unusual(flags & O_TMPFILE_PART || sieve->whatever & state))
 		return false;
-	if (sieve->paths & state) {
+	if (usual(sieve->paths & state)) {
 		lately = seen_lately(s, task, plan, user, number);
-		if (!lately)
+		if (unusual(!lately))
 			return false;
 	}
-	if (!(lately & SEEN_MATTERS) && (ret < 0 || is_hidden_plain_fd(s, task, ret)))
+	if (usual(!(lately & SEEN_MATTERS) && (ret < 0 || is_hidden_plain_fd(s, task, ret))))
 		return true;
 	if (lately)
 		s->lately = lately;
@@ -54,10 +54,10 @@ static __always_inline bool close_is_settled(struct scratch *s, struct task_stru
 {
 	u64 known;
 
-	if (ret < 0)
+	if (unusual(ret < 0))
 		return true;
 	known = note_of_caller(s, fd);
-	return says_hidden(known) || (known != NOT_NOTED && closes_unseen(task, (s32)fd));
+	return usual(says_hidden(known)) || (known != NOT_NOTED && closes_unseen(task, (s32)fd));
 }
 
 /*

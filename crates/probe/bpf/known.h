@@ -42,7 +42,7 @@ static __always_inline struct task_struct *known_caller(struct scratch *s, struc
 {
 	u64 task = s->caller.task;
 
-	if (s->caller.regs != (u64)regs || s->caller.ended != *(volatile u64 *)&ended)
+	if (unusual(s->caller.regs != (u64)regs || s->caller.ended != *(volatile u64 *)&ended))
 		task = meet_caller((u64)regs);
 	return AS(task_struct, task);
 }
@@ -52,13 +52,13 @@ static __always_inline u64 note_of_caller(struct scratch *s, u64 fd)
 {
 	u64 notes = s->caller.notes;
 
-	if (fd >= NEAR_FDS) {
+	if (unusual(fd >= NEAR_FDS)) {
 		notes = fd < HIDDEN_MOST ? s->caller.far_notes : 0;
 		/* what may be noted first by this call is to be found at the next */
 		if (!notes)
 			s->caller.regs = 0;
 	}
-	return notes && has_table_of_process(s) ? load_byte(notes + fd) : NOT_AT_HAND;
+	return usual(notes && has_table_of_process(s)) ? load_byte(notes + fd) : NOT_AT_HAND;
 }
 
 #endif

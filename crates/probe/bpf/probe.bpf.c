@@ -147,16 +147,16 @@ static __always_inline int end_of_call(void *ctx, struct pt_regs *regs, s64 ret,
 	if (!plans_wanted || nr != called)
 		return 0;
 	s = get_scratch();
-	if (!s) {
+	if (unusual(!s)) {
 		count_lost(plans[bounded(plan_wanted(plans_wanted, false) - 1, PLANS_ROOM - 1)].type, LOST_NO_BUFFER);
 		return 0;
 	}
 	task = who_called(s, regs);
 	compat = is_compat(task);
 	plan = plan_wanted(plans_wanted, compat);
-	if (!plan || !is_turn(at_function))
+	if (unusual(!plan || !is_turn(at_function)))
 		return 0;
-	if (!compat && is_settled(s, task, plan - 1, regs, ret)) {
+	if (usual(!compat && is_settled(s, task, plan - 1, regs, ret))) {
 		end_copies(plan - 1);
 		return 0;
 	}

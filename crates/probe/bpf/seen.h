@@ -114,7 +114,7 @@ _Static_assert(SEEN_WORDS == 7, "all of them are to be compared below");
 /* The words up to the one at `last`, which has the NUL in it. */
 static __always_inline bool differs(const struct seen *seen, const u64 *asked, u64 last, u64 i)
 {
-	return i <= last && asked[i] != seen->path[i];
+	return unusual(i <= last && asked[i] != seen->path[i]);
 }
 
 /*
@@ -129,10 +129,10 @@ static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *ta
 	const struct seen *seen;
 	const u64 *words;
 
-	if ((can_keep && *(volatile u8 *)&keeping) || within > PAGE_SIZE - 8 * SEEN_WORDS)
+	if (unusual((can_keep && *(volatile u8 *)&keeping) || within > PAGE_SIZE - 8 * SEEN_WORDS))
 		return 0;
 	flushes = flushes_of(mm);
-	if (!is_page_known(s, mm->context.ctx_id, flushes, user))
+	if (unusual(!is_page_known(s, mm->context.ctx_id, flushes, user)))
 		return 0;
 	words = load_words(s->page_place + within);
 #pragma unroll
@@ -147,11 +147,14 @@ static __always_inline u64 seen_lately(struct scratch *s, struct task_struct *ta
 		asked[last] = word;
 		hash = spread(hash, word);
 	}
-	if (last >= SEEN_WORDS)
+	/* else compilers keep of each word whether it is one of the path's */
+	barrier_var(last);
+	if (unusual(last >= SEEN_WORDS))
 		return 0;
 	seen = seen_place(s, hash);
 	barrier_var(seen);
-	if (flushes_of(mm) != flushes || (seen->what ^ seen_for(plan, 0, number)) & ~(SEEN_DECIDED | SEEN_LEN))
+	if (unusual(flushes_of(mm) != flushes ||
+		    (seen->what ^ seen_for(plan, 0, number)) & ~(SEEN_DECIDED | SEEN_LEN)))
 		return 0;
 	/* written out, because not all compilers unroll it */
 	if (differs(seen, asked, last, 0) || differs(seen, asked, last, 1) || differs(seen, asked, last, 2) ||
