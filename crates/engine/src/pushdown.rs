@@ -138,8 +138,8 @@ impl Engine {
     }
 }
 
-/// What the rules of a plan ask of each kind of callers; `None` unless that is less than `otherwise` of some. Rules of which
-/// some are about containers alone and others about the host alone ask for all that both do in either.
+/// What the rules of a plan ask of each kind of callers; `None` unless that is less than `otherwise` of some. Where some are about
+/// containers alone and others about the host alone, it counts whether callers are where less is asked for.
 fn callers(
     source: &Source,
     plan: &Plan,
@@ -148,14 +148,13 @@ fn callers(
     otherwise: &Interest,
 ) -> Option<Callers> {
     let by = |home| callers_by(source, plan, ty, classes, otherwise, home);
-    let on_host = by(Home::Host);
-    let counts = |of: &Callers| {
-        of.interest(THERE) != otherwise || of.interest(OTHER_NAME | THERE) != of.interest(OTHER_NAME)
-    };
-    if on_host.as_ref().is_some_and(counts) {
-        return on_host;
-    }
-    by(Home::Container).filter(counts).or(on_host)
+    let asked = |of: &Callers| [THERE, OTHER_NAME | THERE].map(|kind| size(of.interest(kind)));
+    [Home::Host, Home::Container].into_iter().filter_map(by).min_by_key(asked)
+}
+
+/// How much is asked for.
+fn size(interest: &Interest) -> (u32, usize) {
+    (interest.whatever.0.count_ones(), interest.paths.len())
 }
 
 /// The same, where it counts whether they are known to be there.
@@ -451,6 +450,24 @@ mod tests {
         ] {
             assert_eq!(less(condition), None, "{condition}");
         }
+    }
+
+    #[test]
+    fn where_less_is_asked_for_counts() {
+        let chosen = |condition: &str| {
+            let asked = by_caller(condition).1.unwrap();
+            (asked.of_containers, asked.interest(THERE).clone())
+        };
+        let at = |path: &str| Interest::paths([exact(path)]);
+        let of_host = "(container.id = host or container.id != host and fd.name = /a/b)";
+        assert_eq!(chosen(of_host), (true, at("/a/b")));
+        let of_containers = "(container.id != host or container.id = host and fd.name = /a/b)";
+        assert_eq!(chosen(of_containers), (false, at("/a/b")));
+        let alike = "(container.id != host and fd.name = /a/b or container.id = host and fd.name = /c/d)";
+        assert_eq!(chosen(alike), (false, at("/c/d")));
+        // a name may be what makes the difference
+        let named = chosen("(container.id = host or proc.name = tar)");
+        assert_eq!(named, (true, Interest::all()));
     }
 
     #[test]
