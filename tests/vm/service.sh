@@ -93,7 +93,7 @@ both=$(events)
 step "rules about either are told of both" test "$(alerts_at of-host)" -eq 300 -a "$(alerts_at of-container)" -eq 300
 # spared CONDITION ALERTING SPARED: alerts come of the one alone, of whose opens and no others is told.
 spared() {
-    tells "cgroups to be in no container" "$1"
+    tells "The kernel knows" "$1"
     [ "$(alerts_at "$2")" -eq 300 ] && [ "$(alerts_at "$3")" -eq 0 ] && [ $((both - $(events))) -gt 250 ]
 }
 step "rules about containers alone are spared what the host does" spared "container.id != host" of-container of-host

@@ -31,7 +31,23 @@ const LONGEST: usize = 1024;
 /// Time between two lists.
 const PACE: Duration = Duration::from_secs(2);
 
-/// All cgroups.
+/// Which cgroups are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Wanted {
+    /// Those in no container.
+    pub others: bool,
+    /// Those in one.
+    pub of_containers: bool,
+}
+
+impl Wanted {
+    fn or(self, more: Wanted) -> Wanted {
+        let Wanted { others, of_containers } = more;
+        Wanted { others: self.others || others, of_containers: self.of_containers || of_containers }
+    }
+}
+
+/// All cgroups that are wanted.
 #[derive(Default)]
 struct List {
     /// When they were listed, ns since 1970.
@@ -48,7 +64,9 @@ type Listed = Result<List, String>;
 /// Lists cgroups. The thread starts when that is first needed and ends with this.
 pub struct KnownCgroups {
     host_root: PathBuf,
-    thread: Option<(Sender<()>, Receiver<Listed>)>,
+    thread: Option<(Sender<Wanted>, Receiver<Listed>)>,
+    /// What has ever been wanted.
+    wanted: Wanted,
     /// A list of which the kernel is to be told.
     waiting: Option<List>,
     /// What it was told.
@@ -66,6 +84,7 @@ impl KnownCgroups {
         KnownCgroups {
             host_root,
             thread: None,
+            wanted: Wanted::default(),
             waiting: None,
             told: BTreeSet::new(),
             asked: None,
@@ -73,20 +92,24 @@ impl KnownCgroups {
         }
     }
 
-    /// Has them listed from now on.
+    /// Has these listed too from now on.
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn want(&mut self) -> io::Result<()> {
-        if self.thread.is_some() {
+    pub fn want(&mut self, wanted: Wanted) -> io::Result<()> {
+        let wanted = self.wanted.or(wanted);
+        if wanted != self.wanted {
+            (self.wanted, self.asked) = (wanted, None);
+        }
+        if wanted == Wanted::default() || self.thread.is_some() {
             return Ok(());
         }
-        let (wishes, incoming) = channel::<()>();
+        let (wishes, incoming) = channel::<Wanted>();
         let (outgoing, lists) = channel();
         let host_root = self.host_root.clone();
         let serve = move || {
             // whoever asked is gone when a list can't be given
-            while incoming.recv().is_ok() && outgoing.send(list(&host_root)).is_ok() {}
+            while incoming.recv().is_ok_and(|wanted| outgoing.send(list(&host_root, wanted)).is_ok()) {}
         };
         std::thread::Builder::new().name("cgroups".into()).stack_size(256 << 10).spawn(serve)?;
         self.thread = Some((wishes, lists));
@@ -103,20 +126,25 @@ impl KnownCgroups {
                 false => self.counted(),
             });
         }
-        self.doubt_containers(known, machine);
+        if !machine.has_room() && self.told.iter().any(is_container) {
+            self.replace(known, self.told.iter().copied().filter(|cgroup| !is_container(cgroup)).collect());
+            return self.say(
+                "Calls in containers are told to rules about the host too: there may be no room to know all their threads"
+                    .into(),
+            );
+        }
         let (wishes, lists) = self.thread.as_ref()?;
         let made = known.made();
         let due = self.asked.is_none_or(|(at, before)| before != made && at.elapsed() >= PACE);
         if due && self.waiting.is_none() {
             self.asked = Some((Instant::now(), made));
             // the thread ends only after this does
-            let _ = wishes.send(());
+            let _ = wishes.send(self.wanted);
         }
         match lists.try_recv().ok()? {
             Ok(list) => self.waiting = Some(list),
             Err(why) => {
-                self.told.iter().for_each(|id| known.remove(*id));
-                self.told.clear();
+                self.replace(known, BTreeSet::new());
                 return self.say(format!("Rules hear of calls on the host and in containers alike: {why}"));
             }
         }
@@ -127,27 +155,26 @@ impl KnownCgroups {
         let of_host = list.others.iter().filter(|(_, path)| !machine.is_in_container(path));
         let of_host = of_host.map(|(id, _)| KnownCgroup::Host(*id));
         let of_containers = list.of_containers.iter().map(|id| KnownCgroup::Container(*id));
-        let has_all = has_all(machine);
-        let now: BTreeSet<KnownCgroup> = of_host.chain(of_containers.filter(|_| has_all)).collect();
-        self.told.difference(&now).for_each(|cgroup| known.remove(*cgroup));
-        self.told = now.into_iter().filter(|cgroup| known.insert(*cgroup)).collect();
+        // a thread for which there was none is the host's when it is heard of again
+        let has_room = machine.has_room();
+        self.replace(known, of_host.chain(of_containers.filter(|_| has_room)).collect());
     }
 
-    /// Forgets containers once the state has had no room for a thread: that is in none to it.
-    fn doubt_containers(&mut self, known: &Known, machine: &Machine) {
-        if !has_all(machine) {
-            let (of_containers, others): (BTreeSet<_>, _) =
-                self.told.iter().partition(|cgroup| is_container(cgroup));
-            self.told = others;
-            of_containers.into_iter().for_each(|cgroup| known.remove(cgroup));
-        }
+    /// Has the kernel know these and no others.
+    fn replace(&mut self, known: &Known, now: BTreeSet<KnownCgroup>) {
+        self.told.difference(&now).for_each(|cgroup| known.remove(*cgroup));
+        self.told = now.into_iter().filter(|cgroup| known.insert(*cgroup)).collect();
     }
 
     /// How many there are, in words.
     fn counted(&self) -> String {
         let of_containers = self.told.iter().filter(|cgroup| is_container(cgroup)).count();
         let others = self.told.len() - of_containers;
-        format!("The kernel knows {others} cgroups to be in no container, and {of_containers} to be in one")
+        let others = self.wanted.others.then(|| format!("{others} cgroups to be in no container"));
+        let of_containers =
+            self.wanted.of_containers.then(|| format!("{of_containers} cgroups to be in containers"));
+        let said = others.into_iter().chain(of_containers).collect::<Vec<_>>();
+        format!("The kernel knows {}", said.join(" and "))
     }
 
     /// Says what it hasn't said yet; how many they are only once.
@@ -163,18 +190,15 @@ fn is_container(cgroup: &KnownCgroup) -> bool {
     matches!(cgroup, KnownCgroup::Container(_))
 }
 
-/// Whether the state has had room for every thread.
-fn has_all(machine: &Machine) -> bool {
-    machine.stats().threads_refused == 0
-}
-
-/// Lists the host's cgroups.
-fn list(host_root: &Path) -> Listed {
+/// Lists cgroups.
+fn list(host_root: &Path, wanted: Wanted) -> Listed {
     let root = root(host_root)?;
     let mut list = List::default();
     let device = fs::metadata(&root).map_err(|error| error.to_string())?.dev();
-    list.others.push((ROOT, b"/".to_vec()));
-    walk(&root, device, &mut Vec::new(), 1, &mut list);
+    if wanted.others {
+        list.others.push((ROOT, b"/".to_vec()));
+    }
+    walk(&root, device, wanted, &mut Vec::new(), 1, &mut list);
     list.at = now();
     Ok(list)
 }
@@ -194,19 +218,22 @@ fn root(host_root: &Path) -> Result<PathBuf, String> {
 }
 
 /// Adds what is in a cgroup. What is in a container's is that container's.
-fn walk(folder: &Path, device: u64, path: &mut Vec<u8>, depth: usize, found: &mut List) {
+fn walk(folder: &Path, device: u64, wanted: Wanted, path: &mut Vec<u8>, depth: usize, found: &mut List) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_type().is_ok_and(|ty| ty.is_dir())) {
         let len = path.len();
         path.push(b'/');
         path.extend_from_slice(entry.file_name().as_bytes());
         if is_own(&entry, device) && path.len() <= LONGEST {
-            match container_of_path(path) {
-                Some(_) => found.of_containers.push(entry.ino()),
-                None => found.others.push((entry.ino(), path.clone())),
+            let in_container = container_of_path(path).is_some();
+            if in_container && wanted.of_containers {
+                found.of_containers.push(entry.ino());
+            } else if !in_container && wanted.others {
+                found.others.push((entry.ino(), path.clone()));
             }
-            if depth < DEEPEST {
-                walk(&folder.join(OsStr::from_bytes(&path[len + 1..])), device, path, depth + 1, found);
+            if depth < DEEPEST && (!in_container || wanted.of_containers) {
+                let below = folder.join(OsStr::from_bytes(&path[len + 1..]));
+                walk(&below, device, wanted, path, depth + 1, found);
             }
         }
         path.truncate(len);
@@ -232,10 +259,13 @@ mod tests {
         fs::write(folder.path().join("cgroup.procs"), "").unwrap();
         let deep = vec!["d"; DEEPEST + 3].join("/");
         fs::create_dir_all(folder.path().join(&deep)).unwrap();
-        let mut list = List::default();
         let device = fs::metadata(folder.path()).unwrap().dev();
-        walk(folder.path(), device, &mut Vec::new(), 1, &mut list);
-        let found = list.others;
+        let list = |others, of_containers| {
+            let mut list = List::default();
+            walk(folder.path(), device, Wanted { others, of_containers }, &mut Vec::new(), 1, &mut list);
+            list
+        };
+        let List { others: found, of_containers, .. } = list(true, true);
         let paths: BTreeSet<String> =
             found.iter().map(|(_, path)| String::from_utf8(path.clone()).unwrap()).collect();
         let deepest = format!("/{}", vec!["d"; DEEPEST].join("/"));
@@ -251,15 +281,47 @@ mod tests {
         }
         let within = [String::new(), "/in".into()].map(|below| format!("system.slice/{container}{below}"));
         let ids = within.map(|path| fs::metadata(folder.path().join(path)).unwrap().ino());
-        assert_eq!(BTreeSet::from_iter(list.of_containers), BTreeSet::from(ids));
+        assert_eq!(BTreeSet::from_iter(of_containers), BTreeSet::from(ids));
+        let counts = |list: List| (list.others.len(), list.of_containers.len());
+        assert_eq!(counts(list(true, false)), (found.len(), 0));
+        assert_eq!(counts(list(false, true)), (0, 2));
     }
 
     #[test]
     fn without_the_root_of_the_hierarchy_it_is_said_why() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join(PLACES[0])).unwrap();
-        let why = list(folder.path()).err().unwrap();
+        let why = list(folder.path(), Wanted::default()).err().unwrap();
         assert!(why.contains("version 2 alone"), "{why}");
+    }
+
+    #[test]
+    fn it_is_said_of_what_is_wanted() {
+        let mut cgroups = KnownCgroups::new(Path::new("/"));
+        cgroups.told = [KnownCgroup::Host(1), KnownCgroup::Container(7), KnownCgroup::Container(8)].into();
+        cgroups.wanted.others = true;
+        assert_eq!(cgroups.counted(), "The kernel knows 1 cgroups to be in no container");
+        cgroups.wanted.of_containers = true;
+        let both = "The kernel knows 1 cgroups to be in no container and 2 cgroups to be in containers";
+        assert_eq!(cgroups.counted(), both);
+    }
+
+    #[test]
+    fn what_is_wanted_later_is_listed_too() {
+        let mut cgroups = KnownCgroups::new(Path::new("/"));
+        cgroups.want(Wanted::default()).unwrap();
+        assert!(cgroups.thread.is_none());
+        for wanted in
+            [Wanted { others: true, of_containers: false }, Wanted { others: false, of_containers: true }]
+        {
+            cgroups.asked = Some((Instant::now(), 0));
+            cgroups.want(wanted).unwrap();
+            assert!(cgroups.thread.is_some() && cgroups.asked.is_none(), "{wanted:?}");
+        }
+        cgroups.asked = Some((Instant::now(), 0));
+        cgroups.want(Wanted { others: true, of_containers: false }).unwrap();
+        assert!(cgroups.asked.is_some());
+        assert_eq!(cgroups.wanted, Wanted { others: true, of_containers: true });
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lanner_alert::{Alert, Priority};
 use lanner_container::ResolverError;
 use lanner_engine::{EventTypes, Memory, RuleId};
-use lanner_event::prefilter::Prefilter;
+use lanner_event::prefilter::{Home, Prefilter};
 use lanner_event::{Category, Event, EventType, types};
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch, may_wait};
 use lanner_machine::{Container, Machine};
@@ -25,7 +25,7 @@ use crate::enrich::Enrichment;
 use crate::hold::Hold;
 use crate::host::{host_root, machine};
 use crate::inventory::{Readers, Surroundings, records};
-use crate::known_cgroups::KnownCgroups;
+use crate::known_cgroups::{KnownCgroups, Wanted};
 use crate::log::{Log, now};
 use crate::memory::{self, MemoryGuard, Pressure};
 use crate::metrics::{STRIDE, Station, View, Waiting};
@@ -336,11 +336,9 @@ impl Live {
     /// Has the kernel drop what a prefilter spares, and list what it asks for.
     fn drop_by(&mut self, prefilter: &Prefilter, probe: &mut Probe) {
         probe.update_prefilter(prefilter);
-        if !prefilter.asks_where() {
-            return;
-        }
-        if let Err(error) = self.known_cgroups.want() {
-            self.log.warning(&format!("The host's cgroups are not listed: {error}"));
+        let [others, of_containers] = [Home::Host, Home::Container].map(|home| prefilter.asks_for(home));
+        if let Err(error) = self.known_cgroups.want(Wanted { others, of_containers }) {
+            self.log.warning(&format!("Cgroups are not listed: {error}"));
         }
     }
 

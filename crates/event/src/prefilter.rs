@@ -301,10 +301,11 @@ pub struct Prefilter {
 }
 
 impl Prefilter {
-    /// Whether it makes a difference if a process is in a container.
-    pub fn asks_where(&self) -> bool {
+    /// Whether it makes a difference for some type if a process is known to be there.
+    pub fn asks_for(&self, home: Home) -> bool {
         self.callers.iter().any(|(ty, [other_name, there, both])| {
-            both != other_name || self.types.get(ty).is_some_and(|(any, _)| there != any)
+            let differs = both != other_name || self.types.get(ty).is_some_and(|(any, _)| there != any);
+            differs && home == Home::there(self.of_containers.contains(ty))
         })
     }
 }
@@ -318,6 +319,13 @@ pub enum Home {
     Host,
     /// In one.
     Container,
+}
+
+impl Home {
+    /// Where callers of the kinds with [`THERE`] are.
+    pub(crate) fn there(of_containers: bool) -> Home {
+        if of_containers { Home::Container } else { Home::Host }
+    }
 }
 
 /// Where events of a type have the result, the flags and the paths that are decided by. `None`: not decided.

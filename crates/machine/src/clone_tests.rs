@@ -318,13 +318,17 @@ fn a_long_line_of_short_processes_leaves_nothing() {
 #[test]
 fn the_thread_limit_holds() {
     let mut host = Host::new();
+    assert!(host.machine.has_room());
     host.machine.options = MachineOptions { max_threads: 3, ..MachineOptions::default() };
     host.fork(SHELL, 200);
+    assert!(!host.machine.has_room(), "not for as many again");
     host.fork(SHELL, 201);
     let subject = host.open(999, 3, "/x");
     assert!(host.machine.thread_of(&subject).is_none());
     let stats = host.machine.stats();
     assert_eq!((stats.threads, stats.threads_refused), (3, 2));
+    host.machine.limit_threads(100);
+    assert!(!host.machine.has_room(), "threads are missing");
 }
 
 #[test]

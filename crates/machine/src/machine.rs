@@ -302,6 +302,11 @@ impl Machine {
         self.boot_ts
     }
 
+    /// Whether there has been room for every thread, and is for as many again.
+    pub fn has_room(&self) -> bool {
+        self.stats.threads_refused == 0 && self.threads.len() * 2 <= self.options.max_threads
+    }
+
     /// Sizes and counters.
     pub fn stats(&self) -> MachineStats {
         MachineStats {

@@ -252,6 +252,8 @@ struct Comparison<'e> {
     spared: Watcher<'e>,
     sieves: Sieves,
     hidden: Hidden,
+    /// Events that mattered if they were made elsewhere: on the host, and in containers.
+    spared_by_home: [u64; 2],
 }
 
 impl<'e> Comparison<'e> {
@@ -262,6 +264,7 @@ impl<'e> Comparison<'e> {
             spared: Watcher::new(engine),
             sieves: Sieves::new(&prefilter),
             hidden: Hidden::default(),
+            spared_by_home: [0; 2],
         }
     }
 
@@ -280,6 +283,9 @@ impl<'e> Comparison<'e> {
             false => Home::Container,
         });
         let matters = self.sieves.may_matter(event, socket.1, &name, home);
+        if !matters && self.sieves.may_matter(event, socket.1, &name, Home::Unknown) {
+            self.spared_by_home[usize::from(home == Home::Container)] += 1;
+        }
         assert!(matters || !matched, "{} at {} would be missed", event.info.symbol, event.ts);
         if self.sieves.births_once() && self.hidden.is_told_by_child(event) {
             assert!(!matched);

@@ -40,6 +40,8 @@ fn event(dice: &mut Dice, ts: u64, tid: i64, open: &mut Open) -> EventBuf {
         t::SYSCALL_FCHMOD_X,
         t::SYSCALL_FCHMODAT_X,
         t::SYSCALL_UNLINKAT_2_X,
+        t::SYSCALL_MKDIRAT_X,
+        t::SYSCALL_LINKAT_2_X,
         t::SYSCALL_RENAME_X,
         t::SOCKET_SOCKET_X,
         t::SYSCALL_FCHDIR_X,
@@ -111,12 +113,14 @@ fn random_hosts_give_the_same_alerts() {
          or (evt.type = unlinkat and (proc.name = dog or container.id = web))\n    \
          or (evt.type in (fchmod, fchmodat) and not container.id = host)\n\
          - rule: On the host\n  desc: d\n  priority: INFO\n  output: \"%evt.type %fd.name\"\n  condition: >\n    \
-         evt.type in (openat, open) and evt.is_open_read = true and container.id = host and fd.name endswith x\n",
+         (evt.type in (openat, open) and evt.is_open_read = true and container.id = host and fd.name endswith x)\n    \
+         or (evt.type = mkdirat and not container.id != host)\n    \
+         or (evt.type = linkat and (container.id = host or proc.name = dog))\n",
     );
     let texts: Vec<SourceText> =
         ruleset::own_rules(&ruleset::catalog()).into_iter().chain([by_name]).collect();
     let own = engine(&texts);
-    let (mut alerts, mut spared, mut closes) = (0, 0, 0);
+    let (mut alerts, mut spared, mut closes, mut by_home) = (0, 0, 0, [0, 0]);
     for seed in 0..30 {
         let mut comparison = Comparison::new(&own);
         for watcher in [&mut comparison.whole, &mut comparison.spared] {
@@ -140,9 +144,11 @@ fn random_hosts_give_the_same_alerts() {
             let tid = [10, 20, 30, 40][which];
             comparison.see(&event(&mut dice, ts, tid, &mut open[which]).event().unwrap());
         }
+        by_home.iter_mut().zip(comparison.spared_by_home).for_each(|(all, of)| *all += of);
         let (a, s, c) = comparison.close(&format!("seed {seed}"));
         (alerts, spared, closes) = (alerts + a, spared + s, closes + c);
     }
+    assert!(by_home.iter().all(|spared| *spared > 1000), "on the host and in containers {by_home:?}");
     assert!(
         alerts > 1000 && spared > 1000 && closes > 100,
         "{alerts} alerts, {spared} spared, {closes} of them closes of what was told"

@@ -188,8 +188,7 @@ impl Sieves {
             }
         }
         let by_name = if self.table.has_name(name) { 0 } else { OTHER_NAME };
-        let there = if sieve.of_containers { Home::Container } else { Home::Host };
-        let kind = by_name | if home == there { THERE } else { 0 };
+        let kind = by_name | if home == Home::there(sieve.of_containers) { THERE } else { 0 };
         // each of these bounds what matters
         [0, by_name, kind].into_iter().all(|kind| verdict.0[kind].has(state))
     }
@@ -318,6 +317,8 @@ mod tests {
                 ..Prefilter::default()
             };
             let sieves = Sieves::new(&prefilter);
+            let asks = [Home::Host, Home::Container].map(|home| prefilter.asks_for(home));
+            assert_eq!(asks, [!of_containers, of_containers]);
             for home in [Home::Unknown, Home::Host, Home::Container] {
                 let event = open(3, "/etc/shadow", 1);
                 let matters = sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, b"cat", home);
