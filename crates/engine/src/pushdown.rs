@@ -12,7 +12,7 @@ mod socket;
 
 use lanner_event::EventType;
 use lanner_event::prefilter::{
-    ArgumentClasses, AskedEnds, CALLERS, Home, Interest, OTHER_NAME, Places, THERE,
+    ArgumentClasses, AskedEnds, CALLERS, Home, Interest, OTHER_NAME, Places, States, THERE,
 };
 use rustc_hash::FxHashMap;
 
@@ -148,16 +148,20 @@ fn callers(
     otherwise: &Interest,
 ) -> Option<Callers> {
     let by = |home| callers_by(source, plan, ty, classes, otherwise, home);
+    let (on_host, fails_in_containers) = by(Home::Host);
+    // beginning to watch takes long enough
+    let in_container = if fails_in_containers { by(Home::Container).0 } else { None };
     let asked = |of: &Callers| [THERE, OTHER_NAME | THERE].map(|kind| size(of.interest(kind)));
-    [Home::Host, Home::Container].into_iter().filter_map(by).min_by_key(asked)
+    on_host.into_iter().chain(in_container).min_by_key(asked)
 }
 
 /// How much is asked for.
-fn size(interest: &Interest) -> (u32, usize) {
-    (interest.whatever.0.count_ones(), interest.paths.len())
+fn size(interest: &Interest) -> (u32, u32) {
+    let count = |states: &States| states.0.count_ones();
+    (count(&interest.whatever), interest.paths.values().map(count).sum())
 }
 
-/// The same, where it counts whether they are known to be there.
+/// The same, where it counts whether they are known to be there; and whether some comparison fails in containers.
 fn callers_by(
     source: &Source,
     plan: &Plan,
@@ -165,8 +169,9 @@ fn callers_by(
     classes: &ArgumentClasses,
     otherwise: &Interest,
     home: Home,
-) -> Option<Callers> {
+) -> (Option<Callers>, bool) {
     let mut names = Names::new();
+    let mut fails_in_containers = false;
     let interests: [Interest; CALLERS - 1] = std::array::from_fn(|at| {
         let kind = at + 1;
         let mut bound = Bound::new(source, plan, ty, classes.clone());
@@ -174,6 +179,7 @@ fn callers_by(
         bound.home = if kind & THERE != 0 { home } else { Home::Unknown };
         let interest = bound.of_all();
         names.extend(bound.without.into_iter().flatten());
+        fails_in_containers |= bound.fails_in_containers;
         interest
     });
     // where no name makes a difference, none need be known
@@ -182,7 +188,8 @@ fn callers_by(
         names.clear();
     }
     let of_containers = home == Home::Container;
-    interests.iter().any(|less| less != otherwise).then_some(Callers { names, interests, of_containers })
+    let less = interests.iter().any(|less| less != otherwise);
+    (less.then_some(Callers { names, interests, of_containers }), fails_in_containers)
 }
 
 /// Finds bounds for a plan's conditions.
@@ -201,6 +208,8 @@ struct Bound<'p> {
     ends: AskedEnds,
     /// Where the process is taken to be.
     home: Home,
+    /// Whether some comparison that was looked at fails of every process that is known to be in a container.
+    fails_in_containers: bool,
     known: FxHashMap<Edge, Interest>,
     undecided: Vec<String>,
 }
@@ -216,6 +225,7 @@ impl<'p> Bound<'p> {
             without: None,
             ends: AskedEnds::default(),
             home: Home::Unknown,
+            fails_in_containers: false,
             known: FxHashMap::default(),
             undecided: Vec::new(),
         }
@@ -269,9 +279,10 @@ impl<'p> Bound<'p> {
         }
         let by_name =
             self.without.as_mut().and_then(|names| caller::by_name(predicate, edge.negated(), names));
-        let by_home = || caller::by_home(predicate, edge.negated(), self.home);
+        let by_home = |home| caller::by_home(predicate, edge.negated(), home);
+        self.fails_in_containers |= by_home(Home::Container) == Some(Interest::default());
         by_name
-            .or_else(by_home)
+            .or_else(|| by_home(self.home))
             .or_else(by_argument)
             .or_else(|| leaf::interest(predicate, edge.negated(), self.ty, self.by_socket))
             .unwrap_or_else(|| {
