@@ -703,11 +703,11 @@ static __always_inline void note_fds(struct scratch *s, const struct plan *plan,
 
 /*
  * Whether user space knows both ends of a stream after such an event, even if it knew nothing before. Connecting and
- * receiving alone tell it nothing of an fd that it doesn't know.
+ * receiving alone tell it nothing of an fd that it doesn't know; of datagrams both connecting and sending is needed.
  */
-static __always_inline bool tells_whole_socket(u32 type)
+static __always_inline bool tells_whole_socket(struct scratch *s, u32 type)
 {
-	return type == EV_SOCKET_SENDTO_X || type == EV_SOCKET_SENDMSG_X || type == EV_SOCKET_SEND_X ||
+	return (type == EV_SOCKET_CONNECT_X && is_udp(s)) || type == EV_SOCKET_SENDTO_X || type == EV_SOCKET_SENDMSG_X || type == EV_SOCKET_SEND_X ||
 	       type == EV_SOCKET_ACCEPT_5_X || type == EV_SOCKET_ACCEPT4_6_X;
 }
 
@@ -733,7 +733,7 @@ int interpret(void *ctx)
 	told = write_event();
 	if (can_hide && hiding)
 		note_fds(s, plan_of(s), told);
-	if (told && s->ret >= 0 && tells_whole_socket(plan_of(s)->type))
+	if (told && s->ret >= 0 && tells_whole_socket(s, plan_of(s)->type))
 		note_socket();
 	end_copies(s->plan);
 	return 0;

@@ -5,8 +5,9 @@
  * Data that goes over a stream of TCP tells user space nothing new once it has been told of both ends: of any
  * exchange after that, none is needed. It is noted by the number of the fd, the socket and its ends, so that it counts
  * for no other socket that the number comes to mean, nor for one that is connected anew. Likewise of datagrams, as long as
- * they go from one end of a connected socket to the other: what goes to an address of its own, or comes from anywhere, may
- * change what user space takes for the ends (lanner_machine's sockets.rs).
+ * they go from one end of a connected socket to the other by an fd of which that was told when it was connected: what goes
+ * to an address of its own, or comes from anywhere, may change what user space takes for the ends, and it takes a copy of an
+ * fd for what that was before (lanner_machine's sockets.rs).
  */
 #ifndef LANNER_SOCKETS_H
 #define LANNER_SOCKETS_H
@@ -42,6 +43,8 @@ enum {
 };
 
 enum { UNASKED_ADDRESSES = 1, UNASKED_PORTS = 2 };
+
+#define BY_DATA 1 /* in `ends`: data told of them. Of datagrams alone they are noted without it, when they are connected */
 
 struct told_socket {
 	u64 which, ends;
@@ -157,18 +160,24 @@ static __always_inline u32 unasked_of(struct scratch *s, struct sock *sk, bool v
 	return unasked;
 }
 
-/* Where the caller's memory has the address that the call sends to, or 0; as put_tuple is told of it. */
-static __always_inline u64 address_given(struct scratch *s)
+/* Whether the call sends to an address that it names itself; as is_named finds it of a datagram. */
+static __always_inline bool names_address(struct scratch *s)
 {
+	u64 user;
+
 	switch (plan_of(s)->type) {
 	case EV_SOCKET_SENDTO_X:
-		return s->args[5] ? s->args[4] : 0;
+		user = s->args[5] ? s->args[4] : 0;
+		break;
 	case EV_SOCKET_SENDMSG_X:
-		return name_of_message(s->args[1], s->compat);
+		user = name_of_message(s->args[1], s->compat);
+		break;
 	case EV_SOCKET_SENDMMSG_X:
-		return s->args[1]; /* each message may have its own */
+		return true; /* each message may have its own */
+	default:
+		return false;
 	}
-	return 0;
+	return can_keep && keeping ? address_copy() : user;
 }
 
 /*
@@ -177,18 +186,13 @@ static __always_inline u64 address_given(struct scratch *s)
  */
 static __always_inline bool goes_between_ends(struct scratch *s, struct sock *sk, bool v6)
 {
-	u64 given;
-
 	if (!BPF_CORE_READ(sk, __sk_common.skc_dport))
 		return false;
 	if (!v6 && !BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr))
 		return false;
 	if (v6 && is_unspecified(&sk->__sk_common.skc_v6_rcv_saddr))
 		return false;
-	given = address_given(s);
-	if (can_keep && keeping && plan_of(s)->type != EV_SOCKET_SENDMMSG_X)
-		given = address_copy();
-	return !given;
+	return !names_address(s);
 }
 
 /* Finds what the socket is of which the call has the fd. */
@@ -261,12 +265,12 @@ static __always_inline u64 ends_of(struct scratch *s)
 		hash = mix(hash, *(volatile u32 *)&generation);
 	if (!v6)
 		return mix(hash, (u64)BPF_CORE_READ(sk, __sk_common.skc_daddr) << 32 |
-					 BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr)) | 1;
+					 BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr)) | BY_DATA;
 	bpf_probe_read_kernel(&words[0], 16, &sk->__sk_common.skc_v6_daddr);
 	bpf_probe_read_kernel(&words[2], 16, &sk->__sk_common.skc_v6_rcv_saddr);
 	for (u32 i = 0; i < 4; i++)
 		hash = mix(hash, words[i]);
-	return hash | 1;
+	return hash | BY_DATA;
 }
 
 /* Where it is noted for an fd of the current process that user space knows its socket, or NULL. */
@@ -296,14 +300,21 @@ __noinline int note_socket(void)
 {
 	struct scratch *s = get_scratch();
 	struct told_socket *told;
+	u64 which, ends;
 
 	if (!can_hide || !s || !s->ends_told)
 		return 0;
 	told = place_of_socket(bpf_get_current_task_btf(), s->socket_fd, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!told)
 		return 0;
-	told->which = which_socket(s);
-	told->ends = ends_of(s);
+	which = which_socket(s);
+	ends = ends_of(s);
+	if (is_udp(s) && plan_of(s)->type == EV_SOCKET_CONNECT_X)
+		ends &= ~(u64)BY_DATA;
+	else if (is_udp(s) && (told->which != which || (told->ends | BY_DATA) != ends))
+		return 0;
+	told->which = which;
+	told->ends = ends;
 	return 1;
 }
 

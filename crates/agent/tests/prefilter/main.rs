@@ -333,7 +333,7 @@ impl<'e> Comparison<'e> {
         if succeeded && is_udp && event.ty() == t::SOCKET_CONNECT_X {
             self.hidden.connected.insert((process, num), ends);
         } else if is_udp && !self.hidden.goes_between_ends(process, socket) {
-            self.hidden.told.remove(&(process, num));
+            self.hidden.forget_socket((process, num));
         } else if TELL_ENDS.contains(&event.ty()) && (class.is_tcp() || is_udp) && succeeded {
             self.hidden.told.insert((process, num), ends);
         }

@@ -273,15 +273,16 @@ fn drain(socket: &UdpSocket) {
 #[test]
 fn datagrams_between_two_ends_are_told_once() {
     let _alone = alone();
-    let types = [&EXCHANGES[..], &[t::SOCKET_SENDMSG_X]].concat();
+    let types = [&EXCHANGES[..], &[t::SOCKET_SENDMSG_X, t::SOCKET_CONNECT_X]].concat();
     let Some(mut watch) = watch(&types) else { return };
     let mut state = for_the_state();
     state.types.insert(t::SOCKET_SENDMSG_X, (Interest::default(), Keep::ExchangesButUnix));
+    state.types.insert(t::SOCKET_CONNECT_X, (Interest::default(), Keep::ConnectsButUnix));
     for address in ["127.0.0.1:0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
         let (Ok(from), Ok(to)) = (UdpSocket::bind(address), UdpSocket::bind(address)) else { continue };
-        from.connect(to.local_addr().unwrap()).unwrap();
         let (fd, given) = (number_of(&from), as_given(to.local_addr().unwrap()));
         watch.probe.update_prefilter(&state);
+        from.connect(to.local_addr().unwrap()).unwrap();
         let mut told_of = |what: &dyn Fn()| {
             told(&mut watch);
             what();
@@ -292,12 +293,23 @@ fn datagrams_between_two_ends_are_told_once() {
         assert_eq!(told_of(&|| send_message(fd, &[])), [], "{address}");
         to.send_to(b"data", from.local_addr().unwrap()).unwrap();
         assert_eq!(told_of(&|| receive(fd)), [], "{address}");
+        // a copy of the fd, which the state may have other ends of
+        let copy = call(libc::SYS_fcntl, &[N(fd), N(libc::F_DUPFD_CLOEXEC.into()), N(0)]);
+        from.connect(to.local_addr().unwrap()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(told_of(&|| send(copy)), [t::SOCKET_SENDTO_X], "{address}");
+        }
+        call(libc::SYS_close, &[N(copy)]);
         // a call that says itself where to, even if that is where it would go anyway
         for _ in 0..2 {
             assert_eq!(told_of(&|| send_to(fd, &given)), [t::SOCKET_SENDTO_X], "{address}");
             assert_eq!(told_of(&|| send_message(fd, &given)), [t::SOCKET_SENDMSG_X], "{address}");
         }
-        // after which it isn't known what the state has
+        // after which it isn't known what the state has, until it is connected anew
+        for _ in 0..2 {
+            assert_eq!(told_of(&|| send(fd)), [t::SOCKET_SENDTO_X], "{address}");
+        }
+        from.connect(to.local_addr().unwrap()).unwrap();
         assert_eq!(told_of(&|| send(fd)), [t::SOCKET_SENDTO_X], "{address}");
         assert_eq!(told_of(&|| send(fd)), [], "{address}");
         // one that is not connected; it has no address either
