@@ -68,6 +68,8 @@ struct Live {
     enrichment: Enrichment,
     host_root: PathBuf,
     known_cgroups: KnownCgroups,
+    /// Whether the kernel drops what processes of certain names do.
+    excepts_names: bool,
     /// When the last event happened.
     seen: u64,
     events: u64,
@@ -133,6 +135,7 @@ pub fn run(
         drops: DropWatch::new(config.drops.clone()),
         enrichment,
         known_cgroups: KnownCgroups::new(&host_root),
+        excepts_names: false,
         host_root,
         seen: 0,
         events: 0,
@@ -154,8 +157,7 @@ pub fn run(
     if let Some(crew) = &live.crew {
         crew.begin(&live.machine).map_err(|error| SourceError::Failed(error.to_string()))?;
     }
-    let prefilter = of_program(&live.program, live.crew.as_deref());
-    live.drop_by(&prefilter, &mut probe);
+    live.drop_by(of_program(&live.program, live.crew.as_deref()), &mut probe);
     live.enrichment.ask(&mut live.machine);
     started(&Started {
         attachment: probe.attachment(),
@@ -272,6 +274,7 @@ impl Live {
             if let Some(what) = news {
                 self.log.write(Priority::Debug, &what);
             }
+            self.mind_room(probe);
             let done = self.between_polls(probe);
             self.outbox.flush();
             done?;
@@ -302,12 +305,12 @@ impl Live {
         probe.update_prefilter(&Default::default());
         if let Err(error) = probe.update_events(&asked(&program, self.crew.as_deref())) {
             let prefilter = of_program(&self.program, self.crew.as_deref());
-            self.drop_by(&prefilter, probe);
+            self.drop_by(prefilter, probe);
             let message = format!("Not reloaded, the old rules go on: {error}");
             self.notify.reloaded(&format!("{}; a reload was refused", self.status()));
             return self.log.write(Priority::Error, &message);
         }
-        self.drop_by(&of_program(&program, self.crew.as_deref()), probe);
+        self.drop_by(of_program(&program, self.crew.as_deref()), probe);
         probe.tell_resolved(asks_where(&program.engine));
         self.log = Log::new(config.log.clone(), config.iso8601);
         if let Err(error) = self.enrichment.want_domains(domains::names(&program.engine)) {
@@ -334,11 +337,25 @@ impl Live {
     }
 
     /// Has the kernel drop what a prefilter spares, and list what it asks for.
-    fn drop_by(&mut self, prefilter: &Prefilter, probe: &mut Probe) {
-        probe.update_prefilter(prefilter);
+    fn drop_by(&mut self, mut prefilter: Prefilter, probe: &mut Probe) {
+        // a thread for which there is none is called nothing in the state, which no exception fits
+        if !self.machine.has_room() {
+            prefilter.excepted.clear();
+        }
+        self.excepts_names = !prefilter.excepted.is_empty();
+        probe.update_prefilter(&prefilter);
         let [others, of_containers] = [Home::Host, Home::Container].map(|home| prefilter.asks_for(home));
         if let Err(error) = self.known_cgroups.want(Wanted { others, of_containers }) {
             self.log.warning(&format!("Cgroups are not listed: {error}"));
+        }
+    }
+
+    /// Has the kernel deliver what processes of all names do once there may be no room to know each thread.
+    fn mind_room(&mut self, probe: &mut Probe) {
+        if self.excepts_names && !self.machine.has_room() {
+            let told = "Calls by processes that rules except by name are told: there may be no room to know all threads";
+            self.log.write(Priority::Debug, told);
+            self.drop_by(of_program(&self.program, self.crew.as_deref()), probe);
         }
     }
 

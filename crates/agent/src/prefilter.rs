@@ -1,11 +1,12 @@
 //! What the kernel may drop without changing an alert, and what is said about it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use lanner_engine::{Callers, Engine, Needs, Pushed, RuleId};
 use lanner_event::prefilter::{
-    CREATES, Interest, Keep, OTHER_NAME, PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States,
-    THERE, TRUNCATES, WRITES,
+    CREATES, EXCEPTED_NAME, Interest, Keep, OTHER_NAME, PathTest, Places, Prefilter, READS, SUCCESS,
+    SocketClass, States, THERE, TRUNCATES, WRITES,
 };
 use lanner_event::{EventType, types};
 use lanner_machine::BIRTHS;
@@ -44,14 +45,15 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
         let Some(interest) = engine.interest(ty) else { continue };
         // whoever doesn't hear of new programs takes a process for what it was before
         let hears = watched.contains(types::SYSCALL_EXECVE_19_X);
-        if let Some(Callers { names, interests: [other_name, there, both], of_containers }) =
-            engine.callers(ty, &interest)
-        {
+        if let Some(callers) = engine.callers(ty, &interest) {
+            let Callers { names, excepted, interests, of_containers } = callers;
             let interests = if hears {
                 prefilter.names.extend(names);
-                [other_name, there, both]
+                prefilter.excepted.extend((!excepted.is_empty()).then_some((ty, excepted)));
+                interests
             } else {
-                [interest.clone(), there.clone(), there]
+                let there = interests[THERE - 1].clone();
+                std::array::from_fn(|at| if at + 1 < THERE { &interest } else { &there }.clone())
             };
             prefilter.callers.insert(ty, interests);
             if of_containers {
@@ -170,8 +172,8 @@ fn as_dropped(mut pushed: Pushed) -> Pushed {
         pushed.callers = None;
     }
     let differs = |kind| pushed.callers.as_ref().is_some_and(|of| *of.interest(kind) != pushed.interest);
-    let decided =
-        [(OTHER_NAME, "proc.name"), (THERE, "container.id")].map(|(kind, field)| (differs(kind), field));
+    let decided = [(OTHER_NAME, "proc.name"), (EXCEPTED_NAME, "proc.name"), (THERE, "container.id")]
+        .map(|(kind, field)| (differs(kind), field));
     pushed
         .undecided
         .retain(|field| !decided.iter().any(|(decided, start)| *decided && field.starts_with(start)));
@@ -196,19 +198,34 @@ fn by_container(pushed: &Pushed, callers: &Callers) -> String {
 
 /// What names of processes decide.
 fn by_name(pushed: &Pushed, callers: &Callers) -> String {
-    const SHOWN: usize = 3;
     let others = callers.interest(OTHER_NAME);
-    if *others == pushed.interest {
-        return String::new();
+    let mut said = String::new();
+    if *others != pushed.interest {
+        said = format!(", if the process is named {}", named(&callers.names));
+        match in_words(pushed, others).as_str() {
+            "none" => {}
+            less => said = format!("{said}; else {less}"),
+        }
     }
-    let names: Vec<_> = callers.names.iter().map(|name| String::from_utf8_lossy(name)).collect();
-    let names = match names.len() {
-        few if few <= SHOWN => names.join(", "),
+    if callers.excepted.is_empty() {
+        return said;
+    }
+    let names = named(&callers.excepted);
+    let less = in_words(pushed, callers.interest(EXCEPTED_NAME));
+    match less.as_str() {
+        "none" => format!("{said}, unless the process is named {names}"),
+        less => format!("{said}; of processes named {names} {less}"),
+    }
+}
+
+/// Names in words, as long as they are few.
+fn named(names: &BTreeSet<Box<[u8]>>) -> String {
+    const SHOWN: usize = 3;
+    match names.len() {
+        few if few <= SHOWN => {
+            names.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>().join(", ")
+        }
         many => format!("one of {many} names"),
-    };
-    match in_words(pushed, others).as_str() {
-        "none" => format!(", if the process is named {names}"),
-        less => format!(", if the process is named {names}; else {less}"),
     }
 }
 
@@ -376,7 +393,7 @@ mod tests {
         let told = told(&rules.engine, &config, Some("Set Setuid or Setgid bit"));
         assert_eq!(
             told,
-            "The kernel lets through for 'Set Setuid or Setgid bit':\n  fchmodat chmod fchmod: those that succeed\n"
+            "The kernel lets through for 'Set Setuid or Setgid bit':\n  fchmodat chmod fchmod: those that succeed, unless the process is named one of 63 names\n"
         );
     }
 
@@ -433,6 +450,23 @@ mod tests {
             ),
             says(
                 "all, since the kernel can't decide user.name, if the process is named one of 4 names; else those that are made by path (1 name)"
+            )
+        );
+        let reads = |exception: &str| {
+            told_of(&format!("evt.type = openat and evt.is_open_read = true and {exception}"))
+        };
+        assert_eq!(
+            reads("not proc.name in (tar, cp)"),
+            says("those that read, unless the process is named cp, tar")
+        );
+        assert_eq!(
+            reads("(proc.name != tar or fd.name = /etc/shadow)"),
+            says("those that read; of processes named tar those that read by path (1 name)")
+        );
+        assert_eq!(
+            reads("proc.name in (tar, cp) and (fd.name = /a/b or proc.name = cp)"),
+            says(
+                "those that read, if the process is named cp, tar; of processes named tar those that read by path (1 name)"
             )
         );
     }

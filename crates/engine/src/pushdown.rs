@@ -6,14 +6,13 @@
 
 mod argument;
 mod caller;
+mod callers;
 mod leaf;
 mod needs;
 mod socket;
 
 use lanner_event::EventType;
-use lanner_event::prefilter::{
-    ArgumentClasses, AskedEnds, CALLERS, Home, Interest, OTHER_NAME, Places, States, THERE,
-};
+use lanner_event::prefilter::{ArgumentClasses, AskedEnds, Home, Interest, Places};
 use rustc_hash::FxHashMap;
 
 use crate::engine::Source;
@@ -21,7 +20,9 @@ use crate::graph::Edge;
 use crate::plan::Plan;
 use crate::{Engine, RuleId};
 
-use caller::Names;
+use caller::{Named, Names};
+use callers::Asked;
+pub use callers::Callers;
 pub use needs::Needs;
 
 /// What a rule asks of events of one type.
@@ -37,24 +38,6 @@ pub struct Pushed {
     pub values: Option<Vec<String>>,
     /// What it asks of some kinds of callers, where that is less.
     pub callers: Option<Callers>,
-}
-
-/// What is asked of events by who makes the call.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Callers {
-    /// The names that are asked for.
-    pub names: Names,
-    /// The events that rules may match, of each kind but 0 ([`lanner_event::prefilter::Prefilter::callers`]).
-    pub interests: [Interest; CALLERS - 1],
-    /// Whether callers in containers are those of whom less is asked where it counts where they are; else those in none.
-    pub of_containers: bool,
-}
-
-impl Callers {
-    /// Of one kind.
-    pub fn interest(&self, kind: usize) -> &Interest {
-        &self.interests[kind - 1]
-    }
 }
 
 impl Engine {
@@ -76,7 +59,7 @@ impl Engine {
         let source = self.syscall_source().filter(|source| source.types.contains(ty))?;
         let plan = Plan::new(&source.graph, &source.roots, ty);
         let classes = self.argument_classes(ty).unwrap_or_default();
-        callers(source, &plan, ty, &classes, interest)
+        Asked { source, plan: &plan, ty, classes: &classes }.by_callers(interest)
     }
 
     /// Ends of streams that rules about calls that move data ask for. The states of [`Engine::interest`] are meant so.
@@ -115,7 +98,8 @@ impl Engine {
             let interest = if decided { bound.of_all() } else { Interest::all() };
             let values = ty.info().and_then(|info| argument::shown(&classes, interest.hull(), info));
             let mut undecided = bound.undecided;
-            let callers = callers(source, &plan, ty, &classes, &interest).filter(|_| decided);
+            let asked = Asked { source, plan: &plan, ty, classes: &classes };
+            let callers = if decided { asked.by_callers(&interest) } else { None };
             undecided.sort();
             undecided.dedup();
             Pushed { ty, interest, undecided, values, callers }
@@ -138,60 +122,6 @@ impl Engine {
     }
 }
 
-/// What the rules of a plan ask of each kind of callers; `None` unless that is less than `otherwise` of some. Where some are about
-/// containers alone and others about the host alone, it counts whether callers are where less is asked for.
-fn callers(
-    source: &Source,
-    plan: &Plan,
-    ty: EventType,
-    classes: &ArgumentClasses,
-    otherwise: &Interest,
-) -> Option<Callers> {
-    let by = |home| callers_by(source, plan, ty, classes, otherwise, home);
-    let (on_host, fails_in_containers) = by(Home::Host);
-    // beginning to watch takes long enough
-    let in_container = if fails_in_containers { by(Home::Container).0 } else { None };
-    let asked = |of: &Callers| [THERE, OTHER_NAME | THERE].map(|kind| size(of.interest(kind)));
-    on_host.into_iter().chain(in_container).min_by_key(asked)
-}
-
-/// How much is asked for.
-fn size(interest: &Interest) -> (u32, u32) {
-    let count = |states: &States| states.0.count_ones();
-    (count(&interest.whatever), interest.paths.values().map(count).sum())
-}
-
-/// The same, where it counts whether they are known to be there; and whether some comparison fails in containers.
-fn callers_by(
-    source: &Source,
-    plan: &Plan,
-    ty: EventType,
-    classes: &ArgumentClasses,
-    otherwise: &Interest,
-    home: Home,
-) -> (Option<Callers>, bool) {
-    let mut names = Names::new();
-    let mut fails_in_containers = false;
-    let interests: [Interest; CALLERS - 1] = std::array::from_fn(|at| {
-        let kind = at + 1;
-        let mut bound = Bound::new(source, plan, ty, classes.clone());
-        bound.without = (kind & OTHER_NAME != 0).then(Names::new);
-        bound.home = if kind & THERE != 0 { home } else { Home::Unknown };
-        let interest = bound.of_all();
-        names.extend(bound.without.into_iter().flatten());
-        fails_in_containers |= bound.fails_in_containers;
-        interest
-    });
-    // where no name makes a difference, none need be known
-    if interests[OTHER_NAME - 1] == *otherwise && interests[(OTHER_NAME | THERE) - 1] == interests[THERE - 1]
-    {
-        names.clear();
-    }
-    let of_containers = home == Home::Container;
-    let less = interests.iter().any(|less| less != otherwise);
-    (less.then_some(Callers { names, interests, of_containers }), fails_in_containers)
-}
-
 /// Finds bounds for a plan's conditions.
 struct Bound<'p> {
     source: &'p Source,
@@ -201,9 +131,10 @@ struct Bound<'p> {
     by_socket: bool,
     /// How values of the call's argument are told apart; empty: not at all.
     classes: ArgumentClasses,
-    /// Names that the process is taken not to have, as far as the rules that were looked at ask for some. `None`: it may
-    /// have any.
-    without: Option<Names>,
+    /// What the process is taken to be called.
+    named: Named,
+    /// Names that the rules that were looked at ask for, if it is called nothing that is asked for.
+    names: Names,
     /// Ends of streams that the rules that were looked at ask for.
     ends: AskedEnds,
     /// Where the process is taken to be.
@@ -222,7 +153,8 @@ impl<'p> Bound<'p> {
             ty,
             by_socket: false,
             classes,
-            without: None,
+            named: Named::Anyhow,
+            names: Names::new(),
             ends: AskedEnds::default(),
             home: Home::Unknown,
             fails_in_containers: false,
@@ -277,8 +209,7 @@ impl<'p> Bound<'p> {
         if let Some(asked) = socket::asked_ends(predicate, edge.negated(), self.ty) {
             self.ends.add(asked);
         }
-        let by_name =
-            self.without.as_mut().and_then(|names| caller::by_name(predicate, edge.negated(), names));
+        let by_name = caller::by_name(predicate, edge.negated(), &self.named, &mut self.names);
         let by_home = |home| caller::by_home(predicate, edge.negated(), home);
         self.fails_in_containers |= by_home(Home::Container) == Some(Interest::default());
         by_name
@@ -296,7 +227,9 @@ impl<'p> Bound<'p> {
 mod tests {
     use std::net::IpAddr;
 
-    use lanner_event::prefilter::{Network, PathTest, READS, SUCCESS, SocketClass, States, WRITES};
+    use lanner_event::prefilter::{
+        EXCEPTED_NAME, Network, OTHER_NAME, PathTest, READS, SUCCESS, SocketClass, States, THERE, WRITES,
+    };
     use lanner_event::types::{self, self as t};
     use lanner_rules::{LoadOptions, SourceText, load};
 
@@ -382,7 +315,8 @@ mod tests {
         let others = |condition: &str| {
             let (any, asked) = by_caller(condition);
             asked.map(|asked| {
-                assert_eq!((asked.interest(THERE), asked.interest(3)), (&any, asked.interest(OTHER_NAME)));
+                assert_eq!(asked.interest(THERE), &any);
+                assert_eq!(asked.interest(OTHER_NAME + THERE), asked.interest(OTHER_NAME));
                 (asked.names.clone(), asked.interest(OTHER_NAME).clone())
             })
         };
@@ -392,15 +326,58 @@ mod tests {
         let shadow = others("(proc.name = tar or fd.name = /etc/shadow) and not proc.name = cp");
         assert_eq!(shadow, Some((names(&["tar"]), Interest::paths([exact("/etc/shadow")]))));
         for condition in [
-            "proc.name != tar",
-            "not proc.name in (tar, cp)",
             "proc.name startswith ta",
             "tolower(proc.name) = tar",
             "proc.pname = tar",
             "proc.name = '<NA>'",
+            "proc.name != '<NA>'",
         ] {
             assert_eq!(others(condition), None, "{condition}");
         }
+    }
+
+    #[test]
+    fn less_is_asked_of_processes_of_names_that_rules_except() {
+        let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().into()).collect::<Names>();
+        let excepted = |condition: &str| {
+            let (any, asked) = by_caller(condition);
+            let asked = asked?;
+            assert_eq!(asked.interest(EXCEPTED_NAME + THERE), asked.interest(EXCEPTED_NAME));
+            assert!(asked.names.is_empty() && asked.interest(OTHER_NAME) == &any);
+            Some((asked.excepted.clone(), asked.interest(EXCEPTED_NAME).clone()))
+        };
+        let none = |asked: &[&str]| Some((names(asked), Interest::default()));
+        for condition in ["proc.name != tar", "not proc.name = tar and user.name = x"] {
+            assert_eq!(excepted(condition), none(&["tar"]), "{condition}");
+        }
+        assert_eq!(excepted("not (proc.name in (tar, cp) and user.name = x)"), None);
+        assert_eq!(excepted("evt.is_open_read = true and not proc.name in (tar, cp)"), none(&["cp", "tar"]));
+        // each exception counts where it is made: the one that spares most
+        let shadow = excepted("(not proc.name in (tar, cp, rm) or fd.name = /a/b and not proc.name = cp)");
+        assert_eq!(shadow, none(&["cp"]));
+        let shadow =
+            excepted("(not proc.name in (tar, rm) or fd.name = /a/b and not proc.name startswith t)");
+        assert_eq!(shadow, none(&["tar"]));
+        let shadow = excepted("(proc.name != tar or fd.name = /a/b)");
+        assert_eq!(shadow, Some((names(&["tar"]), Interest::paths([exact("/a/b")]))));
+        for condition in ["proc.pname != tar", "tolower(proc.name) != tar", "not proc.name in ('<NA>')"] {
+            assert_eq!(excepted(condition), None, "{condition}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_asked_for_and_excepted() {
+        let (_, asked) =
+            by_caller("(proc.name = tar and fd.name = /a/b or proc.name = cp and not proc.name = rm)");
+        let asked = asked.unwrap();
+        assert_eq!(asked.interest(OTHER_NAME), &Interest::default());
+        assert_eq!(asked.excepted.iter().map(|name| &**name).collect::<Vec<_>>(), [b"tar"]);
+        assert_eq!(asked.interest(EXCEPTED_NAME), &Interest::paths([exact("/a/b")]));
+        let (_, asked) = by_caller("container.id != host and not proc.name in (tar, cp)");
+        let asked = asked.unwrap();
+        assert_eq!(asked.interest(THERE), &Interest::default());
+        assert_eq!(asked.interest(EXCEPTED_NAME), &Interest::default());
+        assert_eq!(asked.excepted.len(), 2);
     }
 
     #[test]
@@ -408,7 +385,8 @@ mod tests {
         let less = |condition: &str| {
             let (any, asked) = by_caller(condition);
             let asked = asked?;
-            assert_eq!((asked.interest(OTHER_NAME), asked.interest(3)), (&any, asked.interest(THERE)));
+            assert_eq!(asked.interest(OTHER_NAME), &any);
+            assert_eq!(asked.interest(OTHER_NAME + THERE), asked.interest(THERE));
             assert!(asked.names.is_empty() && !asked.of_containers);
             Some(asked.interest(THERE).clone())
         };
@@ -490,13 +468,13 @@ mod tests {
         let of = |kind: usize| asked.interest(kind).paths.keys().cloned().collect::<Vec<_>>();
         assert_eq!(of(OTHER_NAME), [exact("/a/b"), exact("/e/f")]);
         assert_eq!(of(THERE), [exact("/c/d"), exact("/e/f")]);
-        assert_eq!(of(OTHER_NAME | THERE), [exact("/e/f")]);
+        assert_eq!(of(OTHER_NAME + THERE), [exact("/e/f")]);
         let container_or_tar = by_caller("(container.id != host or proc.name = tar)").1.unwrap();
         assert_eq!(
             (container_or_tar.interest(THERE), container_or_tar.interest(OTHER_NAME)),
             (&Interest::all(), &Interest::all())
         );
-        assert_eq!(container_or_tar.interest(OTHER_NAME | THERE), &Interest::default());
+        assert_eq!(container_or_tar.interest(OTHER_NAME + THERE), &Interest::default());
     }
 
     /// What is asked of opens by whoever, and by each kind of callers if that is less.

@@ -6,6 +6,7 @@
 
 mod address;
 pub mod argument;
+mod exception;
 mod hash;
 mod path;
 mod port;
@@ -24,13 +25,21 @@ pub use port::{PORT_WORDS, Ports};
 pub use sieve::{Sieve, Sieves};
 pub use socket::SocketClass;
 
-/// In the number of a kind of callers: their process has none of the names that rules ask for.
+/// In the number of a kind of callers, instead of 0: their process has none of the names that rules ask for.
 pub const OTHER_NAME: usize = 1;
-/// In the number of a kind of callers: their process is where less is asked for: in no container or, for the types of
-/// [`Prefilter::of_containers`], in one.
-pub const THERE: usize = 2;
+/// In the number of a kind of callers, instead of 0: their process has a name of which less is asked for
+/// ([`Prefilter::excepted`]).
+pub const EXCEPTED_NAME: usize = 2;
+/// How many kinds of names there are.
+pub const KINDS_OF_NAMES: usize = 3;
+/// Added to the number of a kind of callers: their process is where less is asked for: in no container or, for the types
+/// of [`Prefilter::of_containers`], in one.
+pub const THERE: usize = KINDS_OF_NAMES;
 /// How many kinds of callers there are. Kind 0 is whoever is of no other.
-pub const CALLERS: usize = 4;
+pub const CALLERS: usize = 2 * KINDS_OF_NAMES;
+
+/// Set in what is asked of a name: rules ask for it. The other bits are classes of names of which some types are asked less.
+pub const ASKED: u64 = 1 << 63;
 
 /// Places for cgroups that are known to be in no container, or in one; a power of two.
 pub const KNOWN_CGROUPS: usize = 8192;
@@ -294,6 +303,8 @@ pub struct Prefilter {
     pub names: BTreeSet<Box<[u8]>>,
     /// In which events by callers of each kind but 0 rules are interested, for the types for which those are fewer.
     pub callers: BTreeMap<EventType, [Interest; CALLERS - 1]>,
+    /// Names of processes of which less is asked for, by type.
+    pub excepted: BTreeMap<EventType, BTreeSet<Box<[u8]>>>,
     /// Types of which less is asked for in containers; of others, less may be in none.
     pub of_containers: BTreeSet<EventType>,
     /// Who makes a thread need not tell of it where that does itself, nor that it failed to.
@@ -303,8 +314,10 @@ pub struct Prefilter {
 impl Prefilter {
     /// Whether it makes a difference for some type if a process is known to be there.
     pub fn asks_for(&self, home: Home) -> bool {
-        self.callers.iter().any(|(ty, [other_name, there, both])| {
-            let differs = both != other_name || self.types.get(ty).is_some_and(|(any, _)| there != any);
+        self.callers.iter().any(|(ty, less)| {
+            let Some((any, _)) = self.types.get(ty) else { return false };
+            let (wherever, there) = less.split_at(KINDS_OF_NAMES - 1);
+            let differs = std::iter::once(any).chain(wherever).ne(there);
             differs && home == Home::there(self.of_containers.contains(ty))
         })
     }

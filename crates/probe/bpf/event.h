@@ -91,7 +91,7 @@ struct scratch {
 	u32 socket_class; /* and what it is, where that was asked for */
 	u32 socket_v6;
 	u32 ends_told; /* its own two ends are what the call tells */
-	u64 found, found_of_there, unclean, slashes; /* of a path, by sieve.h */
+	u64 found[CALLERS / 2], unclean, slashes; /* of a path, by sieve.h */
 	u64 unread;	    /* bytes of the ring that are unread at most, if nobody else writes to it */
 	u32 unchecked;	    /* bytes written since it was looked how many are */
 	u32 over;	    /* more are than the agent is woken for */

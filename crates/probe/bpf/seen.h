@@ -10,11 +10,11 @@
 #include "sockets.h"
 
 /*
- * Whether an event matters, a bit for each kind of callers: whoever made the call, if that was a process of a name that no
- * rule asks for, if it was one where less is asked for (in no container or, by the plan, in one), and if it was both. An event
- * that doesn't matter at all may have the others.
+ * Whether an event matters, a bit for each kind of callers (lanner_event::prefilter): whoever made the call, if that was a
+ * process of a name that no rule asks for, if it was of one of which less is asked; and the same if it was one where less is
+ * asked for (in no container or, by the plan, in one). An event that doesn't matter at all may have the others.
  */
-enum { MATTERS = 1, MATTERS_OF_OTHERS = 2, MATTERS_OF_THERE = 4, MATTERS_OF_ALL = 15 };
+enum { MATTERS = 1, MATTERS_OF_THERE = 1 << THERE, MATTERS_OF_ALL = (1 << CALLERS) - 1 };
 
 /* Read from memory each time, so that the verifier takes all that were found for one. */
 static __always_inline u32 path_len(struct scratch *s)

@@ -60,11 +60,12 @@ struct sieve {
 /* Of closes no rule asks for; of opens the path and the flags are the first two arguments, or those behind a directory. */
 enum { NOT_USED, USED, USED_BY_CLOSES, USED_BY_OPENS };
 
+_Static_assert(CALLERS == 6, "of each number of kinds there is something below");
 _Static_assert(sizeof(struct sieve) == 32, "two fit into a cache line");
 
 struct slot {
 	u64 key;
-	u64 states[CALLERS / 2]; /* in halves: see `MATTERS` */
+	u64 states[CALLERS / 2]; /* in halves: see `MATTERS`; of a name what is asked of it, and its second word */
 };
 
 /* An argument of which values are told apart: from `first` on, `classes` has the class of each, 0 of any above. */
@@ -78,6 +79,8 @@ struct choice {
 struct sieve sieves[PLANS_ROOM] __attribute__((aligned(64))) = {};
 /* States in which an event matters whatever its path, by who made the call. */
 u32 of_callers[PLANS_ROOM][CALLERS] __attribute__((aligned(64))) = {};
+/* Classes of names of which less is asked. */
+u64 excepted[PLANS_ROOM] __attribute__((aligned(64))) = {};
 /* Whether where the caller is decides if that is in a container, instead of if it is in none. */
 u8 of_containers[PLANS_ROOM] = {};
 struct choice choices[CHOICES] __attribute__((aligned(64))) = {};
@@ -102,10 +105,18 @@ __noinline int find_states(u64 key)
 	for (u32 i = 0; i < SLOT_PROBES; i++) {
 		const struct slot *slot = &slots[bounded(key + i, SLOTS - 1)];
 
-		s->found |= slot->states[0] & all_if_zero(slot->key ^ key);
-		s->found_of_there |= slot->states[1] & all_if_zero(slot->key ^ key);
+		s->found[0] |= slot->states[0] & all_if_zero(slot->key ^ key);
+		s->found[1] |= slot->states[1] & all_if_zero(slot->key ^ key);
+		s->found[2] |= slot->states[2] & all_if_zero(slot->key ^ key);
 	}
 	return 0;
+}
+
+static __always_inline void find_anew(struct scratch *s)
+{
+	s->found[0] = 0;
+	s->found[1] = 0;
+	s->found[2] = 0;
 }
 
 static __always_inline void find_test(u64 hash, u32 test, u32 len)
@@ -165,8 +176,7 @@ static __always_inline bool find_states_of_path(struct scratch *s, const struct 
 	u32 prefixes = sieve->starts & state ? sieve->prefixes : 0;
 	u8 *path = &s->asked[ASKED_START];
 
-	s->found = 0;
-	s->found_of_there = 0;
+	find_anew(s);
 	s->unclean = 0;
 	s->slashes = 0;
 	for (u32 i = 0; i < PATH_WORDS; i++) {
@@ -201,7 +211,7 @@ static __always_inline bool find_states_of_path(struct scratch *s, const struct 
 		if (sieve->suffixes >> i & 1 && i < path_len(s))
 			find_test(mix(seed, word >> (56 - 8 * i)), TEST_SUFFIX, i + 1);
 	}
-	if (!(sieve->grams & state) || (s->found & s->found_of_there & all) == all)
+	if (!(sieve->grams & state) || (s->found[0] & s->found[1] & s->found[2] & all) == all)
 		return true;
 	if (path_len(s) > PATH_SEARCHED)
 		return false;
@@ -216,9 +226,10 @@ static __always_inline bool find_states_of_path(struct scratch *s, const struct 
 /* What was found for a state, by `MATTERS`. */
 static __always_inline u32 found_for(struct scratch *s, u32 number)
 {
-	u64 named = s->found >> number, of_there = s->found_of_there >> number;
+	u64 first = s->found[0] >> number, second = s->found[1] >> number, third = s->found[2] >> number;
 
-	return (named & 1) | (named >> 31 & 2) | (of_there & 1) << 2 | (of_there >> 29 & 8);
+	return (first & 1) | (first >> 31 & 2) | (second & 1) << 2 | (second >> 29 & 8) | (third & 1) << 4 |
+	       (third >> 27 & 32);
 }
 
 /*
@@ -259,8 +270,8 @@ __noinline int path_matters(u64 from, u32 number, u32 older)
 	return decided(what);
 }
 
-/* Whether user space knows the current thread by a name that no rule asks for. */
-static __always_inline bool has_other_name(struct scratch *s)
+/* Which kind of name user space knows the current thread by: OTHER_NAME, EXCEPTED_NAME, or 0 if neither is certain. */
+static __always_inline u32 kind_of_name(struct scratch *s)
 {
 	struct task_struct *task = current_task();
 	struct name_before *before;
@@ -268,21 +279,25 @@ static __always_inline bool has_other_name(struct scratch *s)
 	u64 *lost;
 
 	if (!names_told)
-		return false;
+		return 0;
 	lost = count_of_lost_names();
 	if (!lost || *lost)
-		return false;
+		return 0;
 	/* in this order: a new name comes after the old one is kept */
 	name = name_now(task);
 	before = name_before(task);
 	if (before) {
 		if (before->unsure)
-			return false;
+			return 0;
 		name = before->name;
 	}
-	s->found = 0;
+	find_anew(s);
 	find_test(mix(mix(0, name.words[0]), name.words[1]), TEST_NAME, 0);
-	return !s->found;
+	if (s->found[1] != name.words[1])
+		return OTHER_NAME;
+	if (s->found[0] & excepted[bounded(s->plan, PLANS_ROOM - 1)])
+		return EXCEPTED_NAME;
+	return s->found[0] >> NAME_ASKED_BIT ? 0 : OTHER_NAME;
 }
 
 /* The class of the value that the call was given, as the event has it. */
@@ -393,7 +408,7 @@ static __always_inline u32 matters_anyway(struct scratch *s, u32 number)
 	const u32 *states = of_callers[bounded(s->plan, PLANS_ROOM - 1)];
 
 	return (states[0] >> number & 1) | (states[1] >> number & 1) << 1 | (states[2] >> number & 1) << 2 |
-	       (states[3] >> number & 1) << 3;
+	       (states[3] >> number & 1) << 3 | (states[4] >> number & 1) << 4 | (states[5] >> number & 1) << 5;
 }
 
 /* Of callers that are where less matters: OF_CONTAINER, or 0 for the host. */
@@ -407,8 +422,8 @@ static __always_inline bool matters_of_caller(struct scratch *s, u32 matters)
 {
 	if (matters == MATTERS_OF_ALL)
 		return true;
-	if ((matters ^ matters >> 1) & (MATTERS | MATTERS_OF_THERE) && has_other_name(s))
-		matters >>= 1;
+	if (((matters ^ matters >> OTHER_NAME) | (matters ^ matters >> EXCEPTED_NAME)) & (MATTERS | MATTERS_OF_THERE))
+		matters >>= kind_of_name(s);
 	return matters & MATTERS && (matters & MATTERS_OF_THERE || !is_known_to_be(where_decides(s)));
 }
 

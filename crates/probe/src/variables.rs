@@ -70,6 +70,7 @@ pub fn fill_sieves(globals: &mut Globals, sieves: &Sieves) {
         let of_type = plans::PLANS.get(plan).and_then(|ty| sieves.get(*ty));
         globals.of_callers[plan] =
             of_type.map_or([0; CALLERS], |of| of.whatever.map(|states| states.0 as u32));
+        globals.excepted[plan] = of_type.map_or(0, |of| of.excepted);
         globals.of_containers[plan] = u8::from(of_type.is_some_and(|of| of.of_containers));
     }
     globals.choices.copy_from_slice(&choices.places);

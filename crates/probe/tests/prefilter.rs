@@ -260,13 +260,15 @@ fn another_thread_of_the_process_may_close_it() {
 fn the_kernel_decides_as_the_tables_say() {
     let Some(mut watch) = watch(&TYPES) else { return };
     let name = names::own();
-    for asked in [b"another".as_slice(), &name] {
-        the_kernel_decides(&mut watch, asked, &name);
+    let another = b"another".as_slice();
+    for (asked, excepted) in [(another, another), (&name, another), (&name, &name), (another, &name)] {
+        the_kernel_decides(&mut watch, asked, excepted, &name);
     }
 }
 
-/// Compares what is told of calls by this thread, which has a name, with what the tables say if rules ask for another.
-fn the_kernel_decides(watch: &mut Watch, asked: &[u8], name: &[u8]) {
+/// Compares what is told of calls by this thread, which has a name, with what the tables say if rules ask for one name and
+/// except one.
+fn the_kernel_decides(watch: &mut Watch, asked: &[u8], excepted: &[u8], name: &[u8]) {
     let bytes = |text: &str| Box::<[u8]>::from(text.as_bytes());
     let failed = States::without(SUCCESS);
     let mut tests: Vec<(PathTest, States)> = vec![
@@ -282,12 +284,17 @@ fn the_kernel_decides(watch: &mut Watch, asked: &[u8], name: &[u8]) {
         tests.push((PathTest::prefix(start.as_bytes()).unwrap(), States::with(WRITES)));
     }
     // of others some of it, and something that is asked of no one else
-    let others = tests.iter().step_by(2).cloned().chain([(exact("/no/such"), States::ALL)]).collect();
+    let every = |step: usize| Interest {
+        whatever: States::NONE,
+        paths: tests.iter().step_by(step).cloned().chain([(exact("/no/such"), States::ALL)]).collect(),
+    };
+    let [others, of_excepted] = [every(2), every(3)];
     let mut prefilter = prefilter(Interest { whatever: States::NONE, paths: tests.into_iter().collect() });
     prefilter.names.insert(asked.into());
-    let others = Interest { whatever: States::NONE, paths: others };
+    prefilter.excepted.insert(t::SYSCALL_OPENAT_2_X, [excepted.into()].into());
     let whoever = prefilter.types[&t::SYSCALL_OPENAT_2_X].0.clone();
-    prefilter.callers.insert(t::SYSCALL_OPENAT_2_X, [others.clone(), whoever, others]);
+    let less = [&others, &of_excepted, &whoever, &others, &of_excepted].map(Interest::clone);
+    prefilter.callers.insert(t::SYSCALL_OPENAT_2_X, less);
     watch.probe.update_prefilter(&prefilter);
     told(watch);
     let sieves = Sieves::new(&prefilter);

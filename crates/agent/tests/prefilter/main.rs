@@ -254,6 +254,8 @@ struct Comparison<'e> {
     hidden: Hidden,
     /// Events that mattered if they were made elsewhere: on the host, and in containers.
     spared_by_home: [u64; 2],
+    /// Events that mattered if processes of another name made them.
+    spared_by_name: u64,
 }
 
 impl<'e> Comparison<'e> {
@@ -265,6 +267,7 @@ impl<'e> Comparison<'e> {
             sieves: Sieves::new(&prefilter),
             hidden: Hidden::default(),
             spared_by_home: [0; 2],
+            spared_by_name: 0,
         }
     }
 
@@ -285,6 +288,9 @@ impl<'e> Comparison<'e> {
         let matters = self.sieves.may_matter(event, socket.1, &name, home);
         if !matters && self.sieves.may_matter(event, socket.1, &name, Home::Unknown) {
             self.spared_by_home[usize::from(home == Home::Container)] += 1;
+        }
+        if !matters && self.sieves.may_matter(event, socket.1, b"other", home) {
+            self.spared_by_name += 1;
         }
         assert!(matters || !matched, "{} at {} would be missed", event.info.symbol, event.ts);
         if self.sieves.births_once() && self.hidden.is_told_by_child(event) {

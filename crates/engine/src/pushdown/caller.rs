@@ -24,22 +24,62 @@ const NOT_KNOWN: &[u8] = b"<NA>";
 /// Names of which a process has none.
 pub(super) type Names = BTreeSet<Box<[u8]>>;
 
-/// The events for which a comparison may hold (or fail, if it is `negated`) where the process has none of `names`, to
-/// which those that it asks for are added. `None`: that says nothing.
-pub(super) fn by_name(predicate: &Predicate, negated: bool, names: &mut Names) -> Option<Interest> {
+/// What a process is taken to be called.
+pub(super) enum Named {
+    /// Anything.
+    Anyhow,
+    /// None of the names that are asked for.
+    Otherwise,
+    /// This.
+    So(Box<[u8]>),
+}
+
+/// What a comparison of the process' name asks of it; `None` if it is of something else.
+pub(super) fn of_name(predicate: &Predicate) -> Option<&TextMatcher> {
     let field = predicate.term.as_field()?;
-    let (Test::Fits(Matcher::Text(text)) | Test::Shares(Matcher::Text(text))) = &predicate.test else {
-        return None;
+    match &predicate.test {
+        Test::Fits(Matcher::Text(text)) | Test::Shares(Matcher::Text(text)) => {
+            (field.info().name == NAME).then_some(text)
+        }
+        _ => None,
+    }
+}
+
+/// The events for which a comparison may hold (or fail, if it is `negated`) where the process is called so. `None`: that
+/// says nothing. Adds the names that it asks for, if it is called nothing that is asked for.
+pub(super) fn by_name(
+    predicate: &Predicate,
+    negated: bool,
+    named: &Named,
+    names: &mut Names,
+) -> Option<Interest> {
+    let text = of_name(predicate)?;
+    let may = match named {
+        Named::Anyhow => return None,
+        Named::So(name) => text.matches(name) != negated,
+        Named::Otherwise => {
+            let asked = literals(text)?;
+            if asked.iter().any(|name| **name == *NOT_KNOWN) {
+                return None;
+            }
+            if !negated {
+                names.extend(asked);
+            }
+            negated
+        }
     };
-    let asked = if field.info().name == NAME { literals(text)? } else { return None };
-    if asked.iter().any(|name| **name == *NOT_KNOWN) {
-        return None;
-    }
-    if negated {
-        return Some(Interest::all());
-    }
-    names.extend(asked);
-    Some(Interest::default())
+    Some(if may { Interest::all() } else { Interest::default() })
+}
+
+/// The names that a comparison names as such.
+pub(super) fn mentioned(text: &TextMatcher) -> Vec<Box<[u8]>> {
+    let mut names = match text {
+        TextMatcher::NotEqual(one) => vec![one.clone()],
+        TextMatcher::AnyOf(any) => any.one_by_one().filter_map(|text| literals(&text)).flatten().collect(),
+        text => literals(text).unwrap_or_default(),
+    };
+    names.retain(|name| **name != *NOT_KNOWN && !name.is_empty());
+    names
 }
 
 /// The events for which a comparison may hold (or fail, if it is `negated`) where the process is known to be there. `None`:

@@ -36,7 +36,8 @@ const NAME_ROOM: usize = 16;
 pub struct Slot {
     /// The hash; 0 if the place is free.
     pub key: u64,
-    /// In which states the event matters then, by who made the call: of each two kinds the first in the lower half.
+    /// In which states the event matters then, by who made the call: of each two kinds the first in the lower half. Of a
+    /// name what is asked of it, and its second half, by which it is told from others of the same hash.
     pub states: [u64; CALLERS / 2],
 }
 
@@ -49,12 +50,11 @@ impl Verdict {
 
     /// As a [`Slot`] has it.
     fn packed(self) -> [u64; CALLERS / 2] {
-        let Verdict([first, second, third, fourth]) = self;
-        [first.0 | second.0 << 32, third.0 | fourth.0 << 32]
+        std::array::from_fn(|at| self.0[2 * at].0 | self.0[2 * at + 1].0 << 32)
     }
 
-    fn unpacked([one, other]: [u64; CALLERS / 2]) -> Verdict {
-        Verdict([one, one >> 32, other, other >> 32].map(|states| States(states & States::ALL.0)))
+    fn unpacked(packed: [u64; CALLERS / 2]) -> Verdict {
+        Verdict(std::array::from_fn(|at| States(packed[at / 2] >> (at % 2 * 32) & States::ALL.0)))
     }
 
     #[must_use]
@@ -104,10 +104,11 @@ fn top_level(salt: u32) -> u64 {
     mix(u64::from(salt), TOP_LEVEL)
 }
 
-fn name_key(name: &[u8]) -> u64 {
-    let mut name = name.to_vec();
-    name.resize(name.len().max(NAME_ROOM), 0);
-    mix(hash(0, &name), NAME)
+/// The key of a name and its second half: both together are of no other name. `None`: no process has it.
+fn name_key(name: &[u8]) -> Option<(u64, u64)> {
+    let mut whole = [0; NAME_ROOM];
+    whole[..NAME_ROOM - 1].get_mut(..name.len())?.copy_from_slice(name);
+    Some((mix(hash(0, &whole), NAME), word(&whole[8..])))
 }
 
 /// The bit of four bytes: word and place in it.
@@ -119,6 +120,11 @@ fn gram_bit(four: &[u8]) -> (usize, u32) {
 /// The bit of a key among those that say what is in the table: word and place in it.
 fn known_bit(key: u64) -> (usize, u32) {
     ((key >> 38) as usize % KNOWN_WORDS, (key >> 32) as u32 & 63)
+}
+
+/// The places of a key.
+fn places(key: u64) -> impl Iterator<Item = usize> {
+    (0..PROBES).map(move |step| (key as usize).wrapping_add(step) % TABLE)
 }
 
 /// The table and the bit sets.
@@ -155,41 +161,47 @@ impl Table {
         true
     }
 
-    /// Puts in a name that rules ask for. False if there is no room.
-    pub(super) fn insert_name(&mut self, name: &[u8]) -> bool {
-        self.put(name_key(name), Verdict::ALL)
-    }
-
-    /// Whether it is a name that rules ask for.
-    pub(super) fn has_name(&self, name: &[u8]) -> bool {
-        self.states(name_key(name)) != Verdict::default()
-    }
-
-    fn put(&mut self, key: u64, verdict: Verdict) -> bool {
-        let places = (0..PROBES).map(|step| (key as usize).wrapping_add(step) % TABLE);
-        let Some(at) =
-            places.into_iter().find(|at| matches!(self.slots[*at].key, 0) || self.slots[*at].key == key)
-        else {
+    /// Puts in a name and what is asked of it, which is not 0. False if there is no room.
+    pub(super) fn insert_name(&mut self, name: &[u8], asked: u64) -> bool {
+        let Some((key, rest)) = name_key(name) else { return true };
+        let Some(slot) = self.room_for(key).map(|at| &mut self.slots[at]).filter(|slot| slot.key == 0) else {
             return false;
         };
-        self.slots[at].key = key;
-        self.slots[at].states = Verdict::unpacked(self.slots[at].states).or(verdict).packed();
-        let (word, bit) = known_bit(key);
-        self.known[word] |= 1 << bit;
+        *slot = Slot { key, states: [asked, rest, 0] };
+        self.note_known(key);
         true
     }
 
+    /// What is asked of a name, or 0.
+    pub(super) fn of_name(&self, name: &[u8]) -> u64 {
+        let known = name_key(name).and_then(|(key, rest)| Some((self.find(key)?.states, rest)));
+        known.map_or(0, |([asked, second, _], rest)| if second == rest { asked } else { 0 })
+    }
+
+    fn put(&mut self, key: u64, verdict: Verdict) -> bool {
+        let Some(slot) = self.room_for(key).map(|at| &mut self.slots[at]) else { return false };
+        slot.key = key;
+        slot.states = Verdict::unpacked(slot.states).or(verdict).packed();
+        self.note_known(key);
+        true
+    }
+
+    /// Where a key is, or can be.
+    fn room_for(&self, key: u64) -> Option<usize> {
+        places(key).find(|at| matches!(self.slots[*at].key, 0) || self.slots[*at].key == key)
+    }
+
+    fn note_known(&mut self, key: u64) {
+        let (word, bit) = known_bit(key);
+        self.known[word] |= 1 << bit;
+    }
+
+    fn find(&self, key: u64) -> Option<&Slot> {
+        places(key).map(|at| &self.slots[at]).find(|slot| slot.key == key)
+    }
+
     fn states(&self, key: u64) -> Verdict {
-        for step in 0..PROBES {
-            let slot = &self.slots[(key as usize).wrapping_add(step) % TABLE];
-            if slot.key == key {
-                return Verdict::unpacked(slot.states);
-            }
-            if slot.key == 0 {
-                break;
-            }
-        }
-        Verdict::default()
+        self.find(key).map_or(Verdict::default(), |slot| Verdict::unpacked(slot.states))
     }
 
     /// The states in which an event at a path matters, by the tests of a group.

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 
 use super::address::Addresses;
 use super::argument;
+use super::exception::NameClasses;
 use super::hash::{GRAM_WORDS, KNOWN_WORDS, PREFIXES, Slot, Table, Verdict};
 use super::path::is_clean;
 use super::port::Ports;
 use super::{
-    ArgumentClasses, CALLERS, CREATES, Home, Interest, Keep, LONGEST_PATH, LONGEST_SEARCHED, OTHER_NAME,
-    PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States, THERE, TRUNCATES, WRITES,
+    ASKED, ArgumentClasses, CALLERS, CREATES, EXCEPTED_NAME, Home, Interest, Keep, LONGEST_PATH,
+    LONGEST_SEARCHED, OTHER_NAME, PathTest, Places, Prefilter, READS, SUCCESS, SocketClass, States, THERE,
+    TRUNCATES, WRITES,
 };
 use crate::{EVENTS, Event, EventType};
 
@@ -50,6 +52,8 @@ pub struct Sieve {
     pub classes: ArgumentClasses,
     /// Whether less is asked for in containers, if anywhere, rather than in none.
     pub of_containers: bool,
+    /// Of which classes of names less is asked for, a bit for each.
+    pub excepted: u64,
 }
 
 impl Sieve {
@@ -97,8 +101,10 @@ impl Sieves {
             births_once: prefilter.births_once,
             ..Sieves::default()
         };
+        let classes = NameClasses::of(prefilter);
         // where one finds no room, a process of that name would be taken for one that nobody asks for
-        let names_known = prefilter.names.iter().all(|name| sieves.table.insert_name(name));
+        let mut insert = |name: &[u8], asked| sieves.table.insert_name(name, asked | classes.of_name(name));
+        let names_known = prefilter.names.iter().all(|name| insert(name, ASKED));
         let mut groups: Vec<[&Interest; CALLERS]> = Vec::new();
         for (ty, (interest, keep)) in &prefilter.types {
             let Some(places) = ty.info().and_then(Places::of) else { continue };
@@ -124,11 +130,16 @@ impl Sieves {
                 places,
                 classes: prefilter.classes.get(ty).cloned().unwrap_or_default(),
                 of_containers: prefilter.of_containers.contains(ty),
+                excepted: classes.of_type(*ty),
             };
             for (test, verdict) in tests(by_caller).into_iter().filter(|_| has_path) {
                 sieve.look_for(test, verdict, &mut sieves.table);
             }
             sieves.by_type[usize::from(ty.0)] = Some(sieve);
+        }
+        for name in classes.names().filter(|name| !prefilter.names.contains(*name)) {
+            // where it finds no room, it is one of those that no rule asks for
+            sieves.table.insert_name(name, classes.of_name(name));
         }
         sieves
     }
@@ -187,8 +198,12 @@ impl Sieves {
                 verdict = verdict.or(self.of_path(sieve, state, event.text(*at)));
             }
         }
-        let by_name = if self.table.has_name(name) { 0 } else { OTHER_NAME };
-        let kind = by_name | if home == Home::there(sieve.of_containers) { THERE } else { 0 };
+        let by_name = match self.table.of_name(name) {
+            asked if asked & sieve.excepted != 0 => EXCEPTED_NAME,
+            asked if asked & ASKED != 0 => 0,
+            _ => OTHER_NAME,
+        };
+        let kind = by_name + if home == Home::there(sieve.of_containers) { THERE } else { 0 };
         // each of these bounds what matters
         [0, by_name, kind].into_iter().all(|kind| verdict.0[kind].has(state))
     }
@@ -206,7 +221,10 @@ impl Sieves {
 
 /// What is asked of callers of each kind, if nothing less is asked of some: the same of all.
 fn by_caller<'a>(any: &'a Interest, less: Option<&'a [Interest; CALLERS - 1]>) -> [&'a Interest; CALLERS] {
-    less.map_or([any; CALLERS], |[other_name, there, both]| [any, other_name, there, both])
+    std::array::from_fn(|kind| match less {
+        Some(less) if kind > 0 => &less[kind - 1],
+        _ => any,
+    })
 }
 
 /// The tests of what is asked of each kind of callers.
@@ -250,6 +268,7 @@ fn state_of(sieve: &Sieve, event: &Event<'_>, socket: SocketClass) -> Option<u8>
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::net::IpAddr;
 
     use super::*;
@@ -312,7 +331,7 @@ mod tests {
         for (of_containers, dropped) in [(false, Home::Host), (true, Home::Container)] {
             let prefilter = Prefilter {
                 types: [(ty, (all.clone(), Keep::Opens))].into(),
-                callers: [(ty, [all.clone(), none.clone(), none.clone()])].into(),
+                callers: [(ty, [&all, &all, &none, &none, &none].map(Interest::clone))].into(),
                 of_containers: of_containers.then_some(ty).into_iter().collect(),
                 ..Prefilter::default()
             };
@@ -325,6 +344,39 @@ mod tests {
                 assert_eq!(matters, home != dropped, "{home:?}");
             }
         }
+    }
+
+    #[test]
+    fn less_is_let_through_of_names_that_are_excepted() {
+        let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().into()).collect::<BTreeSet<_>>();
+        let [all, none] = [Interest::all(), Interest::default()];
+        let writes = Interest::states(States::with(WRITES));
+        let ty = types::SYSCALL_OPENAT_2_X;
+        let prefilter = Prefilter {
+            types: [(ty, (all.clone(), Keep::Opens))].into(),
+            callers: [(ty, [&writes, &none, &all, &writes, &none].map(Interest::clone))].into(),
+            names: names(&["asked", "both"]),
+            excepted: [(ty, names(&["both", "fifteen-letters", "excepted"]))].into(),
+            ..Prefilter::default()
+        };
+        let sieves = Sieves::new(&prefilter);
+        let matters = |name: &[u8], flags| {
+            let event = open(3, "/tmp/x", flags);
+            sieves.may_matter(&event.event().unwrap(), SocketClass::Unknown, name, Home::Unknown)
+        };
+        assert!(matters(b"asked", 1) && !matters(b"other", 1) && matters(b"other", 2));
+        for excepted in ["excepted", "both", "fifteen-letters"] {
+            assert!(!matters(excepted.as_bytes(), 2), "{excepted}");
+            // nor is anything else taken for it
+            let longer = format!("{excepted}x");
+            assert!([&excepted[1..], &longer].iter().all(|name| matters(name.as_bytes(), 2)), "{excepted}");
+        }
+        let without = Sieves::new(&Prefilter { excepted: BTreeMap::new(), ..prefilter });
+        let event = open(3, "/tmp/x", 2);
+        let matters = |name: &[u8]| {
+            without.may_matter(&event.event().unwrap(), SocketClass::Unknown, name, Home::Unknown)
+        };
+        assert!(matters(b"excepted") && matters(b"both"));
     }
 
     #[test]

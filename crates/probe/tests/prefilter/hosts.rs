@@ -88,7 +88,7 @@ fn of_containers() -> Prefilter {
             (t::SYSCALL_CLOSE_X, (none.clone(), Keep::Closes)),
         ]
         .into(),
-        callers: [(t::SYSCALL_OPENAT_2_X, [all, none.clone(), none])].into(),
+        callers: [(t::SYSCALL_OPENAT_2_X, [&all, &all, &none, &none, &none].map(Interest::clone))].into(),
         ..Prefilter::default()
     }
 }

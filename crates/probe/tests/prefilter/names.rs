@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use lanner_event::prefilter::{Interest, Keep, Prefilter};
+use lanner_event::prefilter::{CALLERS, EXCEPTED_NAME, Interest, Keep, OTHER_NAME, Prefilter, THERE};
 use lanner_event::types as t;
 
 use crate::support::call::{Arg::N, Arg::P, call};
@@ -30,10 +30,27 @@ fn asks_for(name: &str) -> Prefilter {
         types: [(t::SYSCALL_OPENAT_2_X, opens), (t::SYSCALL_CLOSE_X, (Interest::default(), Keep::Closes))]
             .into(),
         names: [name.as_bytes().into()].into(),
-        callers: [(t::SYSCALL_OPENAT_2_X, [Interest::default(), Interest::all(), Interest::default()])]
-            .into(),
+        callers: [(t::SYSCALL_OPENAT_2_X, by_kind([OTHER_NAME, OTHER_NAME + THERE]))].into(),
         ..Prefilter::default()
     }
+}
+
+/// Opens matter unless a process of the name makes them.
+fn excepts(name: &str) -> Prefilter {
+    let asked = asks_for("asked");
+    Prefilter {
+        callers: [(t::SYSCALL_OPENAT_2_X, by_kind([EXCEPTED_NAME, EXCEPTED_NAME + THERE]))].into(),
+        excepted: [(t::SYSCALL_OPENAT_2_X, [name.as_bytes().into()].into())].into(),
+        ..asked
+    }
+}
+
+/// Everything is asked of all kinds of callers but two.
+fn by_kind(of_whom_nothing: [usize; 2]) -> [Interest; CALLERS - 1] {
+    std::array::from_fn(|at| match of_whom_nothing.contains(&(at + 1)) {
+        true => Interest::default(),
+        false => Interest::all(),
+    })
 }
 
 /// Whether it is told that this thread opens a file.
@@ -72,6 +89,11 @@ fn a_thread_is_known_by_the_name_that_it_began_with() {
     assert!(is_told(watch), "{first} is asked for now");
     watch.probe.update_prefilter(&asks_for(&first[1..]));
     assert!(!is_told(watch), "that is another");
+    watch.probe.update_prefilter(&excepts(&first));
+    assert!(!is_told(watch), "{first} is excepted now");
+    watch.probe.update_prefilter(&excepts("other"));
+    call_oneself("other");
+    assert!(is_told(watch), "known as {first} as before");
 }
 
 #[test]
@@ -92,6 +114,11 @@ fn names_of_every_length_are_known() {
                     is_told(watch)
                 });
                 assert_eq!(told, [true, false, false, false], "{name}");
+                let told = [name, &longer, shorter, &name[..len - 1]].map(|excepted| {
+                    watch.probe.update_prefilter(&excepts(excepted));
+                    is_told(watch)
+                });
+                assert_eq!(told, [false, true, true, true], "{name}");
             });
         });
     }
@@ -103,7 +130,11 @@ fn before_the_snapshot_a_new_name_leaves_doubt() {
     let watch = &mut watch;
     watch.probe.update_prefilter(&asks_for("asked"));
     assert!(!is_told(watch));
+    watch.probe.update_prefilter(&excepts(std::str::from_utf8(&own()).unwrap()));
+    assert!(!is_told(watch));
     call_oneself("other");
+    assert!(is_told(watch));
+    watch.probe.update_prefilter(&asks_for("asked"));
     assert!(is_told(watch));
     watch.probe.snapshot(&mut |_| {}).unwrap();
     assert!(is_told(watch), "the snapshot may have had either");
