@@ -11,7 +11,7 @@ use lanner_event::prefilter::{
 use super::Bound;
 use super::caller::{self, Named, Names};
 use crate::engine::Source;
-use crate::plan::Plan;
+use crate::plan::{Leaf, Plan};
 
 /// What is asked of events by who makes the call.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,11 +99,13 @@ impl Asked<'_> {
         others.named = Named::Otherwise;
         let of_others = others.of_all();
         let asked = others.names;
+        let depends = self.nodes_by_name();
+        let mut bound = self.bound();
         let mut groups: Vec<(Interest, Names)> = Vec::new();
         for names in self.names_told_apart() {
             let Some(one) = names.first() else { continue };
-            let mut bound = self.bound();
             bound.named = Named::So(one.clone());
+            bound.known.retain(|edge, _| !depends[edge.node()]);
             let interest = bound.of_all();
             let without = if asked.contains(one) { otherwise } else { &of_others };
             if size(&interest) >= size(without) {
@@ -129,6 +131,20 @@ impl Asked<'_> {
             by_answers.entry(answers).or_default().insert(name);
         }
         by_answers.into_values()
+    }
+
+    /// By node, whether what is asked there may depend on the name.
+    fn nodes_by_name(&self) -> Vec<bool> {
+        let of_leaf =
+            |leaf: &Leaf| caller::of_name(&self.source.graph.predicates[leaf.predicate as usize]).is_some();
+        let mut depends: Vec<bool> =
+            std::iter::once(false).chain(self.plan.leaves.iter().map(of_leaf)).collect();
+        while depends.len() < self.plan.len() {
+            let parts = self.plan.parts(depends.len() - 1 - self.plan.leaves.len());
+            // an `and` comes after its parts
+            depends.push(parts.iter().any(|part| depends.get(part.node()).is_none_or(|depends| *depends)));
+        }
+        depends
     }
 
     fn bound(&self) -> Bound<'_> {
