@@ -136,7 +136,8 @@ fn record(machine: &Machine, thread: &Thread) -> ThreadRecord {
     }
 }
 
-fn fds(machine: &Machine, tid: i64, readers: Readers) -> FdListRecord {
+/// The files of a process, by number.
+pub fn fds(machine: &Machine, tid: i64, readers: Readers) -> FdListRecord {
     let mut fds: Vec<FdRecord> = machine.fds(tid).map(|known| fd(known, readers)).collect();
     fds.sort_by_key(|fd| fd.num);
     FdListRecord { tid, fds }

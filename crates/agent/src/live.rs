@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lanner_alert::{Alert, Priority};
 use lanner_container::ResolverError;
 use lanner_engine::{EventTypes, Memory, RuleId};
-use lanner_event::prefilter::{Home, Prefilter};
+use lanner_event::prefilter::Home;
 use lanner_event::{Category, Event, EventType, types};
 use lanner_fields::{Context, EventMeta, Foreign, ForeignFields, Progress, Scratch, may_wait};
 use lanner_machine::{Container, Machine};
@@ -20,6 +20,7 @@ use lanner_probe::{EventSet, Probe};
 use crate::announce::local_offset;
 use crate::config::DropAction;
 use crate::crew::{Dealings, counts_of_plugins};
+use crate::dropping::{Circumstances, Dropping};
 use crate::drops::DropWatch;
 use crate::enrich::Enrichment;
 use crate::hold::Hold;
@@ -41,7 +42,7 @@ use crate::silence::Silence;
 use crate::tally::Tally;
 use crate::triggered::{Beginning, Matched, Pace, TriggerError, Triggered};
 use crate::wanted::{asks_where, wanted};
-use crate::{domains, learnt, sinks};
+use crate::{domains, learnt, open_files, sinks};
 
 pub use crate::terms::{Ending, LiveError, LiveOptions, Outcome, Started};
 use crate::terms::{LONGEST_WAIT, SWEEP};
@@ -68,8 +69,7 @@ struct Live {
     enrichment: Enrichment,
     host_root: PathBuf,
     known_cgroups: KnownCgroups,
-    /// Whether the kernel drops what processes of certain names do.
-    excepts_names: bool,
+    dropping: Dropping,
     /// When the last event happened.
     seen: u64,
     events: u64,
@@ -135,7 +135,7 @@ pub fn run(
         drops: DropWatch::new(config.drops.clone()),
         enrichment,
         known_cgroups: KnownCgroups::new(&host_root),
-        excepts_names: false,
+        dropping: Dropping::default(),
         host_root,
         seen: 0,
         events: 0,
@@ -157,7 +157,7 @@ pub fn run(
     if let Some(crew) = &live.crew {
         crew.begin(&live.machine).map_err(|error| SourceError::Failed(error.to_string()))?;
     }
-    live.drop_by(of_program(&live.program, live.crew.as_deref()), &mut probe);
+    live.drop_by(&Arc::clone(&live.program), &mut probe);
     live.enrichment.ask(&mut live.machine);
     started(&Started {
         attachment: probe.attachment(),
@@ -274,7 +274,7 @@ impl Live {
             if let Some(what) = news {
                 self.log.write(Priority::Debug, &what);
             }
-            self.mind_room(probe);
+            self.drop_more_or_less(probe);
             let done = self.between_polls(probe);
             self.outbox.flush();
             done?;
@@ -304,13 +304,12 @@ impl Live {
         // Until the new prefilter is in place, everything is delivered.
         probe.update_prefilter(&Default::default());
         if let Err(error) = probe.update_events(&asked(&program, self.crew.as_deref())) {
-            let prefilter = of_program(&self.program, self.crew.as_deref());
-            self.drop_by(prefilter, probe);
+            self.drop_by(&Arc::clone(&self.program), probe);
             let message = format!("Not reloaded, the old rules go on: {error}");
             self.notify.reloaded(&format!("{}; a reload was refused", self.status()));
             return self.log.write(Priority::Error, &message);
         }
-        self.drop_by(of_program(&program, self.crew.as_deref()), probe);
+        self.drop_by(&program, probe);
         probe.tell_resolved(asks_where(&program.engine));
         self.log = Log::new(config.log.clone(), config.iso8601);
         if let Err(error) = self.enrichment.want_domains(domains::names(&program.engine)) {
@@ -336,13 +335,10 @@ impl Live {
         self.notify.reloaded(&self.status());
     }
 
-    /// Has the kernel drop what a prefilter spares, and list what it asks for.
-    fn drop_by(&mut self, mut prefilter: Prefilter, probe: &mut Probe) {
-        // a thread for which there is none is called nothing in the state, which no exception fits
-        if !self.machine.has_room() {
-            prefilter.excepted.clear();
-        }
-        self.excepts_names = !prefilter.excepted.is_empty();
+    /// Has the kernel drop what a program can spare now, and list what that asks for.
+    fn drop_by(&mut self, program: &Program, probe: &mut Probe) {
+        let now = self.circumstances();
+        let prefilter = self.dropping.used(of_program(program, self.crew.as_deref()), now);
         probe.update_prefilter(&prefilter);
         let [others, of_containers] = [Home::Host, Home::Container].map(|home| prefilter.asks_for(home));
         if let Err(error) = self.known_cgroups.want(Wanted { others, of_containers }) {
@@ -350,13 +346,16 @@ impl Live {
         }
     }
 
-    /// Has the kernel deliver what processes of all names do once there may be no room to know each thread.
-    fn mind_room(&mut self, probe: &mut Probe) {
-        if self.excepts_names && !self.machine.has_room() {
-            let told = "Calls by processes that rules except by name are told: there may be no room to know all threads";
-            self.log.write(Priority::Debug, told);
-            self.drop_by(of_program(&self.program, self.crew.as_deref()), probe);
+    /// The same, if something has changed that decides of it.
+    fn drop_more_or_less(&mut self, probe: &mut Probe) {
+        if let Some(why) = self.dropping.changed_by(self.circumstances()) {
+            self.log.write(Priority::Debug, why);
+            self.drop_by(&Arc::clone(&self.program), probe);
         }
+    }
+
+    fn circumstances(&self) -> Circumstances {
+        Circumstances { has_room: self.machine.has_room(), captured: self.triggered.is_writing() }
     }
 
     fn status(&self) -> String {
@@ -454,9 +453,10 @@ impl Live {
                 number: self.progress.meta().num,
                 beginning: &|| {
                     let around = Surroundings::read(machine, root);
-                    let beginning =
-                        Beginning::new(machine, records(machine, &around, Readers::Today), event.ts);
-                    beginning.with_plugins(crew, machine)
+                    let mut known = records(machine, &around, Readers::Today);
+                    let subject = machine.thread(event.tid).map_or(event.tid, |thread| thread.pid);
+                    open_files::add_to(&mut known, machine, &root.join("proc"), subject);
+                    Beginning::new(machine, known, event.ts).with_plugins(crew, machine)
                 },
             };
             let written = self.triggered.matched(event, matched);

@@ -66,7 +66,7 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
     prefilter
 }
 
-/// The prefilter of a running program: for its rules, the captures that they trigger, and plugins that parse events.
+/// The prefilter of a running program: for its rules, and plugins that parse events.
 pub fn of_program(program: &Program, crew: Option<&Crew>) -> Prefilter {
     let base = &program.config.base_syscalls;
     let mut prefilter = prefilter(&program.engine, base, &wanted(&program.engine.event_types(), base));
@@ -82,11 +82,11 @@ pub fn of_program(program: &Program, crew: Option<&Crew>) -> Prefilter {
         }
         None => {}
     }
-    // A capture that a rule triggers begins before the rule's event and holds every event.
-    if program.config.capture.enabled { Prefilter::default() } else { prefilter }
+    prefilter
 }
 
-const CAPTURES: &str = "The kernel drops nothing: captures that rules trigger hold every event.";
+const CAPTURES: &str =
+    "The kernel drops nothing while a capture is written that a rule triggers: it holds every event.";
 
 /// Why nothing is dropped.
 fn off(needs: &Needs, base: &BaseSyscalls) -> Option<String> {
@@ -100,8 +100,8 @@ fn off(needs: &Needs, base: &BaseSyscalls) -> Option<String> {
 /// What the kernel lets through for rules over system calls: for all, or for the one of that name.
 pub fn told(engine: &Engine, config: &Config, only: Option<&str>) -> String {
     let all = || overall(engine, &config.base_syscalls);
-    let captures = config.capture.enabled.then(|| CAPTURES.to_owned());
-    let mut out = captures.or_else(all).map_or_else(String::new, |line| line + "\n");
+    let captures = || config.capture.enabled.then(|| CAPTURES.to_owned());
+    let mut out = all().or_else(captures).map_or_else(String::new, |line| line + "\n");
     for (at, compiled) in engine.rules().iter().enumerate() {
         let name = &compiled.rule.name;
         if compiled.rule.source != "syscall" || only.is_some_and(|only| only != name) {

@@ -41,6 +41,7 @@ pub use homes::{KnownCgroup, KnownCgroups};
 pub use options::{
     Attachment, CallPoint, EventSet, Lost, LostReason, Missing, ProbeOptions, SnapshotSource, SnapshotStats,
 };
+pub use proc::open_files;
 pub use programs::ProgramStats;
 
 use std::os::fd::AsFd;

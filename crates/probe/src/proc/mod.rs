@@ -44,6 +44,20 @@ pub fn snapshot(proc: &Path, boot_time: u64, sink: &mut dyn FnMut(&Event<'_>)) -
     Ok(stats)
 }
 
+/// Delivers the files of a process that a `/proc` shows, by the numbers that are wanted. None if it has ended.
+pub fn open_files(proc: &Path, pid: i64, is_wanted: &dyn Fn(i64) -> bool, sink: &mut dyn FnMut(&Event<'_>)) {
+    let Ok(pid) = u32::try_from(pid) else { return };
+    let home = proc.join(pid.to_string());
+    let fds = numbers(&home.join("fd")).unwrap_or_default();
+    let mut tables = sockets::Tables::default();
+    for fd in fds.into_iter().filter(|fd| is_wanted(i64::from(*fd))) {
+        let ts = now();
+        if let Some(event) = files::read(&home, pid, fd, &mut tables) {
+            deliver(&event, ts, sink);
+        }
+    }
+}
+
 /// Nanoseconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
