@@ -5,6 +5,7 @@
 
 mod attacks;
 mod called;
+mod captures;
 mod cgroups;
 mod domains;
 mod drops;
