@@ -164,3 +164,39 @@ fn a_sensitive_file_read_on_the_host() {
     assert_eq!(watch.alerts_with(&["/etc/hostname"]).len(), 0);
     watch.stop();
 }
+
+#[test]
+fn a_sensitive_file_read_by_other_ways() {
+    let Some(_turn) = Turn::take() else { return };
+    let mut watch = Watch::start("");
+    // what /proc has by itself, and a file of another name
+    for path in ["/proc/self/status", "/proc/self/root/etc/hostname"] {
+        Command::new("cat").arg(path).output().unwrap();
+    }
+    for path in ["/proc/self/root/etc/shadow", "/proc/self/cwd/shadow", "//etc/../etc/./gshadow"] {
+        assert!(
+            Command::new("cat").arg(path).current_dir("/etc").output().unwrap().status.success(),
+            "{path}"
+        );
+        watch.alert(&["A sensitive file was read", &format!("command=cat {path}")]);
+    }
+    if opened_by_handle("/etc/shadow") {
+        watch.alert(&["A sensitive file was read", "evt_type=open_by_handle_at", "file=/etc/shadow"]);
+    } else {
+        lanner_testbed::skipped(&"files have no handles here, or there is no perl");
+    }
+    assert_eq!(watch.alerts_with(&["/status"]), Vec::<String>::new());
+    assert_eq!(watch.alerts_with(&["/etc/hostname"]), Vec::<String>::new());
+    watch.stop();
+}
+
+/// Has perl open a file by its handle, without a name; false if that can't be.
+fn opened_by_handle(path: &str) -> bool {
+    let [handle, open] = [nix::libc::SYS_name_to_handle_at, nix::libc::SYS_open_by_handle_at];
+    let script = format!(
+        "$h = pack('Ii', 120, 0) . ('\\0' x 120); $m = pack('i', 0); \
+         syscall({handle}, -100, $ARGV[0], $h, $m, 0) == 0 or exit 1; \
+         opendir($d, '/') or exit 1; exit(syscall({open}, fileno($d), $h, 0) < 0)"
+    );
+    Command::new("perl").args(["-e", &script, path]).status().is_ok_and(|status| status.success())
+}

@@ -62,6 +62,23 @@ pub const CASES: &[Case] = &[
         ],
     },
     Case {
+        rule: "Create Symlink Over Sensitive Files",
+        acts: &[(Host, "ln -s /etc/shadow $T/$M"), (Host, "ln -s /etc $T/$M")],
+        near_misses: &[
+            (Host, "ln -s /etc/hostname $T/$M"),
+            (Host, "mkdir $T/etc; ln -s $T/etc $T/$M"),
+            (Host, ": >$T/file; ! ln -s /etc/shadow $T/file"),
+        ],
+    },
+    Case {
+        rule: "Create Hardlink Over Sensitive Files",
+        acts: &[(Host, "ln /etc/shadow /etc/$M; rm /etc/$M"), (Host, "cd /etc; ln gshadow $M; rm $M")],
+        near_misses: &[
+            (Host, "ln /etc/hostname /etc/$M; rm /etc/$M"),
+            (Host, "! ln /etc/shadow /etc/passwd; true $M"),
+        ],
+    },
+    Case {
         rule: "Delete or rename shell history",
         acts: &[
             (Host, "echo id >>$T/.bash_history; : >$T/.bash_history"),

@@ -157,6 +157,18 @@ impl PathTest {
         (!end.is_empty()).then(|| PathTest::Suffix(end[from..].into()))
     }
 
+    /// How many of all paths that are asked for fit it, as a rule of thumb: more fit a short beginning than an ending of the
+    /// same length.
+    fn share(&self) -> u32 {
+        match self {
+            PathTest::Exact(_) => 1,
+            PathTest::TopLevel => 4,
+            PathTest::Prefix(start) => 1024 / start.len() as u32,
+            PathTest::Suffix(end) => 64 >> end.len().min(6),
+            PathTest::Holds(_) => 8,
+        }
+    }
+
     /// Of paths that have this in them; `None` if it is too short.
     pub fn holds(part: &[u8]) -> Option<PathTest> {
         // The rarest four bytes are, as a rule, those without a slash.
@@ -256,8 +268,9 @@ impl Interest {
     #[must_use]
     pub fn and(self, other: &Interest) -> Interest {
         // Of two sets of paths only one can be asked for: that of the side that says less without them.
-        let own_first = (self.whatever.0.count_ones(), self.paths.len())
-            <= (other.whatever.0.count_ones(), other.paths.len());
+        let size =
+            |of: &Interest| (of.whatever.0.count_ones(), of.paths.keys().map(PathTest::share).sum::<u32>());
+        let own_first = size(&self) <= size(other);
         let (kept, bound) = if own_first { (self, other.hull()) } else { (other.clone(), self.hull()) };
         let mut kept = kept;
         kept.whatever = kept.whatever.and(bound);
@@ -411,8 +424,13 @@ mod tests {
     fn of_two_sets_of_paths_one_is_a_bound() {
         let one = Interest::paths([exact("/a"), exact("/b")]);
         let other = Interest::paths([PathTest::Prefix(b"/usr".as_slice().into())]);
-        assert_eq!(one.clone().and(&other), other);
+        assert_eq!(one.clone().and(&other), one);
         assert_eq!(one.and(&Interest::default()), Interest::default());
+        let below = Interest::paths([PathTest::prefix(b"/proc/").unwrap()]);
+        let ends: [&[u8]; 2] = [b"/etc/shadow", b"/etc/gshadow"];
+        let shadows = Interest::paths(ends.map(|end| PathTest::suffix(end).unwrap()));
+        assert_eq!(below.clone().and(&shadows), shadows, "fewer are named so than are in there");
+        assert_eq!(shadows.clone().and(&below), shadows);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What rules need beyond the events that they may match: every event, or what every open file is.
 
 use lanner_event::prefilter::{ArgumentClasses, SUCCESS, SocketClass, States};
-use lanner_event::{Category, EventInfo, EventType, ParamInfo, ParamType, types};
+use lanner_event::{Category, EventFlag, EventInfo, EventType, ParamInfo, ParamType, types};
 use lanner_fields::Field;
 
 use super::Bound;
@@ -78,10 +78,14 @@ impl Engine {
                 if !uses_files(info) {
                     continue;
                 }
-                for field in compared.into_iter().filter(|field| tells_path(field, info) || of_open(field)) {
+                let of_used = |field: &&Field| match opens(info) {
+                    true => lists_arguments(field, info),
+                    false => tells_path(field, info) || of_open(field),
+                };
+                for field in compared.into_iter().filter(of_used) {
                     note(|needs| &mut needs.every_open, field);
                 }
-                for field in shown.into_iter().filter(|field| of_open(field)) {
+                for field in shown.into_iter().filter(|field| of_open(field) && !opens(info)) {
                     note(|needs| &mut needs.every_open, field);
                 }
             }
@@ -106,6 +110,9 @@ impl UnixSockets {
         let fds = info.params.iter().skip(1).filter(|param| is_used(param)).count();
         if fds == 0 {
             return UnixSockets { subject: States::NONE, connects: false, beside: false };
+        }
+        if opens(info) {
+            return UnixSockets { subject: States::NONE, connects: false, beside: true };
         }
         let bound = Bound { by_socket: true, ..Bound::new(source, plan, ty, ArgumentClasses::default()) }
             .of(plan.roots[0]);
@@ -151,6 +158,12 @@ fn uses_files(info: &EventInfo) -> bool {
     !is_of_sockets(info) && info.params.iter().skip(1).any(is_used)
 }
 
+/// Whether calls of the type open a file by its path, of which their fields of files are, whatever else they are given.
+fn opens(info: &EventInfo) -> bool {
+    let is_path = |param: &ParamInfo| matches!(param.ty, ParamType::Fspath | ParamType::Fsrelpath);
+    info.has(EventFlag::CreatesFd) && info.params.iter().any(is_path)
+}
+
 /// Whether a field says what each fd is of those that the call waits for.
 fn lists_fds(field: &Field, info: &EventInfo) -> bool {
     info.params.iter().any(|param| param.ty == ParamType::Fdlist)
@@ -159,8 +172,16 @@ fn lists_fds(field: &Field, info: &EventInfo) -> bool {
 
 /// Whether a field has the path of a file that the call uses.
 fn tells_path(field: &Field, info: &EventInfo) -> bool {
+    let name = field.info().name;
+    let of_file =
+        matches!(name, "evt.is_syslog" | "fs.path.name" | "fs.path.nameraw") || PATHS.contains(&name);
+    of_file || lists_arguments(field, info)
+}
+
+/// Whether a field has the path of a file that the call was given as an fd.
+fn lists_arguments(field: &Field, info: &EventInfo) -> bool {
     match field.info().name {
-        "evt.args" | "evt.info" | "evt.is_syslog" => true,
+        "evt.args" | "evt.info" => true,
         "evt.arg" => {
             let name = field.to_string();
             let named = |at: usize| {
@@ -169,8 +190,7 @@ fn tells_path(field: &Field, info: &EventInfo) -> bool {
             };
             (0..info.params.len()).any(|at| named(at) && is_fd(info.params[at].ty))
         }
-        "fs.path.name" | "fs.path.nameraw" => true,
-        name => PATHS.contains(&name),
+        _ => false,
     }
 }
 
@@ -188,6 +208,11 @@ mod tests {
         assert_eq!(open("evt.type = fchmod and evt.arg.mode contains S_ISUID"), None);
         assert_eq!(open("evt.type in (openat, unlinkat) and fd.name = /etc/x"), None);
         assert_eq!(open("evt.type = connect and fd.name = x"), None);
+        assert_eq!(open("evt.type = open_by_handle_at and fd.name = /etc/x"), None);
+        assert_eq!(
+            open("evt.type = open_by_handle_at and evt.arg.mountfd contains x"),
+            Some("evt.arg.mountfd".into())
+        );
         assert_eq!(open("evt.type = execve and proc.fdopencount > 9"), Some("proc.fdopencount".into()));
         assert_eq!(open("evt.type = poll and evt.args contains :f"), Some("evt.args".into()));
     }
@@ -215,6 +240,7 @@ mod tests {
         );
         assert_eq!(unix("evt.type = fchmod and fd.name contains x"), Some("fd.name".into()));
         assert_eq!(unix("evt.type = openat and fd.name = /etc/x"), None);
+        assert_eq!(unix("evt.type = open_by_handle_at and fd.name = /etc/x"), None);
     }
 
     #[test]
