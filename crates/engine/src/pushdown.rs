@@ -477,6 +477,22 @@ mod tests {
         assert_eq!(container_or_tar.interest(OTHER_NAME + THERE), &Interest::default());
     }
 
+    #[test]
+    fn of_names_that_are_excepted_where_they_are_counts_for_each() {
+        // on the host the second part is asked of `cp` alone, in containers the first one of `tar` alone
+        for of_host in ["not container.id != host", "container.id = host"] {
+            let (_, asked) = by_caller(&format!(
+                "(fd.name = /a/b and proc.name != cp and container.id != host \
+                 or fd.name = /a/b and proc.name != tar and {of_host} \
+                 or fd.name = /c/d and not proc.name in (cp, tar))"
+            ));
+            let asked = asked.unwrap();
+            let at = Interest::paths([exact("/a/b")]);
+            assert_eq!(asked.excepted.len(), 2);
+            assert_eq!((asked.interest(EXCEPTED_NAME), asked.interest(EXCEPTED_NAME + THERE)), (&at, &at));
+        }
+    }
+
     /// What is asked of opens by whoever, and by each kind of callers if that is less.
     fn by_caller(condition: &str) -> (Interest, Option<Callers>) {
         let engine = engine(&format!("evt.type = openat and {condition}"));

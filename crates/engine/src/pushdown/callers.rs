@@ -45,8 +45,8 @@ pub(super) struct Asked<'p> {
 struct ByName {
     /// Those that are asked for.
     asked: Names,
-    /// Those of which less is asked.
-    excepted: Names,
+    /// Those of which less is asked, together where all comparisons come out the same for them.
+    excepted: Vec<Names>,
 }
 
 impl Asked<'_> {
@@ -64,36 +64,44 @@ impl Asked<'_> {
 
     /// The same, where it counts whether they are known to be there; and whether some comparison fails in containers.
     fn by_callers_and(&self, names: &ByName, otherwise: &Interest, home: Home) -> (Option<Callers>, bool) {
-        let ByName { asked, excepted } = names;
-        let mut names = asked.clone();
+        let mut asked = names.asked.clone();
         let mut fails_in_containers = false;
         let interests: [Interest; CALLERS - 1] = std::array::from_fn(|at| {
             let kind = at + 1;
-            let mut bound = self.bound();
-            bound.home = if kind >= THERE { home } else { Home::Unknown };
-            bound.named = match (kind % THERE, excepted.first()) {
-                (OTHER_NAME, _) => Named::Otherwise,
-                (EXCEPTED_NAME, Some(name)) => Named::So(name.clone()),
-                _ => Named::Anyhow,
+            let mut interest = |named: Named| {
+                let mut bound = self.bound();
+                bound.home = if kind >= THERE { home } else { Home::Unknown };
+                bound.named = named;
+                let interest = bound.of_all();
+                asked.append(&mut bound.names);
+                fails_in_containers |= bound.fails_in_containers;
+                interest
             };
-            let interest = bound.of_all();
-            names.append(&mut bound.names);
-            fails_in_containers |= bound.fails_in_containers;
-            interest
+            match kind % THERE {
+                OTHER_NAME => interest(Named::Otherwise),
+                // of which the same is asked wherever they are, but not in each place
+                EXCEPTED_NAME if !names.excepted.is_empty() => {
+                    let each = names.excepted.iter().filter_map(Names::first);
+                    each.fold(Interest::default(), |all, name| all.or(&interest(Named::So(name.clone()))))
+                }
+                _ => interest(Named::Anyhow),
+            }
         });
         // where no name makes a difference, none need be known
         if interests[OTHER_NAME - 1] == *otherwise
             && interests[OTHER_NAME + THERE - 1] == interests[THERE - 1]
         {
-            names.clear();
+            asked.clear();
         }
         let less = interests.iter().any(|less| less != otherwise);
         let of_containers = home == Home::Container;
-        let callers = Callers { names, excepted: excepted.clone(), interests, of_containers };
+        let excepted = names.excepted.iter().flatten().cloned().collect();
+        let callers = Callers { names: asked, excepted, interests, of_containers };
         (less.then_some(callers), fails_in_containers)
     }
 
-    /// Names that make a difference. Of those of which less is asked, the ones of which least is, which is the same of all.
+    /// Names that make a difference. Of those of which less is asked, the ones of which least is: the same of all, wherever
+    /// they are.
     fn by_name(&self, otherwise: &Interest) -> ByName {
         let mut others = self.bound();
         others.named = Named::Otherwise;
@@ -101,7 +109,7 @@ impl Asked<'_> {
         let asked = others.names;
         let depends = self.nodes_by_name();
         let mut bound = self.bound();
-        let mut groups: Vec<(Interest, Names)> = Vec::new();
+        let mut groups: Vec<(Interest, Vec<Names>)> = Vec::new();
         for names in self.names_told_apart() {
             let Some(one) = names.first() else { continue };
             bound.named = Named::So(one.clone());
@@ -112,11 +120,13 @@ impl Asked<'_> {
                 continue;
             }
             match groups.iter_mut().find(|(known, _)| *known == interest) {
-                Some((_, known)) => known.extend(names),
-                None => groups.push((interest, names)),
+                Some((_, known)) => known.push(names),
+                None => groups.push((interest, vec![names])),
             }
         }
-        let least = groups.into_iter().min_by_key(|(interest, names)| (size(interest), Reverse(names.len())));
+        let count = |groups: &[Names]| groups.iter().map(Names::len).sum::<usize>();
+        let least =
+            groups.into_iter().min_by_key(|(interest, names)| (size(interest), Reverse(count(names))));
         ByName { asked, excepted: least.map(|(_, names)| names).unwrap_or_default() }
     }
 
