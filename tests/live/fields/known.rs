@@ -11,7 +11,7 @@ use super::shown::{Shown, account, link};
 use super::{Bounds, Wanted};
 
 /// Fields of the opening that have no value, as in Falco.
-pub const ABSENT: [&str; 41] = [
+pub const ABSENT: [&str; 40] = [
     "evt.pluginname",
     "evt.plugininfo",
     "evt.asynctype",
@@ -21,7 +21,6 @@ pub const ABSENT: [&str; 41] = [
     "evt.count.error.net",
     "evt.count.error.memory",
     "evt.count.error.other",
-    "proc.exe_ino.ctime_duration_pidns_start",
     "thread.cpu",
     "thread.cpu.user",
     "thread.cpu.system",
@@ -141,6 +140,9 @@ pub fn of_process(child: &Shown, parent: &Shown) -> Wanted {
         ("user.loginuid", json!(child.text("loginuid").trim().parse::<u32>().unwrap() as i32)),
         ("thread.cgroup.cpu", child.cgroup("cpu").map_or(Value::Null, Value::from)),
     ];
+    if changed_in_namespace(child).is_none() {
+        wanted.push(("proc.exe_ino.ctime_duration_pidns_start", Value::Null));
+    }
     let leader =
         ["proc.sname", "proc.pgid.name", "proc.vpgid.name"].map(|field| (field, json!(child.comm())));
     let exes = ["proc.sid.exe", "proc.pgid.exe", "proc.vpgid.exe"].map(|field| (field, json!(arguments[0])));
@@ -155,6 +157,14 @@ pub fn of_process(child: &Shown, parent: &Shown) -> Wanted {
     wanted.extend(leader.into_iter().chain(exes).chain(paths).chain(numbers).chain(ids));
     wanted.extend(parents);
     wanted
+}
+
+/// How long the first process of the pid namespace had run when a process's executable was changed last, ns; `None`: it hadn't
+/// begun.
+fn changed_in_namespace(child: &Shown) -> Option<f64> {
+    let file = fs::metadata(child.exe()).unwrap();
+    let changed = file.ctime() as f64 * 1e9 + file.ctime_nsec() as f64;
+    Some(changed - Shown::of(1).start()).filter(|since| *since >= 0.0)
 }
 
 /// What is known of the file that is opened.
@@ -258,6 +268,9 @@ pub fn bounds(child: &Shown, parent: &Shown, now: f64) -> Bounds {
         ("thread.pfmajor", 0.0, 1e6),
         ("thread.pfminor", 1.0, 1e6),
     ];
+    if let Some(since) = changed_in_namespace(child) {
+        bounds.push(("proc.exe_ino.ctime_duration_pidns_start", since - jiffy, since + jiffy));
+    }
     let times =
         ["evt.time", "evt.time.s", "evt.time.iso8601", "evt.datetime", "evt.datetime.s", "evt.rawtime"];
     bounds.extend(times.map(|field| (field, now - minute, now + minute)));
