@@ -61,6 +61,7 @@ for option in "$@"; do
         ;;
     --vm)
         need qemu-system-x86 "boots other kernels" has qemu-system-x86_64
+        need qemu-system-arm "boots kernels of arm64 (scripts/vmarm.sh)" has qemu-system-aarch64
         need busybox-static "the root file system of the guests" test -e /bin/busybox
         need mmdebstrap "the root file system of a guest with systemd" has mmdebstrap
         need cpio "packs it" has cpio
