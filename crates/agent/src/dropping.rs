@@ -84,6 +84,6 @@ mod tests {
         let used = dropping.used(prefilter(), CROWDED);
         assert!(used.excepted.is_empty() && used.births_once);
         assert_eq!(dropping.changed_by(CROWDED), None);
-        assert_eq!(dropping.changed_by(USUAL), None, "what was missed once stays unknown");
+        assert_eq!(dropping.changed_by(USUAL), None, "it isn't tried again until something else changes");
     }
 }

@@ -12,16 +12,18 @@ use crate::inventory::{Readers, fds};
 /// the process `subject`, whose event the capture begins with, only numbers of which it knows nothing: what the event was
 /// about may have been closed since.
 pub fn add_to(snapshot: &mut Snapshot, machine: &Machine, proc: &Path, subject: i64) {
-    for list in &mut snapshot.fds {
-        let mut fresh = Machine::default();
+    let is_wanted = |pid: i64, num: i64| match machine.fd(pid, num) {
+        None => true,
+        Some(known) => pid != subject && matches!(known.kind, FdKind::File | FdKind::Directory),
+    };
+    let mut fresh = Machine::default();
+    for list in &snapshot.fds {
         fresh.add_thread(Thread { pid: list.tid, ..Thread::unknown(list.tid) });
-        let is_wanted = |num: i64| match machine.fd(list.tid, num) {
-            None => true,
-            Some(known) => list.tid != subject && matches!(known.kind, FdKind::File | FdKind::Directory),
-        };
-        open_files(proc, list.tid, &is_wanted, &mut |event| {
-            fresh.apply(event);
-        });
+    }
+    open_files(proc, snapshot.fds.iter().map(|list| list.tid), &is_wanted, &mut |event| {
+        fresh.apply(event);
+    });
+    for list in &mut snapshot.fds {
         for found in fds(&fresh, list.tid, Readers::Today).fds {
             put(&mut list.fds, found);
         }

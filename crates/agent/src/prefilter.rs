@@ -45,11 +45,13 @@ pub fn prefilter(engine: &Engine, base: &BaseSyscalls, watched: &EventSet) -> Pr
         let Some(interest) = engine.interest(ty) else { continue };
         // whoever doesn't hear of new programs takes a process for what it was before
         let hears = watched.contains(types::SYSCALL_EXECVE_19_X);
+        // and has no name for one of whose beginning it doesn't hear, which no exception fits
+        let knows_all = hears && BIRTHS.iter().all(|ty| watched.contains(*ty));
         if let Some(callers) = engine.callers(ty, &interest) {
             let Callers { names, excepted, interests, of_containers } = callers;
             let interests = if hears {
                 prefilter.names.extend(names);
-                prefilter.excepted.extend((!excepted.is_empty()).then_some((ty, excepted)));
+                prefilter.excepted.extend((knows_all && !excepted.is_empty()).then_some((ty, excepted)));
                 interests
             } else {
                 let there = interests[THERE - 1].clone();
@@ -507,6 +509,22 @@ mod tests {
             told_of("evt.type = openat and not container.id = host"),
             says("all, since the kernel can't decide container.id")
         );
+    }
+
+    #[test]
+    fn names_are_excepted_only_where_each_beginning_is_heard_of() {
+        let rule = "- rule: R\n  desc: d\n  condition: evt.type = openat and proc.name != tar\n  output: o\n  priority: INFO\n";
+        let rules = load(&[SourceText::new("r.yaml", rule)], &Config::default()).unwrap();
+        let excepted = |custom: &[&str]| {
+            let base = BaseSyscalls {
+                custom: custom.iter().map(ToString::to_string).collect(),
+                ..BaseSyscalls::default()
+            };
+            let watched = wanted(&rules.engine.event_types(), &base);
+            !prefilter(&rules.engine, &base, &watched).excepted.is_empty()
+        };
+        assert!(excepted(&[]) && excepted(&["execve", "clone", "clone3", "fork", "vfork"]));
+        assert!(!excepted(&["execve"]) && !excepted(&["!vfork"]) && !excepted(&["!execve"]));
     }
 
     #[test]

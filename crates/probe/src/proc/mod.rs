@@ -34,27 +34,39 @@ pub fn snapshot(proc: &Path, boot_time: u64, sink: &mut dyn FnMut(&Event<'_>)) -
         if !user_process {
             continue;
         }
-        for fd in numbers(&home.join("fd")).unwrap_or_default() {
-            let ts = now();
-            if let Some(event) = files::read(&home, pid, fd, &mut tables) {
-                stats.files += deliver(&event, ts, sink);
-            }
-        }
+        stats.files += deliver_files(&home, pid, &|_| true, &mut tables, sink);
     }
     Ok(stats)
 }
 
-/// Delivers the files of a process that a `/proc` shows, by the numbers that are wanted. None if it has ended.
-pub fn open_files(proc: &Path, pid: i64, is_wanted: &dyn Fn(i64) -> bool, sink: &mut dyn FnMut(&Event<'_>)) {
-    let Ok(pid) = u32::try_from(pid) else { return };
-    let home = proc.join(pid.to_string());
+/// Delivers the files of one process, by the numbers that are wanted; says how many.
+fn deliver_files(
+    home: &Path,
+    pid: u32,
+    is_wanted: &dyn Fn(i64) -> bool,
+    tables: &mut sockets::Tables,
+    sink: &mut dyn FnMut(&Event<'_>),
+) -> usize {
     let fds = numbers(&home.join("fd")).unwrap_or_default();
-    let mut tables = sockets::Tables::default();
-    for fd in fds.into_iter().filter(|fd| is_wanted(i64::from(*fd))) {
+    let wanted = fds.into_iter().filter(|fd| is_wanted(i64::from(*fd)));
+    let deliver_one = |fd| {
         let ts = now();
-        if let Some(event) = files::read(&home, pid, fd, &mut tables) {
-            deliver(&event, ts, sink);
-        }
+        files::read(home, pid, fd, tables).map_or(0, |event| deliver(&event, ts, sink))
+    };
+    wanted.map(deliver_one).sum()
+}
+
+/// Delivers the files of processes that a `/proc` shows, where process and number are wanted. None of what has ended.
+pub fn open_files(
+    proc: &Path,
+    pids: impl Iterator<Item = i64>,
+    is_wanted: &dyn Fn(i64, i64) -> bool,
+    sink: &mut dyn FnMut(&Event<'_>),
+) {
+    let mut tables = sockets::Tables::default();
+    for pid in pids.filter_map(|pid| u32::try_from(pid).ok()) {
+        let of_process = |num| is_wanted(i64::from(pid), num);
+        deliver_files(&proc.join(pid.to_string()), pid, &of_process, &mut tables, sink);
     }
 }
 
